@@ -1,0 +1,14 @@
+# Raw memory for the data: slabs of fixed sizes below 1 KiB, malloc above, all of it counted.
+#
+# Frees are sized: whoever frees says how large the block is, so a block carries no header of its own. That is what
+# lets a 16-byte key with a 16-byte value live in 48 bytes.
+
+from libc.stddef cimport size_t
+
+cdef size_t mem_used      # bytes handed out, each block rounded up to what it really occupies
+
+cdef void* mem_alloc(size_t n) noexcept nogil
+cdef void* mem_calloc(size_t n) noexcept nogil
+cdef void mem_free(void* p, size_t n) noexcept nogil                          # n: the size asked for
+cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil        # keeps min(old, new) bytes; p may be NULL
+cdef size_t mem_size(size_t n) noexcept nogil                                 # what a request of n bytes occupies
