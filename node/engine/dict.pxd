@@ -40,7 +40,7 @@ ctypedef struct Member:               # kind 2
     uint32_t klen
     # member
 
-ctypedef struct ZMember:              # kind 3
+ctypedef packed struct ZMember:       # kind 3; packed: the member starts at byte 12
     double score
     uint32_t klen
     # member

@@ -1,0 +1,151 @@
+"""Windows into the engine's native structures, for tests only; nothing in the node imports this module."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from node.engine cimport alloc
+from node.engine.dict cimport (
+    KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_random,
+    dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_set,
+)
+
+
+def hash_of(bytes key) -> int:
+    return hash_bytes(key, len(key))
+
+
+def size_of(size_t n) -> int:
+    return alloc.mem_size(n)
+
+
+cdef class Block:
+    """One block of the allocator, filled with a byte, to be resized and checked."""
+    cdef void* p
+    cdef readonly size_t size
+
+    def __cinit__(self, size_t size, zeroed=False):
+        self.size = size
+        self.p = alloc.mem_calloc(size) if zeroed else alloc.mem_alloc(size)
+
+    def __dealloc__(self):
+        alloc.mem_free(self.p, self.size)
+
+    @property
+    def address(self) -> int:
+        return <uintptr_t>self.p
+
+    @property
+    def content(self) -> bytes:
+        return (<char*>self.p)[:self.size]
+
+    def fill(self, int byte):
+        memset(self.p, byte, self.size)
+
+    def resize(self, size_t size):
+        self.p = alloc.mem_realloc(self.p, self.size, size)
+        self.size = size
+
+
+cdef void collect(void* arg, void* item) noexcept:
+    (<list>arg).append(member_bytes(item))
+
+
+cdef bytes member_bytes(void* item):
+    cdef uint32_t n
+    cdef const char* key = item_key(KIND_MEMBER, item, &n)
+    return key[:n]
+
+
+cdef size_t member_size(bytes member):
+    return sizeof(Member) + len(member)
+
+
+cdef void* new_member(bytes member):
+    cdef Member* item = <Member*>alloc.mem_alloc(member_size(member))
+    item.klen = len(member)
+    memcpy(<char*>item + sizeof(Member), <const char*>member, len(member))
+    return item
+
+
+cdef class DictProbe:
+    """A dict of members, driven call by call."""
+    cdef Dict d
+
+    def __cinit__(self):
+        dict_init(&self.d, KIND_MEMBER)
+
+    def __dealloc__(self):
+        cdef uint64_t pos = 0
+        cdef void* item = dict_next(&self.d, &pos)
+        while item != NULL:
+            alloc.mem_free(item, sizeof(Member) + (<Member*>item).klen)
+            item = dict_next(&self.d, &pos)
+        dict_release(&self.d)
+
+    def __len__(self):
+        return self.d.used
+
+    def __contains__(self, bytes member):
+        return dict_find(&self.d, member, len(member), hash_bytes(member, len(member))) != NULL
+
+    def add(self, bytes member):
+        assert member not in self
+        dict_insert(&self.d, new_member(member), hash_bytes(member, len(member)))
+
+    def replace(self, bytes member) -> bool:
+        """Move the item to another address, as a changed item may."""
+        cdef uint64_t* word = dict_find_word(&self.d, member, len(member), hash_bytes(member, len(member)))
+        cdef void* old
+        if word == NULL:
+            return False
+        old = <void*><uintptr_t>(word[0] >> 16)
+        word_set(word, new_member(member))
+        alloc.mem_free(old, member_size(member))
+        return True
+
+    def remove(self, bytes member) -> bool:
+        cdef void* item = dict_remove(&self.d, member, len(member), hash_bytes(member, len(member)))
+        if item == NULL:
+            return False
+        alloc.mem_free(item, member_size(member))
+        return True
+
+    def random(self):
+        cdef void* item = dict_random(&self.d)
+        return member_bytes(item) if item != NULL else None
+
+    def items(self) -> list:
+        cdef uint64_t pos = 0
+        cdef list found = []
+        cdef void* item = dict_next(&self.d, &pos)
+        while item != NULL:
+            found.append(member_bytes(item))
+            item = dict_next(&self.d, &pos)
+        return found
+
+    def scan(self, uint64_t cursor):
+        cdef list found = []
+        cursor = dict_scan(&self.d, cursor, collect, <void*>found)
+        return cursor, found
+
+    def reserve(self, size_t n):
+        dict_reserve(&self.d, n)
+
+    def step(self, int words) -> bool:
+        return dict_step(&self.d, words)
+
+    def pause(self, int by):
+        self.d.paused += by
+
+    @property
+    def resizing(self) -> bool:
+        return self.d.old_words != NULL
+
+    @property
+    def bits(self) -> int:
+        return self.d.bits
+
+    @property
+    def array_bytes(self) -> int:
+        return dict_bytes(&self.d)
