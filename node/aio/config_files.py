@@ -1,0 +1,69 @@
+"""Configuration files on disk: what node/config's `Files` and `ConfigFile` ask for."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import tempfile
+
+from node.config import Config, load
+from node.config.words import to_bytes, to_text
+
+
+class DiskFiles:
+    """Files by their paths, relative to the working directory."""
+
+    def read(self, path: str) -> str:
+        with open(path, "rb") as file:
+            return to_text(file.read())
+
+    def matching(self, pattern: str) -> list[str]:
+        return sorted(glob.glob(pattern))
+
+    def absolute(self, path: str) -> str:
+        return os.path.abspath(path)
+
+    def standard_input(self) -> str:
+        return to_text(sys.stdin.buffer.read())
+
+
+class DiskConfigFile:
+    """The file that CONFIG REWRITE replaces: written beside it, flushed, then renamed over it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read(self) -> str:
+        try:
+            with open(self.path, "rb") as file:
+                return to_text(file.read())
+        except FileNotFoundError:
+            return ""
+
+    def write(self, text: str) -> None:
+        folder = os.path.dirname(self.path)
+        handle, draft = tempfile.mkstemp(prefix=os.path.basename(self.path) + ".", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(to_bytes(text))
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            os.replace(draft, self.path)
+        except OSError:
+            os.unlink(draft)
+            raise
+        folder_handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(folder_handle)
+        finally:
+            os.close(folder_handle)
+
+
+def load_config(argv: list[str]) -> Config:
+    """The configuration of a command line, ready for CONFIG REWRITE; raises ConfigFileError."""
+    config = load(argv, DiskFiles())
+    if config.path:
+        config.file = DiskConfigFile(config.path)
+    return config
