@@ -60,6 +60,7 @@ cdef void word_set(uint64_t* word, void* item) noexcept nogil   # keeps the tag
 cdef void dict_insert(Dict* d, void* item, uint64_t h) noexcept nogil               # the key must be absent
 cdef void* dict_remove(Dict* d, const char* key, uint32_t klen, uint64_t h) noexcept nogil   # the item, or NULL
 cdef void* dict_random(Dict* d) noexcept nogil                  # NULL if empty; O(1) expected
+cdef uint64_t random_word() noexcept nogil                      # 64 random bits, for choices that nobody needs to repeat
 cdef void dict_reserve(Dict* d, size_t n) noexcept nogil
 cdef bint dict_step(Dict* d, int words) noexcept nogil          # move some of a resize under way; True while there is more
 cdef size_t dict_bytes(Dict* d) noexcept nogil                  # what the arrays occupy
