@@ -533,3 +533,84 @@ def unpack(bytes data) -> list:
         out.append(element(p))
         p = skip(p)
     return out
+
+
+cdef class Listpack:
+    """A listpack on its own, so that every native call can be driven from Python: the tests, and DEBUG LISTPACK."""
+    cdef lp_t lp
+
+    def __cinit__(self, bytes data=None):
+        if data is None:
+            self.lp = lp_new()
+            return
+        if not lp_valid(<unsigned char*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+            raise ValueError("not a listpack")
+        self.lp = lp_copy(<unsigned char*>PyBytes_AS_STRING(data), <uint32_t>PyBytes_GET_SIZE(data))
+
+    def __dealloc__(self):
+        if self.lp != NULL:
+            lp_free(self.lp)
+
+    def __len__(self):
+        return lp_count(self.lp)
+
+    def __bytes__(self):
+        return PyBytes_FromStringAndSize(<char*>self.lp, load32(self.lp))
+
+    cdef lp_t _at(self, long index) except NULL:
+        cdef lp_t p = lp_seek(self.lp, index)
+        if p == NULL:
+            raise IndexError(index)
+        return p
+
+    cdef long _index_of(self, lp_t p):
+        cdef long index = 0
+        if p == NULL:
+            return -1
+        while (p := lp_prev(self.lp, p)) != NULL:
+            index += 1
+        return index
+
+    def __getitem__(self, long index):
+        return element(self._at(index))
+
+    def integer(self, long index):
+        """The integer stored at index, or None when it is stored as a string."""
+        cdef int64_t v
+        return v if lp_get_int(self._at(index), &v) else None
+
+    def equals(self, long index, bytes value):
+        return lp_equals(self._at(index), PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value))
+
+    def find(self, bytes value, int skip=0, long start=0):
+        """Where the value is, comparing each (skip+1)-th from start; -1 when it is absent."""
+        cdef uint32_t n = <uint32_t>PyBytes_GET_SIZE(value)
+        return self._index_of(lp_find(self.lp, lp_seek(self.lp, start), PyBytes_AS_STRING(value), n, skip))
+
+    def append(self, bytes value):
+        self.lp = lp_append(self.lp, PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value))
+
+    def append_int(self, int64_t value):
+        self.lp = lp_append_int(self.lp, value)
+
+    def prepend(self, bytes value):
+        self.lp = lp_prepend(self.lp, PyBytes_AS_STRING(value), <uint32_t>PyBytes_GET_SIZE(value))
+
+    def insert(self, long index, bytes value, bint after=False):
+        """Insert before or after the element at index; the new element's index."""
+        cdef lp_t at
+        cdef uint32_t n = <uint32_t>PyBytes_GET_SIZE(value)
+        self.lp = lp_insert(self.lp, PyBytes_AS_STRING(value), n, self._at(index), after, &at)
+        return self._index_of(at)
+
+    def replace(self, long index, bytes value):
+        cdef lp_t at
+        cdef uint32_t n = <uint32_t>PyBytes_GET_SIZE(value)
+        self.lp = lp_replace(self.lp, self._at(index), PyBytes_AS_STRING(value), n, &at)
+        return self._index_of(at)
+
+    def delete(self, long index, uint32_t count=1):
+        """Delete elements; the index of what follows them, -1 at the end."""
+        cdef lp_t at
+        self.lp = lp_delete(self.lp, self._at(index), count, &at)
+        return self._index_of(at)
