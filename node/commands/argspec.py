@@ -186,3 +186,24 @@ class _Parser:
             else:
                 break
         return argument
+
+
+def synopsis(arguments: tuple[Argument, ...]) -> str:
+    """The arguments as a person writes them: `key [NX|XX] [COUNT count] member [member ...]`."""
+    return " ".join(_synopsis(argument) for argument in arguments)
+
+
+def _synopsis(argument: Argument) -> str:
+    value = "" if argument.type == "pure-token" else argument.name
+    if argument.type == "oneof":
+        value = "|".join(_synopsis(choice) for choice in argument.arguments)
+        if not argument.optional:
+            value = f"<{value}>"
+    elif argument.type == "block":
+        value = synopsis(argument.arguments)
+    if argument.multiple and not argument.multiple_token:
+        value = f"{value} [{value} ...]"
+    text = f"{argument.token} {value}".strip()
+    if argument.multiple_token:
+        text = f"{text} [{text} ...]"
+    return f"[{text}]" if argument.optional else text

@@ -320,12 +320,14 @@ def _check_keys(spec: CommandSpec) -> None:
         for key in spec.keys:
             if key.flags & {"OW", "RM", "update", "insert", "delete"}:
                 raise SpecError(f"a readonly command cannot use a key as {sorted(key.flags)}")
-    for key in spec.keys:
-        beyond = key.index if key.count else key.index + max(key.last, 0)
-        if key.is_range and spec.arity > 0 and beyond >= spec.arity:
-            raise SpecError(f"the key at {beyond} lies beyond arity {spec.arity}")
-        if key.index and "no_mandatory_keys" not in spec.flags and abs(spec.arity) <= beyond:
-            raise SpecError(f"arity {spec.arity} does not guarantee the key at {beyond}")
+    for i, key in enumerate(spec.keys):
+        if key.count or not key.index or "not_key" in key.flags:
+            continue
+        furthest = key.index + max(key.last, 0)
+        if spec.arity > 0 and furthest >= spec.arity:
+            raise SpecError(f"the key at {furthest} lies beyond arity {spec.arity}")
+        if i == 0 and furthest >= abs(spec.arity):
+            raise SpecError(f"arity {spec.arity} does not guarantee the key at {furthest}")
 
 
 def _check_argument(argument: Argument, known: int) -> None:

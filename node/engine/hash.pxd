@@ -1,11 +1,12 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from node.engine.dict cimport Dict
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t
+from node.engine.items cimport Items
 from node.engine.listpack cimport lp_t
 
 cdef class Hash:
     """Fields and values. Compact: one listpack of field, value pairs. Indexed: a Dict of Field items."""
     cdef lp_t lp               # NULL once indexed
-    cdef Dict* index           # NULL while compact
+    cdef Items* index          # NULL while compact
 
 # Native calls, for the hot commands. Pointers that come back are valid until the next change.
 cdef size_t hash_len(Hash h) noexcept

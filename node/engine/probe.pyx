@@ -1,7 +1,7 @@
 """Windows into the engine's native structures, for tests only; nothing in the node imports this module."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from node.engine cimport alloc
@@ -9,6 +9,11 @@ from node.engine.dict cimport (
     KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_random,
     dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_set,
 )
+from node.engine.listpack cimport (
+    element, lp_append, lp_append_int, lp_bytes, lp_copy, lp_count, lp_delete, lp_equals, lp_find, lp_free, lp_get_int,
+    lp_insert, lp_new, lp_prepend, lp_prev, lp_replace, lp_seek, lp_t, lp_valid,
+)
+from node.engine.set cimport Set
 
 
 def hash_of(bytes key) -> int:
@@ -149,3 +154,86 @@ cdef class DictProbe:
     @property
     def array_bytes(self) -> int:
         return dict_bytes(&self.d)
+
+
+cdef class ListpackProbe:
+    """A listpack, driven call by call."""
+    cdef lp_t lp
+
+    def __cinit__(self, bytes data=None):
+        if data is None:
+            self.lp = lp_new()
+            return
+        if not lp_valid(data, len(data)):
+            raise ValueError("not a listpack")
+        self.lp = lp_copy(data, len(data))
+
+    def __dealloc__(self):
+        if self.lp != NULL:
+            lp_free(self.lp)
+
+    def __len__(self):
+        return lp_count(self.lp)
+
+    def __bytes__(self):
+        return (<char*>self.lp)[:lp_bytes(self.lp)]
+
+    cdef lp_t _at(self, long index) except NULL:
+        cdef lp_t p = lp_seek(self.lp, index)
+        if p == NULL:
+            raise IndexError(index)
+        return p
+
+    cdef long _index_of(self, lp_t p):
+        cdef long index = 0
+        if p == NULL:
+            return -1
+        while (p := lp_prev(self.lp, p)) != NULL:
+            index += 1
+        return index
+
+    def __getitem__(self, long index):
+        return element(self._at(index))
+
+    def integer(self, long index):
+        """The integer stored at index, or None when it is stored as a string."""
+        cdef int64_t v
+        return v if lp_get_int(self._at(index), &v) else None
+
+    def equals(self, long index, bytes value):
+        return lp_equals(self._at(index), value, len(value))
+
+    def find(self, bytes value, int skip=0, long start=0):
+        """Where the value is, comparing each (skip+1)-th from start; -1 when it is absent."""
+        return self._index_of(lp_find(self.lp, lp_seek(self.lp, start), value, len(value), skip))
+
+    def append(self, bytes value):
+        self.lp = lp_append(self.lp, value, len(value))
+
+    def append_int(self, int64_t value):
+        self.lp = lp_append_int(self.lp, value)
+
+    def prepend(self, bytes value):
+        self.lp = lp_prepend(self.lp, value, len(value))
+
+    def insert(self, long index, bytes value, bint after=False):
+        """Insert before or after the element at index; the new element's index."""
+        cdef lp_t at
+        self.lp = lp_insert(self.lp, value, len(value), self._at(index), after, &at)
+        return self._index_of(at)
+
+    def replace(self, long index, bytes value):
+        cdef lp_t at
+        self.lp = lp_replace(self.lp, self._at(index), value, len(value), &at)
+        return self._index_of(at)
+
+    def delete(self, long index, uint32_t count=1):
+        """Delete elements; the index of what follows them, -1 at the end."""
+        cdef lp_t at
+        self.lp = lp_delete(self.lp, self._at(index), count, &at)
+        return self._index_of(at)
+
+
+def set_form(Set s) -> str:
+    """What really holds the set; its `encoding` is the name that clients know."""
+    return "index" if s.index != NULL else "listpack" if s.lp != NULL else "intset"

@@ -1,12 +1,15 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from node.engine.dict cimport Dict
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t
+from node.engine.intset cimport ints_t
+from node.engine.items cimport Items
 from node.engine.listpack cimport lp_t
 
 cdef class Set:
-    """Members. Compact: an intset (Redis' bytes: encoding, count, sorted integers) or a listpack. Indexed: a Dict of Member items."""
-    cdef unsigned char* ints   # the intset, or NULL
-    cdef lp_t lp               # the listpack, or NULL
-    cdef Dict* index           # or NULL
+    """Members. Compact: an intset (Redis' bytes) or a listpack. Indexed: a Dict of Member items. Exactly one of the
+    three is there, and none in a set that never had a member."""
+    cdef ints_t ints
+    cdef lp_t lp
+    cdef Items* index
 
 cdef size_t set_len(Set s) noexcept
 cdef bint set_add(Set s, const char* m, uint32_t n) noexcept          # True: it is new

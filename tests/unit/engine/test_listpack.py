@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.listpack import Listpack, pack, unpack
+from node.engine.listpack import pack, unpack
+from node.engine.probe import ListpackProbe
 
 
 def entry(body: bytes, back: bytes) -> bytes:
@@ -73,13 +74,13 @@ def whole(*entries: bytes) -> bytes:
 def test_an_entry_has_redis_bytes_in_both_directions(value: bytes, coded: bytes) -> None:
     assert pack([value]) == whole(coded)
     assert unpack(whole(coded)) == [value]
-    assert Listpack(whole(coded)).find(value) == 0
+    assert ListpackProbe(whole(coded)).find(value) == 0
 
 
 def test_all_entries_in_one_block() -> None:
     values = [value for value, _ in ENTRIES]
     assert pack(values) == whole(*(coded for _, coded in ENTRIES))
-    lp = Listpack(whole(*(coded for _, coded in ENTRIES)))
+    lp = ListpackProbe(whole(*(coded for _, coded in ENTRIES)))
     assert [lp[i] for i in range(len(lp))] == values
     assert [lp[-i] for i in range(1, len(lp) + 1)] == values[::-1]
     assert [lp.find(value) for value in values] == list(range(len(values)))
@@ -89,7 +90,7 @@ def test_the_empty_listpack() -> None:
     assert pack([]) == bytes.fromhex("070000000000ff")
     assert unpack(pack([])) == []
     with pytest.raises(IndexError):
-        Listpack()[0]
+        ListpackProbe()[0]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_the_empty_listpack() -> None:
     ],
 )
 def test_forms_longer_than_needed_are_read_and_found(coded: bytes, value: bytes) -> None:
-    lp = Listpack(whole(coded))
+    lp = ListpackProbe(whole(coded))
     assert lp[0] == value
     assert lp.find(value) == 0
     assert lp.equals(0, value)
@@ -111,7 +112,7 @@ def test_forms_longer_than_needed_are_read_and_found(coded: bytes, value: bytes)
 
 
 def test_integers_are_stored_as_integers() -> None:
-    lp = Listpack(pack([b"12", b"012", b"-5000"]))
+    lp = ListpackProbe(pack([b"12", b"012", b"-5000"]))
     assert [lp.integer(i) for i in range(3)] == [12, None, -5000]
     lp.append_int(-(2**63))
     assert lp[3] == b"-9223372036854775808"
@@ -119,7 +120,7 @@ def test_integers_are_stored_as_integers() -> None:
 
 
 def test_find_skips() -> None:
-    lp = Listpack(pack([b"f", b"v", b"v", b"f", b"7", b"8"]))
+    lp = ListpackProbe(pack([b"f", b"v", b"v", b"f", b"7", b"8"]))
     assert lp.find(b"v", skip=1) == 2
     assert lp.find(b"f", skip=1) == 0
     assert lp.find(b"7", skip=1) == 4
@@ -129,7 +130,7 @@ def test_find_skips() -> None:
 
 
 def test_the_count_saturates_and_comes_back() -> None:
-    lp = Listpack()
+    lp = ListpackProbe()
     for i in range(65534):
         lp.append_int(i)
     assert bytes(lp)[4:6] == b"\xfe\xff"
@@ -137,7 +138,7 @@ def test_the_count_saturates_and_comes_back() -> None:
     lp.append(b"y")
     assert bytes(lp)[4:6] == b"\xff\xff"
     assert len(lp) == 65536
-    assert lp[-1] == b"y" and lp[65535] == b"y" and lp[-65536] == b"0"
+    assert [lp[i] for i in (-1, 65535, -65536)] == [b"y", b"y", b"0"]
     assert len(unpack(bytes(lp))) == 65536
     lp.delete(0, 10)
     assert len(lp) == 65526
@@ -162,7 +163,7 @@ def value_pool(rng: random.Random) -> bytes:
 @pytest.mark.parametrize("seed", range(8))
 def test_it_behaves_like_a_list(seed: int) -> None:
     rng = random.Random(seed)
-    lp, model = Listpack(), list[bytes]()
+    lp, model = ListpackProbe(), list[bytes]()
     for _ in range(1500):
         value = value_pool(rng)
         index = rng.randrange(len(model)) if model else 0
@@ -232,7 +233,7 @@ def test_a_hostile_payload_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="not a listpack"):
         unpack(data)
     with pytest.raises(ValueError, match="not a listpack"):
-        Listpack(data)
+        ListpackProbe(data)
 
 
 def test_every_truncation_is_refused() -> None:
@@ -250,7 +251,7 @@ def test_a_damaged_payload_is_refused_or_walks_safely_both_ways(damage: list[tup
         values = unpack(bytes(data))
     except ValueError:
         return
-    lp = Listpack(bytes(data))
+    lp = ListpackProbe(bytes(data))
     assert [lp[-i] for i in range(len(values), 0, -1)] == values
     assert all(lp.find(value) == values.index(value) for value in values)
 
@@ -263,5 +264,5 @@ def test_noise_is_refused_or_walks_safely(noise: bytes) -> None:
             values = unpack(data)
         except ValueError:
             continue
-        lp = Listpack(data)
+        lp = ListpackProbe(data)
         assert [lp[-i] for i in range(len(values), 0, -1)] == values

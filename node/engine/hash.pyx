@@ -1,0 +1,402 @@
+"""Hashes.
+
+A small hash is a listpack of field, value, field, value ... in the order in which fields came. Once it has more than
+`hash-max-listpack-entries` fields, or a field or value longer than `hash-max-listpack-value`, it is an index of fields
+for good: going back and forth at the threshold would cost more than it saves.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+from node.engine.alloc cimport mem_account, mem_size
+from node.engine.dict cimport (
+    KIND_FIELD, KLEN_MASK, VOLATILE, Field, dict_find, dict_find_word, dict_insert, dict_next, dict_random,
+    dict_remove, dict_reserve, dict_scan, hash_bytes, random_word, word_set,
+)
+from node.engine.items cimport (
+    items_alloc, items_drop, items_free, items_free_some, items_memory, items_new, items_realloc,
+)
+from node.engine.limits cimport limits
+from node.engine.listpack cimport (
+    LP_MAX_BYTES, element, lp_append, lp_bytes, lp_copy, lp_count, lp_delete, lp_find, lp_first, lp_free, lp_get,
+    lp_new, lp_next, lp_replace, lp_seek, lp_valid,
+)
+
+cdef enum:
+    ENTRY_OVERHEAD = 10         # the most that a listpack entry takes beside its string
+    SCAN_STEPS_PER_FIELD = 10   # a sparse index is left after this many empty buckets for each field asked for
+    FEW = 16                    # so many fields are compared with one another sooner than put into a Python set
+
+
+# --- Field items -------------------------------------------------------------------------------------------------
+
+cdef inline uint32_t field_len(Field* item) noexcept nogil:
+    return item.klen_flags & KLEN_MASK
+
+
+cdef inline size_t field_at(Field* item) noexcept nogil:
+    return sizeof(Field) + (8 if item.klen_flags & VOLATILE else 0)
+
+
+cdef inline char* field_text(Field* item) noexcept nogil:
+    return <char*>item + field_at(item)
+
+
+cdef inline char* value_text(Field* item) noexcept nogil:
+    return field_text(item) + field_len(item)
+
+
+cdef inline tuple pair_of(Field* item):
+    return (
+        PyBytes_FromStringAndSize(field_text(item), field_len(item)),
+        PyBytes_FromStringAndSize(value_text(item), item.vlen),
+    )
+
+
+cdef inline void index_add(Items* index, const char* f, uint32_t fn, const char* v, uint32_t vn, uint64_t h) noexcept:
+    cdef Field* item = <Field*>items_alloc(index, sizeof(Field) + <size_t>fn + vn)
+    item.klen_flags = fn
+    item.vlen = vn
+    memcpy(field_text(item), f, fn)
+    memcpy(value_text(item), v, vn)
+    dict_insert(&index.dict, item, h)
+
+
+cdef bint index_set(Items* index, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    cdef uint64_t h = hash_bytes(f, fn)
+    cdef Field* item = <Field*>dict_find(&index.dict, f, fn, h)
+    cdef uint64_t* word
+    cdef size_t fixed
+    if item == NULL:
+        index_add(index, f, fn, v, vn, h)
+        return True
+    if item.vlen != vn:
+        fixed = field_at(item) + fn
+        word = dict_find_word(&index.dict, f, fn, h)          # before the item moves: the search reads it
+        item = <Field*>items_realloc(index, item, fixed + item.vlen, fixed + vn)
+        word_set(word, item)
+        item.vlen = vn
+    memcpy(value_text(item), v, vn)
+    return False
+
+
+# --- The compact form --------------------------------------------------------------------------------------------
+
+cdef void leave_listpack(Hash h) noexcept:
+    cdef lp_t lp = h.lp
+    cdef lp_t p = lp_first(lp)
+    cdef char fbuf[24]
+    cdef char vbuf[24]
+    cdef char* f
+    cdef char* v
+    cdef uint32_t fn, vn
+    h.lp = NULL
+    h.index = items_new(KIND_FIELD)
+    dict_reserve(&h.index.dict, lp_count(lp) // 2 + 1)
+    while p != NULL:
+        lp_get(p, fbuf, &f, &fn)
+        p = lp_next(lp, p)
+        lp_get(p, vbuf, &v, &vn)
+        p = lp_next(lp, p)
+        index_add(h.index, f, fn, v, vn, hash_bytes(f, fn))
+    lp_free(lp)
+
+
+cdef inline bint too_long(lp_t lp, uint32_t fn, uint32_t vn) noexcept nogil:
+    """A field or a value that no listpack should hold, or that would make this one too large."""
+    if fn > limits.hash_max_listpack_value or vn > limits.hash_max_listpack_value:
+        return True
+    return <size_t>lp_bytes(lp) + fn + vn + 2 * ENTRY_OVERHEAD > LP_MAX_BYTES
+
+
+cdef bint compact_set(Hash h, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    cdef lp_t p
+    if too_long(h.lp, fn, vn):
+        leave_listpack(h)
+        return index_set(h.index, f, fn, v, vn)
+    p = lp_find(h.lp, lp_first(h.lp), f, fn, 1)
+    if p != NULL:
+        h.lp = lp_replace(h.lp, lp_next(h.lp, p), v, vn, NULL)
+        return False
+    if lp_count(h.lp) // 2 >= limits.hash_max_listpack_entries:
+        leave_listpack(h)
+        return index_set(h.index, f, fn, v, vn)
+    h.lp = lp_append(h.lp, f, fn)
+    h.lp = lp_append(h.lp, v, vn)
+    return True
+
+
+# --- The contract (hash.pxd) -------------------------------------------------------------------------------------
+
+cdef size_t hash_len(Hash h) noexcept:
+    return h.index.dict.used if h.index != NULL else lp_count(h.lp) // 2
+
+
+cdef bint hash_get(Hash h, const char* f, uint32_t fn, char* buf, char** v, uint32_t* vn) noexcept:
+    cdef Field* item
+    cdef lp_t p
+    if h.index != NULL:
+        item = <Field*>dict_find(&h.index.dict, f, fn, hash_bytes(f, fn))
+        if item == NULL:
+            return False
+        v[0] = value_text(item)
+        vn[0] = item.vlen
+        return True
+    p = lp_find(h.lp, lp_first(h.lp), f, fn, 1)
+    if p == NULL:
+        return False
+    lp_get(lp_next(h.lp, p), buf, v, vn)
+    return True
+
+
+cdef bint hash_set(Hash h, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    if h.index != NULL:
+        return index_set(h.index, f, fn, v, vn)
+    return compact_set(h, f, fn, v, vn)
+
+
+cdef bint hash_delete(Hash h, const char* f, uint32_t fn) noexcept:
+    cdef void* item
+    cdef lp_t p
+    if h.index != NULL:
+        item = dict_remove(&h.index.dict, f, fn, hash_bytes(f, fn))
+        if item == NULL:
+            return False
+        items_drop(h.index, item)
+        return True
+    p = lp_find(h.lp, lp_first(h.lp), f, fn, 1)
+    if p == NULL:
+        return False
+    h.lp = lp_delete(h.lp, p, 2, NULL)
+    return True
+
+
+cdef void hash_each(Hash h, PairFn visit, void* arg) noexcept:
+    cdef uint64_t pos = 0
+    cdef Field* item
+    cdef lp_t p
+    cdef char fbuf[24]
+    cdef char vbuf[24]
+    cdef char* f
+    cdef char* v
+    cdef uint32_t fn, vn
+    if h.index != NULL:
+        while (item := <Field*>dict_next(&h.index.dict, &pos)) != NULL:
+            visit(arg, field_text(item), field_len(item), value_text(item), item.vlen)
+        return
+    p = lp_first(h.lp)
+    while p != NULL:
+        lp_get(p, fbuf, &f, &fn)
+        p = lp_next(h.lp, p)
+        lp_get(p, vbuf, &v, &vn)
+        p = lp_next(h.lp, p)
+        visit(arg, f, fn, v, vn)
+
+
+# --- For Python --------------------------------------------------------------------------------------------------
+
+cdef void collect_pair(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    (<list>arg).append((PyBytes_FromStringAndSize(f, fn), PyBytes_FromStringAndSize(v, vn)))
+
+
+cdef void collect_field(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    (<list>arg).append(PyBytes_FromStringAndSize(f, fn))
+
+
+cdef void collect_value(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    (<list>arg).append(PyBytes_FromStringAndSize(v, vn))
+
+
+cdef void collect_item(void* arg, void* item) noexcept:
+    (<list>arg).append(pair_of(<Field*>item))
+
+
+cdef void set_each_pair(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
+    hash_set(<Hash>arg, f, fn, v, vn)
+
+
+cdef list sparse_sample(Items* index, size_t count):
+    """So many different pairs, each choice as likely: drawn until new. For counts well below the size."""
+    cdef set drawn = set()
+    cdef list out = []
+    cdef Field* item
+    while <size_t>len(out) < count:
+        item = <Field*>dict_random(&index.dict)
+        address = <size_t>item
+        if address not in drawn:
+            drawn.add(address)
+            out.append(pair_of(item))
+    return out
+
+
+cdef bint has_twins(lp_t lp):
+    """Does a field stand in the listpack twice?"""
+    cdef set seen
+    cdef lp_t p = lp_first(lp)
+    cdef lp_t value
+    cdef char buf[24]
+    cdef char* f
+    cdef uint32_t fn
+    if lp_count(lp) <= 2 * FEW:
+        while p != NULL:
+            lp_get(p, buf, &f, &fn)
+            value = lp_next(lp, p)
+            p = lp_next(lp, value)
+            if lp_find(lp, p, f, fn, 1) != NULL:
+                return True
+        return False
+    seen = set()
+    while p != NULL:
+        seen.add(element(p))
+        p = lp_next(lp, lp_next(lp, p))
+    return <size_t>len(seen) * 2 != lp_count(lp)
+
+
+@cython.final
+@cython.no_gc
+cdef class Hash:
+    def __cinit__(self):
+        mem_account(OBJECT_BYTES)
+        self.lp = lp_new()
+
+    def __dealloc__(self):
+        if self.index != NULL:
+            items_free(self.index)
+        if self.lp != NULL:
+            lp_free(self.lp)
+        mem_account(-OBJECT_BYTES)
+
+    @staticmethod
+    def from_listpack(bytes data) -> Hash:
+        """The hash of a listpack that came from outside; ValueError when it is not a whole and sensible one."""
+        cdef Hash h = Hash()
+        cdef const unsigned char* p = <const unsigned char*>PyBytes_AS_STRING(data)
+        if not lp_valid(p, PyBytes_GET_SIZE(data)):
+            raise ValueError("not a listpack")
+        lp_free(h.lp)
+        h.lp = lp_copy(p, <uint32_t>PyBytes_GET_SIZE(data))
+        if lp_count(h.lp) == 0 or lp_count(h.lp) % 2:
+            raise ValueError("not a listpack of fields and values")
+        if has_twins(h.lp):
+            raise ValueError("a field is there twice")
+        if lp_count(h.lp) // 2 > limits.hash_max_listpack_entries:
+            leave_listpack(h)
+        return h
+
+    def listpack(self):
+        """Redis' bytes of a small hash in its compact form, else None."""
+        return PyBytes_FromStringAndSize(<char*>self.lp, lp_bytes(self.lp)) if self.lp != NULL else None
+
+    def __len__(self):
+        return hash_len(self)
+
+    def __contains__(self, bytes f):
+        cdef char buf[24]
+        cdef char* v
+        cdef uint32_t vn
+        return hash_get(self, PyBytes_AS_STRING(f), <uint32_t>PyBytes_GET_SIZE(f), buf, &v, &vn)
+
+    def get(self, bytes f):
+        cdef char buf[24]
+        cdef char* v
+        cdef uint32_t vn
+        if not hash_get(self, PyBytes_AS_STRING(f), <uint32_t>PyBytes_GET_SIZE(f), buf, &v, &vn):
+            return None
+        return PyBytes_FromStringAndSize(v, vn)
+
+    def strlen(self, bytes f):
+        """The length of the field's value, 0 when there is no such field."""
+        cdef char buf[24]
+        cdef char* v
+        cdef uint32_t vn
+        return vn if hash_get(self, PyBytes_AS_STRING(f), <uint32_t>PyBytes_GET_SIZE(f), buf, &v, &vn) else 0
+
+    def set(self, bytes f, bytes v):
+        """True when the field is new."""
+        return hash_set(
+            self, PyBytes_AS_STRING(f), <uint32_t>PyBytes_GET_SIZE(f), PyBytes_AS_STRING(v), <uint32_t>PyBytes_GET_SIZE(v)
+        )
+
+    def delete(self, bytes f):
+        return hash_delete(self, PyBytes_AS_STRING(f), <uint32_t>PyBytes_GET_SIZE(f))
+
+    def items(self):
+        cdef list out = []
+        hash_each(self, collect_pair, <void*>out)
+        return out
+
+    def keys(self):
+        cdef list out = []
+        hash_each(self, collect_field, <void*>out)
+        return out
+
+    def values(self):
+        cdef list out = []
+        hash_each(self, collect_value, <void*>out)
+        return out
+
+    def random(self):
+        """Any field with its value, each as likely."""
+        cdef lp_t p
+        if hash_len(self) == 0:
+            raise IndexError("an empty hash has no field")
+        if self.index != NULL:
+            return pair_of(<Field*>dict_random(&self.index.dict))
+        p = lp_seek(self.lp, 2 * <long>(random_word() % (lp_count(self.lp) // 2)))
+        return element(p), element(lp_next(self.lp, p))
+
+    def sample(self, size_t count):
+        """`count` different fields with their values, or all when there are fewer; which ones, and their order, by
+        chance."""
+        cdef list pairs
+        cdef size_t size = hash_len(self), i, j
+        if count >= size:
+            return self.items()
+        if self.index != NULL and count < size // 3:
+            return sparse_sample(self.index, count)
+        pairs = self.items()
+        for i in range(count):
+            j = i + random_word() % (size - i)
+            pairs[i], pairs[j] = pairs[j], pairs[i]
+        del pairs[count:]
+        return pairs
+
+    def scan(self, uint64_t cursor, size_t count):
+        """The next cursor (0: done) and some fields with their values. A compact hash is told at once."""
+        cdef list out = []
+        cdef size_t steps = count * SCAN_STEPS_PER_FIELD
+        if self.index == NULL:
+            return 0, self.items()
+        while True:
+            cursor = dict_scan(&self.index.dict, cursor, collect_item, <void*>out)
+            steps -= 1
+            if cursor == 0 or steps == 0 or <size_t>len(out) >= count:
+                return cursor, out
+
+    @property
+    def encoding(self):
+        return "listpack" if self.lp != NULL else "hashtable"
+
+    def memory(self):
+        """Bytes that the hash occupies, this object included."""
+        return OBJECT_BYTES + (mem_size(lp_bytes(self.lp)) if self.lp != NULL else items_memory(self.index))
+
+    def copy(self):
+        cdef Hash h = Hash()
+        lp_free(h.lp)
+        if self.lp != NULL:
+            h.lp = lp_copy(self.lp, lp_bytes(self.lp))
+        else:
+            h.lp = NULL
+            h.index = items_new(KIND_FIELD)
+            dict_reserve(&h.index.dict, self.index.dict.used)
+            hash_each(self, set_each_pair, <void*>h)
+        return h
+
+    def free_some(self, long budget):
+        """Free up to `budget` fields of a hash that nobody will ask again; True while there is more."""
+        return self.index != NULL and items_free_some(self.index, budget)
+
+
+cdef ssize_t OBJECT_BYTES = (Hash.__basicsize__ + 15) & ~15      # as Python's allocator rounds it
