@@ -1,0 +1,341 @@
+"""The cluster as one node sees it: the bus below, what the members agree on above, behind one step and one tick.
+
+`ClusterCore` receives what the bus hears (it is the bus' `Agreement`), keeps the slot map and the epochs, and turns
+changes into effects. Operators' commands live in `admin`, what is shown to clients in `views`.
+
+Whatever a step changed is written to nodes.conf before any packet of the same step leaves: `take_effects` puts the
+`Persist` first. So no node ever hears of an epoch that we could forget.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from cluster import epochs, nodesconf
+from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.health import RECHECK_MS, Health
+from cluster.redirect import Decision, Request, route
+from cluster.slotmap import SlotMap
+from cluster.slots import SlotSet, from_bitmap, members, range_set, to_bitmap
+from cluster.state import ClusterSettings, Keyspace, NoKeys
+from gossip import flags
+from gossip.agreement import Facts
+from gossip.core import GossipCore
+from gossip.effects import Deliver, Effect, Event, Persist
+from gossip.membership import Members
+from gossip.messages import Header, Message, Publish, PublishShard, Update
+from gossip.peer import Link, Peer
+
+
+class ClusterCore:
+    """One node's view of its cluster."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        rng: random.Random,
+        now_ms: int,
+        nodes_conf: str = "",
+        keyspace: Keyspace | None = None,
+        repl_offset: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`nodes_conf` is the text of the file (CorruptConfig if it is damaged); empty: a new node."""
+        restored = bool(nodes_conf.strip())
+        self.settings = settings
+        self.keyspace: Keyspace = keyspace if keyspace is not None else NoKeys()
+        self.repl_offset = repl_offset
+        self.state = nodesconf.load(nodes_conf, now_ms) if restored else nodesconf.fresh(rng, now_ms)
+        self.health = Health()
+        self.bus = GossipCore(self.state.members, settings, self, rng)
+        self._rng = rng
+        self._unsaved = not restored
+        self._unsaved_durable = not restored
+        self._reexamine = True
+        self._recheck_ms = now_ms
+        self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
+        if restored:
+            self.health.restarted(self.state, now_ms)
+        self.apply_settings()
+        self.bus.start(now_ms)
+        self._settle(now_ms)
+
+    # Shorthands.
+
+    @property
+    def myself(self) -> Peer:
+        return self.state.myself
+
+    @property
+    def members(self) -> Members:
+        return self.state.members
+
+    @property
+    def slotmap(self) -> SlotMap:
+        return self.state.slotmap
+
+    @property
+    def ok(self) -> bool:
+        """Whether `cluster_state` is ok."""
+        return self.health.ok
+
+    # The host's side: events, time, effects.
+
+    def step(self, event: Event, now_ms: int) -> None:
+        """Something happened on the bus."""
+        self.bus.step(event, now_ms)
+        self._settle(now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due. Harmless when nothing is."""
+        self.bus.tick(now_ms)
+        self._settle(now_ms)
+
+    def next_due_ms(self) -> int:
+        """When `tick` should be called next, at the latest."""
+        due_ms = self.bus.next_due_ms()
+        return due_ms if self.health.ok else min(due_ms, self._recheck_ms)
+
+    def take_effects(self) -> list[Effect]:
+        """What the host must now do, in order."""
+        effects = self.bus.take_effects()
+        if self._unsaved:
+            effects.insert(0, Persist(self.nodes_conf(), self._unsaved_durable))
+            self._unsaved = self._unsaved_durable = False
+        return effects
+
+    def new_link_id(self) -> int:
+        """The id of a connection that the host has accepted."""
+        return self.bus.new_link_id()
+
+    def nodes_conf(self) -> str:
+        """What nodes.conf should say now."""
+        return nodesconf.dump(self.state)
+
+    def apply_settings(self) -> None:
+        """Take over what the directives say about this node; call it whenever one of them has changed."""
+        me, settings = self.myself, self.settings
+        me.port, me.plain_port, me.bus_port = settings.port, settings.plain_port, settings.bus_port
+        me.hostname, me.nodename = settings.announce_hostname, settings.announce_human_nodename
+        me.ip = settings.announce_ip or me.ip
+        before = me.flags
+        me.flags = (me.flags & ~flags.NOFAILOVER) | (flags.NOFAILOVER if settings.no_failover else 0)
+        if me.flags != before:
+            self.changed(state=True)
+        self._reexamine = True
+
+    def adopt_slots_with_keys(self, now_ms: int) -> None:
+        """After loading data: slots that hold keys but are not ours become ours if they are nobody's, else open.
+
+        An open (importing) slot tells the operator's tools that there is something to repair.
+        """
+        if self.myself.is_replica:
+            return
+        for slot, owner in enumerate(self.slotmap.owners):
+            if owner is self.myself or slot in self.slotmap.importing or not self.keyspace.slot_len(slot):
+                continue
+            if owner is None:
+                self.bus.note("warning", f"I have keys for unassigned slot {slot}. Taking responsibility for it.")
+                self.slotmap.assign(range_set(slot, slot), self.myself)
+            else:
+                self.bus.note("warning", f"I have keys for slot {slot} of another node. Setting it to importing state.")
+                self.slotmap.import_from(slot, owner)
+            self.changed(state=True, durable=True)
+        self._settle(now_ms)
+
+    # The engine's side.
+
+    @property
+    def served_version(self) -> tuple[int, bool, bool]:
+        """Differs from its last value whenever `fill_served` might."""
+        return self.slotmap.version, self.health.ok, self.myself.is_primary
+
+    def fill_served(self, table: bytearray) -> None:
+        """Set the bytes of 16384 slots: 1 where requests are plainly ours, 0 where `route` must be asked."""
+        if self.health.ok and self.myself.is_primary:
+            self.slotmap.fill_served(table, self.myself)
+        else:
+            table[:] = bytes(len(table))
+
+    def route(self, request: Request, has_key: Callable[[bytes], bool]) -> Decision:
+        """Where this request must be served."""
+        return route(self.state, self.health.ok, self.settings, request, has_key)
+
+    def publish(self, channel: bytes, message: bytes, sharded: bool = False) -> None:
+        """Pass a published message on: to all nodes, or to those of our shard."""
+        if not sharded:
+            self.bus.broadcast(Publish(self.bus.header(), channel, message))
+            return
+        for peer in self.state.shard_of(self.myself):
+            if not peer.is_myself and not peer.in_handshake:
+                self.bus.send(peer.link, PublishShard(self.bus.header(), channel, message))
+
+    # Changes, used by `admin` and below.
+
+    def settle(self, now_ms: int) -> None:
+        """Draw the conclusions of changes made outside of a step."""
+        self._settle(now_ms)
+
+    def set_primary(self, primary: Peer) -> None:
+        """Turn this node into a replica of `primary`."""
+        me = self.myself
+        if me.become_replica():
+            self.slotmap.close_all()
+        me.follow(primary)
+        me.shard_id = primary.shard_id or me.shard_id
+        self.bus.effect(FollowPrimary(primary.id, primary.ip, primary.port))
+        self.changed(state=True, durable=True)
+
+    def become_primary(self, *, empty: bool) -> None:
+        """Turn this node into a primary, if it is not one."""
+        if self.myself.become_primary():
+            self.bus.effect(StopFollowing(empty))
+            self.changed(state=True, durable=True)
+
+    def unassign(self, slots: SlotSet) -> None:
+        """Leave slots without an owner; those of our own shard lose their shard channels."""
+        shard = self.state.my_primary
+        if shard is not None:
+            self._drop_channels(slots & self.slotmap.owned_by(shard))
+        self.slotmap.unassign(slots)
+
+    def _drop_channels(self, slots: SlotSet) -> None:
+        if slots:
+            self.bus.effect(DropChannels(tuple(members(slots))))
+
+    def _settle(self, now_ms: int) -> None:
+        """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
+        if not self._reexamine and (self.health.ok or now_ms < self._recheck_ms):
+            return
+        self._reexamine = False
+        self._recheck_ms = now_ms + RECHECK_MS
+        if self.health.update(self.state, self.settings, now_ms):
+            self.bus.note("notice", f"Cluster state changed: {'ok' if self.health.ok else 'fail'}")
+            self.bus.effect(StateChanged(self.health.ok))
+
+    # What the bus asks and tells (gossip.agreement.Agreement).
+
+    def facts(self) -> Facts:
+        primary = self.state.my_primary or self.myself
+        owned = self.slotmap.owned_by(primary)
+        if owned != self._slots_bitmap[0]:
+            self._slots_bitmap = (owned, to_bitmap(owned))
+        return Facts(
+            current_epoch=self.state.current_epoch,
+            config_epoch=primary.config_epoch,
+            offset=self.repl_offset(),
+            slots=self._slots_bitmap[1],
+            primary_id=self.myself.primary.id if self.myself.primary else None,
+            state_fail=not self.health.ok,
+        )
+
+    def quorum(self) -> int:
+        return self.health.quorum
+
+    def changed(self, *, state: bool = False, durable: bool = False) -> None:
+        self._unsaved = True
+        self._unsaved_durable |= durable
+        self._reexamine |= state
+
+    def removing(self, peer: Peer) -> None:
+        self._drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)
+        self.slotmap.remove_peer(peer)
+        self.changed(state=True)
+
+    def address_changed(self, peer: Peer) -> None:
+        if self.myself.primary is peer:
+            self.bus.effect(FollowPrimary(peer.id, peer.ip, peer.port))
+        self.changed(state=True)
+
+    def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
+        epochs.observe(self.state, header.current_epoch)
+        if header.config_epoch > sender.config_epoch:
+            sender.config_epoch = header.config_epoch
+            self.changed(durable=True)
+        sender.repl_offset = header.offset
+        sender.repl_offset_ms = now_ms
+
+    def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:
+        self._hear_role(sender, header)
+        owner = sender if sender.is_primary else sender.primary
+        claimed = from_bitmap(header.slots)
+        if owner is not None and claimed != self.slotmap.owned_by(owner):
+            if sender.is_primary:
+                self._hear_claim(sender, header.config_epoch, claimed)
+            self._correct(sender, header.config_epoch, claimed)
+        if header.config_epoch == self.myself.config_epoch and epochs.resolve_collision(self.state, sender):
+            self.bus.note(
+                "verbose",
+                f"configEpoch collision with node {sender.id}. configEpoch set to {self.myself.config_epoch}",
+            )
+            self.changed(durable=True)
+
+    def heard(self, sender: Peer, message: Message, link: Link, now_ms: int) -> None:
+        if isinstance(message, Publish):
+            self.bus.effect(Deliver(message.channel, message.message, isinstance(message, PublishShard)))
+        elif isinstance(message, Update):
+            self._hear_update(message)
+
+    def _hear_role(self, sender: Peer, header: Header) -> None:
+        if header.primary_id is None:
+            if sender.become_primary():
+                self.changed(state=True)
+            return
+        if sender.is_primary:
+            self.unassign(self.slotmap.owned_by(sender))
+        if sender.become_replica():
+            self.changed(state=True)
+        primary = self.members.get(header.primary_id)
+        if primary is not None and sender.primary is not primary and primary is not sender:
+            sender.follow(primary)
+            self.changed()
+
+    def _hear_update(self, message: Update) -> None:
+        """Someone tells us of a claim that is newer than what we stated."""
+        peer = self.members.get(message.node_id)
+        if peer is None or peer.config_epoch >= message.node_epoch:
+            return
+        if peer.is_myself:
+            self.bus.note("warning", "Discarding UPDATE message about myself.")
+            return
+        if peer.become_primary():
+            self.changed(state=True)
+        peer.config_epoch = message.node_epoch
+        self.changed(durable=True)
+        self._hear_claim(peer, message.node_epoch, from_bitmap(message.node_slots))
+
+    def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
+        """A primary claims these slots: rebind what it wins, and see what that makes of us."""
+        shard = self.state.my_primary
+        had_keys = self.slotmap.owned_by(self.myself)
+        outcome = self.slotmap.claim(sender, epoch, claimed, self.myself)
+        if outcome.taken:
+            self.changed(state=True, durable=True)
+            self._drop_channels(outcome.from_my_primary)
+        lost = outcome.from_my_primary
+        me = self.myself
+        if lost and shard is not None and not shard.slot_count and self._should_follow(claimed, lost):
+            self.bus.note("notice", f"Configuration change detected. Reconfiguring myself as a replica of {sender.id}")
+            self.set_primary(sender)
+            return
+        grand = me.primary.primary if me.primary else None
+        if grand is not None and grand is not me:
+            self.bus.note("notice", f"I'm a sub-replica! Reconfiguring myself as a replica of grandmaster {grand.id}")
+            self.set_primary(grand)
+            return
+        dirty = tuple(slot for slot in members(outcome.from_myself & had_keys) if self.keyspace.slot_len(slot))
+        if dirty:
+            self.bus.effect(DropKeys(dirty))
+
+    def _should_follow(self, claimed: SlotSet, lost: SlotSet) -> bool:
+        """Our shard's last slots went to someone: follow it if that is allowed, or if it is our shard's successor."""
+        return self.settings.allow_replica_migration or claimed == lost
+
+    def _correct(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
+        """If `sender` claims what somebody owns under a higher epoch, tell it."""
+        owner = self.slotmap.newer_owner(sender, epoch, claimed)
+        if owner is None or sender.link is None:
+            return
+        self.bus.note("verbose", f"Node {sender.id} has old slots configuration, sending an UPDATE about {owner.id}")
+        slots = to_bitmap(self.slotmap.owned_by(owner) & ~self.slotmap.unclaimed)
+        self.bus.send(sender.link, Update(self.bus.header(), owner.id, owner.config_epoch, slots))

@@ -1,0 +1,73 @@
+"""Everything that a node knows about its cluster, in one place, for the modules that decide from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cluster.slotmap import SlotMap
+from gossip.membership import Members
+from gossip.peer import Peer
+from gossip.settings import GossipSettings
+
+
+@dataclass(slots=True)
+class ClusterSettings(GossipSettings):
+    """Directives of the cluster, under their redis.conf names (`cluster-` left out). Read live."""
+
+    require_full_coverage: bool = True
+    allow_reads_when_down: bool = False
+    allow_pubsubshard_when_down: bool = True
+    allow_replica_migration: bool = True
+    preferred_endpoint_type: str = "ip"  # ip, hostname or unknown-endpoint
+    tls: bool = False  # `port` is a TLS port
+
+
+class Keyspace(Protocol):
+    """What the cluster must know about the data of this node; the node supplies it."""
+
+    def __len__(self) -> int:
+        """Number of keys."""
+
+    def slot_len(self, slot: int) -> int:
+        """Number of keys in a slot."""
+
+    def slot_keys(self, slot: int, count: int) -> list[bytes]:
+        """Up to `count` keys of a slot."""
+
+
+class NoKeys:
+    """A keyspace without keys."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def slot_len(self, slot: int) -> int:
+        return 0
+
+    def slot_keys(self, slot: int, count: int) -> list[bytes]:
+        return []
+
+
+@dataclass(slots=True)
+class ClusterState:
+    """The members, what belongs to whom, and the epochs."""
+
+    members: Members
+    slotmap: SlotMap = field(default_factory=SlotMap)
+    current_epoch: int = 0
+    last_vote_epoch: int = 0
+
+    @property
+    def myself(self) -> Peer:
+        return self.members.myself
+
+    @property
+    def my_primary(self) -> Peer | None:
+        """Ourselves, or whom we replicate (None if we don't know it)."""
+        return self.myself if self.myself.is_primary else self.myself.primary
+
+    def shard_of(self, peer: Peer) -> list[Peer]:
+        """The primary of the shard, then its replicas."""
+        primary = peer if peer.is_primary else peer.primary
+        return [primary, *primary.replicas] if primary is not None else []

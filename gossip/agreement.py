@@ -1,0 +1,55 @@
+"""What the bus needs from the layer above it, which knows what the members agree on (slots, epochs, roles).
+
+The bus knows who is there and who is alive, and carries packets. Each packet also carries claims that only the layer
+above can judge, and each packet that we send must state ours. `Agreement` is that boundary: `gossip` calls it,
+`cluster` implements it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gossip.messages import EMPTY_SLOTS, Header, Message
+from gossip.peer import Link, Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the header of every packet says about us, besides our name and address."""
+
+    current_epoch: int = 0
+    config_epoch: int = 0  # a replica states its primary's epoch and slots
+    offset: int = 0
+    slots: bytes = EMPTY_SLOTS
+    primary_id: str | None = None
+    state_fail: bool = True
+    paused: bool = False
+
+
+class Agreement(Protocol):
+    """The layer above, as the bus sees it. `now_ms` is the time of the step or tick that causes the call."""
+
+    def facts(self) -> Facts:
+        """What our next packet states."""
+
+    def quorum(self) -> int:
+        """How many primaries make a majority."""
+
+    def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A known node sent a packet of any kind: its epochs and offset may be news."""
+
+    def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A known node sent a PING, PONG or MEET: its role and its slots may be news."""
+
+    def heard(self, sender: Peer, message: Message, link: Link, now_ms: int) -> None:
+        """A known node sent something that is neither gossip nor FAIL."""
+
+    def removing(self, peer: Peer) -> None:
+        """`peer` is about to be forgotten."""
+
+    def address_changed(self, peer: Peer) -> None:
+        """`peer` moved."""
+
+    def changed(self, *, state: bool = False, durable: bool = False) -> None:
+        """Something that nodes.conf records has changed. `state`: also something that cluster_state depends on."""

@@ -1,0 +1,329 @@
+"""The bus of one node as a pure state machine.
+
+Events of the network and the time go in (`step`, `tick`), effects come out (`take_effects`); sockets, clocks and chance
+are the host's. What the members agree on is the business of the layer above, reached through `Agreement`.
+
+This module keeps the connections and decides when to ping whom and whom to suspect; `reception` says what a packet that
+arrives does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from gossip import flags
+from gossip.agreement import Agreement
+from gossip.effects import (
+    Close,
+    Closed,
+    Connect,
+    Effect,
+    Event,
+    LinkAccepted,
+    LinkClosed,
+    LinkOpened,
+    Note,
+    Received,
+    Send,
+)
+from gossip.failure import Verdict, count_reports, is_overdue, judge, link_looks_dead
+from gossip.framer import NEED_DATA, BadPacket, FramingError
+from gossip.membership import Members
+from gossip.messages import EXT_DATA, OURS, PAUSED, Extensions, Fail, Header, Meet, Message, Ping, Pong, Unknown
+from gossip.peer import Link, Peer
+from gossip.pinging import DueHeap, choose_gossip, gossip_entry, oldest_of_a_few
+from gossip.reception import receive
+from gossip.settings import GossipSettings
+from gossip.wire import encode
+
+RECONNECT_MS = 100
+RECONNECT_MAX_MS = 1000
+RANDOM_PING_MS = 1000
+HANDSHAKE_MIN_MS = 1000
+
+
+class GossipCore:
+    """Membership and liveness, as one node sees them."""
+
+    def __init__(self, members: Members, settings: GossipSettings, agreement: Agreement, rng: random.Random) -> None:
+        self.members = members
+        self.settings = settings
+        self.agreement = agreement
+        self.rng = rng
+        self.links: dict[int, Link] = {}
+        self.sent: Counter[int] = Counter()
+        self.received: Counter[int] = Counter()
+        self.bad_packets = 0
+        self.links_over_limit = 0
+        self._due = DueHeap()
+        self._random_ping_ms = 0
+        self._last_link_id = 0
+        self._effects: list[Effect] = []
+
+    # Time and events.
+
+    def start(self, now_ms: int) -> None:
+        """Begin: every member that was remembered is connected to at the first tick."""
+        self._random_ping_ms = now_ms + RANDOM_PING_MS
+        for peer in self.members.others():
+            self.watch(peer, now_ms)
+
+    def step(self, event: Event, now_ms: int) -> None:
+        """Something happened on the network."""
+        if isinstance(event, Received):
+            self._on_data(event, now_ms)
+        elif isinstance(event, LinkAccepted):
+            link = Link(event.link_id, now_ms, inbound=True, established=True)
+            link.remote_ip, link.local_ip = event.remote_ip, event.local_ip
+            self.links[link.id] = link
+        elif isinstance(event, LinkOpened):
+            self._on_opened(event, now_ms)
+        elif isinstance(event, LinkClosed):
+            self._on_closed(event, now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due."""
+        while (peer := self._due.pop_due(now_ms)) is not None:
+            self._attend(peer, now_ms)
+        if now_ms >= self._random_ping_ms:
+            self._random_ping_ms = now_ms + RANDOM_PING_MS
+            peer = oldest_of_a_few(self.members, self.rng)
+            if peer is not None:
+                self.ping(peer, now_ms)
+
+    def next_due_ms(self) -> int:
+        """When `tick` should be called next, at the latest."""
+        due_ms = self._due.next_ms()
+        return self._random_ping_ms if due_ms is None else min(due_ms, self._random_ping_ms)
+
+    def take_effects(self) -> list[Effect]:
+        """What the host must now do, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def effect(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def note(self, level: str, text: str) -> None:
+        self._effects.append(Note(level, text))
+
+    def watch(self, peer: Peer, at_ms: int) -> None:
+        """Have a look at `peer` at this time."""
+        self._due.set(peer, at_ms)
+
+    def remove(self, peer: Peer) -> None:
+        """Forget `peer` and close its links."""
+        self.agreement.removing(peer)
+        for link in (peer.link, peer.inbound):
+            if link is not None:
+                self.close(link)
+        self._due.discard(peer)
+        self.members.remove(peer)
+
+    # Links.
+
+    def new_link_id(self) -> int:
+        self._last_link_id += 1
+        return self._last_link_id
+
+    def close(self, link: Link) -> None:
+        """Close a link from our side. The host will not report it."""
+        if self.links.pop(link.id, None) is not None:
+            self._detach(link)
+            self.effect(Close(link.id))
+
+    def _detach(self, link: Link) -> None:
+        peer, link.peer = link.peer, None
+        if peer is not None and peer.link is link:
+            peer.link = None
+        if peer is not None and peer.inbound is link:
+            peer.inbound = None
+
+    def _connect(self, peer: Peer, now_ms: int) -> None:
+        link = Link(self.new_link_id(), now_ms, inbound=False, peer=peer)
+        self.links[link.id] = link
+        peer.link = link
+        # An attempt to connect counts as a ping: a host that swallows it must come under suspicion too.
+        peer.ping_sent_ms = peer.ping_sent_ms or now_ms
+        self.effect(Connect(link.id, peer.ip, peer.bus_port))
+
+    def _on_opened(self, event: LinkOpened, now_ms: int) -> None:
+        link = self.links.get(event.link_id)
+        if link is None or link.peer is None:
+            self.effect(Close(event.link_id))
+            return
+        link.established = True
+        link.remote_ip, link.local_ip = event.remote_ip, event.local_ip
+        peer = link.peer
+        waiting_since_ms = peer.ping_sent_ms
+        self.send_ping(link, Meet if peer.flags & flags.MEET else Ping, now_ms)
+        # If an answer was overdue before the link broke, it still is.
+        peer.ping_sent_ms = waiting_since_ms or now_ms
+        # One MEET is enough; were there no answer, the handshake would time out.
+        peer.flags &= ~flags.MEET
+        self._schedule(peer, now_ms)
+
+    def _on_closed(self, event: LinkClosed, now_ms: int) -> None:
+        link = self.links.pop(event.link_id, None)
+        if link is None:
+            return
+        if event.reason is Closed.OVERFLOW:
+            self.links_over_limit += 1
+        peer = link.peer
+        self._detach(link)
+        if peer is None or link.inbound:
+            return
+        if link.established:
+            self.watch(peer, now_ms)
+        else:
+            peer.link_failures += 1
+            wait_ms = min(RECONNECT_MS << min(peer.link_failures - 1, 10), RECONNECT_MAX_MS)
+            self.watch(peer, now_ms + wait_ms)
+
+    def _on_data(self, event: Received, now_ms: int) -> None:
+        link = self.links.get(event.link_id)
+        if link is None:
+            return
+        link.framer.feed(event.data)
+        while link.id in self.links:
+            try:
+                message = link.framer.next()
+            except BadPacket as error:
+                self.bad_packets += 1
+                self.note("warning", f"Ignored a bad packet from {link.remote_ip} on the cluster bus: {error}")
+                continue
+            except FramingError as error:
+                self.note("warning", f"Closed a cluster bus link with {link.remote_ip}: {error}")
+                peer = None if link.inbound else link.peer
+                self.close(link)
+                if peer is not None:
+                    self.watch(peer, now_ms + RECONNECT_MAX_MS)
+                return
+            if message is NEED_DATA:
+                return
+            assert isinstance(message, Message | Unknown)
+            receive(self, link, message, now_ms)
+
+    # Sending.
+
+    def header(self, message_flags: int = 0) -> Header:
+        """The header of our next packet."""
+        me, facts = self.members.myself, self.agreement.facts()
+        return Header(
+            sender=me.id,
+            current_epoch=facts.current_epoch,
+            config_epoch=facts.config_epoch,
+            offset=facts.offset,
+            slots=facts.slots,
+            primary_id=facts.primary_id,
+            ip=self.settings.announce_ip,
+            port=me.port,
+            plain_port=me.plain_port,
+            bus_port=me.bus_port,
+            flags=me.flags,
+            state_fail=facts.state_fail,
+            mflags=(message_flags | (PAUSED if facts.paused else 0), OURS, 0),
+        )
+
+    def send(self, link: Link | None, message: Message) -> None:
+        """Send on one link, if it is there."""
+        if link is not None and link.established:
+            self.sent[message.kind] += 1
+            self.effect(Send(link.id, encode(message)))
+
+    def broadcast(self, message: Message) -> None:
+        """Send to every member that we have a link to."""
+        data = encode(message)
+        for peer in self.members.others():
+            if peer.connected and not peer.in_handshake:
+                assert peer.link is not None
+                self.sent[message.kind] += 1
+                self.effect(Send(peer.link.id, data))
+
+    def ping(self, peer: Peer, now_ms: int, forgotten: tuple[tuple[str, int], ...] = ()) -> None:
+        """Send a PING on our link to `peer`."""
+        if peer.link is not None:
+            self.send_ping(peer.link, Ping, now_ms, forgotten)
+            self._schedule(peer, now_ms)
+
+    def broadcast_pong(self) -> None:
+        """Tell everybody our configuration now, rather than with the next ping."""
+        for peer in self.members.others():
+            if peer.connected and not peer.in_handshake:
+                assert peer.link is not None
+                self.send_ping(peer.link, Pong, 0)
+
+    def send_ping(self, link: Link, kind: type[Ping], now_ms: int, forgotten: tuple[tuple[str, int], ...] = ()) -> None:
+        """Send a PING, PONG or MEET with gossip and extensions."""
+        target = link.peer
+        if kind is Ping and not link.inbound and target is not None:
+            target.ping_sent_ms = now_ms
+        gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng))
+        extensions = self._extensions_for(target, forgotten)
+        self.send(link, kind(self.header(EXT_DATA), gossip, extensions))
+
+    def _extensions_for(self, target: Peer | None, forgotten: tuple[tuple[str, int], ...]) -> Extensions:
+        me = self.members.myself
+        if target is None or not target.flags & flags.EXTENSIONS:
+            return Extensions(hostname=me.hostname or None)
+        return Extensions(me.hostname or None, me.nodename or None, me.shard_id or None, forgotten)
+
+    # Watching peers.
+
+    def _attend(self, peer: Peer, now_ms: int) -> None:
+        """Whatever this peer needs now: a connection, a new connection, a ping, suspicion."""
+        timeout_ms = self.settings.node_timeout_ms
+        if peer.in_handshake and now_ms - peer.created_ms > max(timeout_ms, HANDSHAKE_MIN_MS):
+            self.note("verbose", f"Handshake with {peer.ip}:{peer.bus_port} timed out")
+            self.remove(peer)
+            return
+        if not peer.has_address:
+            return
+        if not peer.in_handshake and is_overdue(peer, now_ms, timeout_ms) and not peer.flags & flags.FAILING:
+            self.members.suspect(peer)
+            self.note("debug", f"Node {peer.id} is possibly failing")
+            self.agreement.changed(state=True)
+            self.judge(peer, now_ms)
+        if peer.link is not None and link_looks_dead(peer, now_ms, timeout_ms):
+            self.close(peer.link)
+        if peer.link is None:
+            self._connect(peer, now_ms)
+        elif not peer.ping_sent_ms and peer.connected and now_ms - peer.pong_received_ms > timeout_ms // 2:
+            self.send_ping(peer.link, Ping, now_ms)
+        self._schedule(peer, now_ms)
+
+    def _schedule(self, peer: Peer, now_ms: int) -> None:
+        """When to look at `peer` again if nothing happens meanwhile."""
+        timeout_ms = self.settings.node_timeout_ms
+        if peer.in_handshake:
+            at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
+        elif not peer.ping_sent_ms:
+            at_ms = peer.pong_received_ms + timeout_ms // 2 + 1
+        else:
+            heard_ms = max(peer.ping_sent_ms, peer.data_received_ms)
+            link_ms = peer.link.created_ms if peer.link is not None else now_ms
+            moments = [
+                max(heard_ms + timeout_ms // 2, link_ms + timeout_ms) + 1,  # the link looks dead
+                heard_ms + timeout_ms + 1,  # the node does
+            ]
+            at_ms = min((moment for moment in moments if moment > now_ms), default=now_ms + timeout_ms // 2)
+        self.watch(peer, max(at_ms, now_ms + 1))
+
+    def judge(self, peer: Peer, now_ms: int) -> None:
+        """Declare `peer` failed if a majority agrees, and tell everybody."""
+        if not peer.suspected:
+            return
+        reports = count_reports(peer, now_ms, self.settings.node_timeout_ms)
+        verdict = judge(peer, reports, quorum=self.agreement.quorum(), i_am_primary=self.members.myself.is_primary)
+        if verdict is not Verdict.FAILED:
+            return
+        self.note("notice", f"Marking node {peer.id} as failing (quorum reached).")
+        self.mark_failed(peer, now_ms)
+        self.broadcast(Fail(self.header(), peer.id))
+
+    def mark_failed(self, peer: Peer, now_ms: int) -> None:
+        self.members.clear_suspicion(peer)
+        peer.flags |= flags.FAIL
+        peer.fail_ms = now_ms
+        self.agreement.changed(state=True)

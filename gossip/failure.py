@@ -1,0 +1,103 @@
+"""Is a node alive? Suspicion, reports, verdicts and pardons, as functions of what is known.
+
+The theory is that of the Redis Cluster specification, section "Failure detection". Silence for longer than the node
+timeout makes us *suspect* a node (PFAIL), which only we believe. Suspicions travel in gossip; each primary's is a
+report, good for twice the node timeout. When we suspect a node and a majority of the primaries that own slots (we count
+ourselves if we are a primary) report it, it has *failed* (FAIL), which we tell everybody.
+
+Any traffic from a node proves that it lives, so that a connection busy with something else than PONGs is no reason for
+suspicion. A node that could not be connected to counts as pinged: otherwise a dead host that refuses connections, and
+therefore never has a PING outstanding, would never be suspected.
+
+A verdict outlives its reasons. It is lifted when the node answers again, at once if it has no slots to lose; if it has,
+only after long enough for a replica to have taken over, because until then both might serve.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from gossip.peer import Peer
+
+REPORT_LIFETIME_MULT = 2
+PARDON_AFTER_MULT = 2
+
+
+def silent_for_ms(peer: Peer, now_ms: int) -> int:
+    """For how long an answer is overdue; 0 when none is expected."""
+    if not peer.ping_sent_ms:
+        return 0
+    return now_ms - max(peer.ping_sent_ms, peer.data_received_ms)
+
+
+def is_overdue(peer: Peer, now_ms: int, node_timeout_ms: int) -> bool:
+    """Whether the silence is long enough for suspicion."""
+    return silent_for_ms(peer, now_ms) > node_timeout_ms
+
+
+def link_looks_dead(peer: Peer, now_ms: int, node_timeout_ms: int) -> bool:
+    """Whether to try a new connection, in case only the present one is broken."""
+    return (
+        peer.link is not None
+        and now_ms - peer.link.created_ms > node_timeout_ms
+        and silent_for_ms(peer, now_ms) > node_timeout_ms // 2
+    )
+
+
+def add_report(failing: Peer, reporter: Peer, now_ms: int) -> bool:
+    """Record that `reporter` cannot reach `failing`; True if that is news."""
+    news = reporter.id not in failing.reports
+    failing.reports[reporter.id] = now_ms
+    return news
+
+
+def drop_report(peer: Peer, reporter: Peer) -> bool:
+    """Record that `reporter` can reach `peer`; True if it could not before."""
+    return peer.reports.pop(reporter.id, None) is not None
+
+
+def count_reports(peer: Peer, now_ms: int, node_timeout_ms: int) -> int:
+    """How many primaries report `peer`, forgetting reports that are too old."""
+    if peer.reports:
+        oldest_ms = now_ms - node_timeout_ms * REPORT_LIFETIME_MULT
+        for reporter in [r for r, at_ms in peer.reports.items() if at_ms < oldest_ms]:
+            del peer.reports[reporter]
+    return len(peer.reports)
+
+
+class Verdict(Enum):
+    FAILED = "a majority cannot reach it"
+    REACHABLE = "we can reach it"
+    ALREADY_FAILED = "it has been declared failed before"
+    NO_MAJORITY = "too few primaries report it"
+
+
+def judge(peer: Peer, reports: int, *, quorum: int, i_am_primary: bool) -> Verdict:
+    """Whether `peer` is now to be declared failed, and if not, why not."""
+    if not peer.suspected:
+        return Verdict.ALREADY_FAILED if peer.failed else Verdict.REACHABLE
+    if peer.failed:
+        return Verdict.ALREADY_FAILED
+    if reports + i_am_primary < quorum:
+        return Verdict.NO_MAJORITY
+    return Verdict.FAILED
+
+
+class Pardon(Enum):
+    """Why a failed node that answers again is no longer failed; DENIED when it still is."""
+
+    REPLICA = "is reachable again (a replica)"
+    NO_SLOTS = "is reachable again (a primary without slots)"
+    NOT_REPLACED = "is reachable again and nobody took its slots over"
+    DENIED = "its replicas may still be taking over"
+
+
+def consider_pardon(peer: Peer, now_ms: int, node_timeout_ms: int) -> Pardon:
+    """What to do about a failed node that has just answered."""
+    if peer.is_replica:
+        return Pardon.REPLICA
+    if not peer.slot_count:
+        return Pardon.NO_SLOTS
+    if now_ms - peer.fail_ms > node_timeout_ms * PARDON_AFTER_MULT:
+        return Pardon.NOT_REPLACED
+    return Pardon.DENIED
