@@ -1,0 +1,1 @@
+"""The installed command, `shardis`: one module a command, put together in __main__."""

@@ -1,0 +1,70 @@
+"""`shardis status`: the shards of a cluster and how each node is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.fail import fail
+from cluster.local import DEFAULT_DIR, DEFAULT_PORT, HOST, LocalError
+from cluster.plan import SLOTS, Address
+from cluster.status import ClusterStatus, rows
+
+
+def status(
+    address: Annotated[
+        str | None, typer.Argument(metavar="[HOST:PORT]", help="Any node; by default those of --dir.")
+    ] = None,
+    dir: Annotated[str, typer.Option(help="Folder that was given to `shardis up`.")] = DEFAULT_DIR,
+    password: Annotated[str, typer.Option(envvar="SHARDIS_PASSWORD", help="Password of the nodes.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show shards, nodes, roles, slots, keys, memory and state; the exit code is 1 unless the cluster is healthy."""
+    from cluster.aio.client import ReplyError, Unreachable
+    from cluster.aio.survey import survey
+
+    try:
+        seeds, stored_password = _seeds(address, dir)
+        found = survey(seeds, password or stored_password)
+    except (LocalError, Unreachable, ReplyError) as error:
+        fail(str(error))
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(found.to_dict(), indent=2))
+    else:
+        _print_table(found)
+    if not found.is_healthy:
+        raise typer.Exit(1)
+
+
+def _seeds(address: str | None, directory: str) -> tuple[list[Address], str]:
+    """Whom to ask, and the password that the folder's configuration names."""
+    from cluster.aio.launcher import Launcher
+
+    if address is not None:
+        host, _, port = address.rpartition(":")
+        if not port.isdigit():
+            raise LocalError(f"'{address}' is not HOST:PORT")
+        return [(host.strip("[]") or HOST, int(port))], ""
+    launcher = Launcher(directory)
+    record = launcher.read_record()
+    if record is None:
+        return [(HOST, DEFAULT_PORT)], ""
+    return [(HOST, port) for port in record.shape.ports], launcher.password(record.shape.port)
+
+
+def _print_table(found: ClusterStatus) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("shard", "node", "role", "slots", "keys", "memory", "state", box=None, pad_edge=False)
+    for column in (4, 5):
+        table.columns[column].justify = "right"
+    for row in rows(found):
+        table.add_row(*row, style="" if row[-1] == "ok" else "red")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    verdict = "healthy" if found.is_healthy else "not healthy"
+    console.print(f"\n{found.slots_served} of {SLOTS} slots served: the cluster is {verdict}.", highlight=False)
