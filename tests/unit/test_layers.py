@@ -1,0 +1,128 @@
+"""The house rules on imports: packages point one way, and only aio/ folders and __main__.py touch the world."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("gossip", "cluster", "node")
+
+MAY_IMPORT = {"gossip": {"gossip"}, "cluster": {"gossip", "cluster"}, "node": {"gossip", "cluster", "node"}}
+
+# What a pure core has no use for: sockets, files, clocks, the environment, processes, threads, chance without a seed.
+WORLD = set(
+    "aiohttp asyncio concurrent fcntl getpass glob hiredis io logging mmap multiprocessing os pathlib platform posix pwd "
+    "queue redis resource sched secrets select selectors shutil signal socket socketserver ssl subprocess syslog "
+    "tempfile threading time uuid uvloop".split()
+)
+WORLD_CALLS = {"open", "input", "print", "breakpoint"}
+# Only paths as text: nothing in these touches a disk.
+PURE_NAMES = {"pathlib": {"PurePath", "PurePosixPath"}, "time": {"struct_time"}}
+
+# Each exception with its reason.
+EXCEPTIONS = {
+    # The seed of the hash function must be unknown to clients before the first key is stored.
+    ("node/engine/dict.pyx", "os"),
+    # A command's duration is measured around it, in nanoseconds: no event could carry the time in.
+    ("node/engine/session.pyx", "posix"),
+}
+
+MEND = (
+    "Let the core take what it needs as an argument (now_ms, a Random, bytes) and give back an effect; "
+    "put the code that touches the world into an aio/ folder of the same package, or into __main__.py."
+)
+
+
+def sources(suffixes: tuple[str, ...]) -> list[Path]:
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in suffixes]
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def touches_world(path: Path) -> bool:
+    return path.name == "__main__.py" or "aio" in path.relative_to(ROOT).parts
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+PYTHON = sources((".py",))
+CYTHON = sources((".pyx", ".pxd"))
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[int, str, set[str]]]:
+    """Line, module, and the names taken from it, of every import at any depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, set()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or "", {alias.name for alias in node.names}
+
+
+def typing_only(tree: ast.Module) -> set[int]:
+    """Lines under `if TYPE_CHECKING:`, which never run."""
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=shown)
+def test_imports_point_one_way(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    for line, module, _ in imported(ast.parse(path.read_text(encoding="utf-8"))):
+        other = module.split(".")[0]
+        assert other not in PACKAGES or other in MAY_IMPORT[package], (
+            f"{shown(path)}:{line} imports {module}: gossip knows nothing of the others, cluster knows gossip, node "
+            "knows both. Move what is shared down, or hand it in as an argument from above."
+        )
+        assert other != "tests", f"{shown(path)}:{line} imports the tests"
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON if not touches_world(path)], ids=shown)
+def test_cores_do_not_touch_the_world(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    harmless = typing_only(tree)
+    for line, module, names in imported(tree):
+        top = module.split(".")[0]
+        if top in WORLD and line not in harmless and not (names and names <= PURE_NAMES.get(top, set())):
+            pytest.fail(f"{shown(path)}:{line} imports {module}. {MEND}")
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)):
+            pytest.fail(f"{shown(path)}:{node.lineno} is asynchronous. {MEND}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in WORLD_CALLS:
+            pytest.fail(f"{shown(path)}:{node.lineno} calls {node.func.id}(). {MEND}")
+
+
+@pytest.mark.parametrize("path", [path for path in CYTHON if not touches_world(path)], ids=shown)
+def test_the_engine_does_not_touch_the_world(path: Path) -> None:
+    """The same for compiled modules, by their import lines (C's memory and math are no part of the world)."""
+    line_of_import = re.compile(r"^\s*(?:c?import|from)\s+([\w.]+)")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        found = line_of_import.match(line)
+        module = found[1] if found else ""
+        top = module.split(".")[0]
+        worldly = top in WORLD or module.startswith("libc.time")
+        assert not worldly or (shown(path), top) in EXCEPTIONS, f"{shown(path)}:{number} imports {module}. {MEND}"
+
+
+def test_every_package_folder_is_installed() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in PYTHON + CYTHON if path.parent.name != "__pycache__"
+    }
+    assert listed == folders, "pyproject.toml's [tool.setuptools] packages and the folders with code differ"
+    for package in listed:
+        assert (ROOT / package.replace(".", "/") / "__init__.py").exists(), f"{package} has no __init__.py"
+
+
+def test_no_test_folder_hides_a_package() -> None:
+    hidden = [path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name in PACKAGES]
+    assert not hidden, f"these folders would be imported in the place of ours: {hidden}"
