@@ -5,7 +5,7 @@
     destination:key#1              a key, and which key specification finds it (the first one when left out)
     NX                             a token: the word itself; its name is the word in lower case
     change=CH                      a token under another name, or one that no value follows although a word does
-    'km'  exact='='                a token that is not written in capitals
+    exact='='                      a token that is not a word, even an empty one
     EX seconds:int                 a token and its value
     [COUNT count:int]              optional
     key...                         one or more
@@ -36,7 +36,7 @@ _LEXEME = re.compile(
     r"""\s*(?:
         (?P<open>[\[(]) | (?P<close>[\])]) | (?P<bar>\|) | (?P<dots>\.\.\.)
       | =(?P<label>[\w/-]+) | @(?P<since>[\d.]+) | !(?P<until>[\d.]+)
-      | (?:(?P<alias>[\w/-]+)=)?'(?P<quoted>[^']+)'
+      | (?:(?P<alias>[\w/-]+)=)?'(?P<quoted>[^']*)'
       | (?P<named>[\w/-]+)=(?P<token>[A-Z][A-Z0-9_-]*)(?![\w:])
       | (?P<word>[\w/-]+)(?::(?P<type>[a-z]+))?(?:\#(?P<spec>\d+|-))?(?P<star>\*)?
     )""",
@@ -52,7 +52,7 @@ class Argument:
     name: str
     type: str
     key_spec: int | None = None
-    token: str = ""
+    token: str | None = None
     since: str = ""
     deprecated_since: str = ""
     optional: bool = False
@@ -127,7 +127,7 @@ class _Parser:
             return self._group()
         lexeme = self.lexemes[self.at]
         self.at += 1
-        if quoted := lexeme["quoted"]:
+        if (quoted := lexeme["quoted"]) is not None:
             return Argument(lexeme["alias"] or quoted, "pure-token", token=quoted)
         if token := lexeme["token"]:
             return Argument(lexeme["named"], "pure-token", token=token)
@@ -203,7 +203,9 @@ def _synopsis(argument: Argument) -> str:
         value = synopsis(argument.arguments)
     if argument.multiple and not argument.multiple_token:
         value = f"{value} [{value} ...]"
-    text = f"{argument.token} {value}".strip()
+    if argument.token == "":
+        value = '""'
+    text = f"{argument.token or ''} {value}".strip()
     if argument.multiple_token:
         text = f"{text} [{text} ...]"
     return f"[{text}]" if argument.optional else text

@@ -13,43 +13,14 @@ Numbers are read as strictly as Redis reads them: no blanks, no plus sign before
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from node.engine.numbers import parse_double as parse_float
+from node.engine.numbers import parse_int64 as parse_int
 from node.replies import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, CommandError
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-
-_INTEGER = re.compile(rb"-?[1-9][0-9]{0,18}|0")
-_FLOAT = re.compile(rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)", re.IGNORECASE)
-_HEX_FLOAT = re.compile(rb"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?", re.IGNORECASE)
-_ZERO = re.compile(rb"[+-]?[0.]+(?:[eE].*)?|[+-]?0[xX][0.]+(?:[pP].*)?")
-
-
-def parse_int(text: bytes) -> int | None:
-    """A 64-bit integer in its one canonical spelling, otherwise None."""
-    if not _INTEGER.fullmatch(text):
-        return None
-    value = int(text)
-    return value if INT64_MIN <= value <= INT64_MAX else None
-
-
-def parse_float(text: bytes) -> float | None:
-    """What C's strtod reads completely, except NaN and what a double cannot hold; otherwise None."""
-    if _FLOAT.fullmatch(text):
-        value = float(text)
-    elif _HEX_FLOAT.fullmatch(text):
-        try:
-            value = float.fromhex(text.decode("ascii"))
-        except OverflowError:
-            return None
-    else:
-        return None
-    overflowed = math.isinf(value) and b"n" not in text.lower()
-    underflowed = value == 0 and not _ZERO.fullmatch(text)
-    return None if overflowed or underflowed else value
 
 
 def require_int(text: bytes, error: CommandError = NOT_INTEGER) -> int:

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from node.commands.spec import CommandSpec, SpecError, declared
 
@@ -23,8 +24,8 @@ class Registry:
     def __init__(self, specs: Iterable[CommandSpec]) -> None:
         self.commands: dict[bytes, CommandSpec] = {}
         self.by_id: list[CommandSpec] = []
-        self.version = 0
-        """Grows with every change, for those who cache something derived from the table."""
+        self.derived: dict[Any, Any] = {}
+        """Whatever others compute from the table and want to keep; emptied when the table changes."""
         for spec in specs:
             self._add(spec)
 
@@ -69,7 +70,7 @@ class Registry:
         spec = self.commands.pop(old)
         if new:
             self.commands[new] = spec
-        self.version += 1
+        self.derived.clear()
 
 
 def load() -> Registry:
