@@ -1,6 +1,6 @@
 """Encoding thresholds, set by directives and read by the collections (limits.pxd says why they are process-wide)."""
 
-limits.hash_max_listpack_entries = 128
+limits.hash_max_listpack_entries = 512
 limits.hash_max_listpack_value = 64
 limits.set_max_intset_entries = 512
 limits.set_max_listpack_entries = 128

@@ -8,7 +8,7 @@ from node.engine import alloc
 from node.engine.limits import set_limit
 
 DEFAULTS = {
-    "hash-max-listpack-entries": 128,
+    "hash-max-listpack-entries": 512,
     "hash-max-listpack-value": 64,
     "set-max-intset-entries": 512,
     "set-max-listpack-entries": 128,

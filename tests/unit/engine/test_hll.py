@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node.engine.limits import set_limit
 
 from node.engine.hll import (
     Corrupted,
@@ -25,6 +24,7 @@ from node.engine.hll import (
     hll_valid,
     hll_with_cached_count,
 )
+from node.engine.limits import set_limit
 
 EMPTY = b"HYLL\x01" + bytes(11) + b"\x7f\xff"
 STALE = b"HYLL\x01" + bytes(10) + b"\x80"

@@ -6,9 +6,9 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from node.engine.alloc import mem_used
 from node.engine.limits import set_limit
-
 from node.engine.listpack import pack, unpack
 from node.engine.numbers import format_score
 from node.engine.zset import ZSet
