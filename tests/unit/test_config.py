@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+from pathlib import Path
 
 import pytest
 
 from node.config import BadValue, Config, ConfigFileError, load
+from node.config.reference import markdown
 from node.replies import CommandError
 
 
@@ -280,3 +282,8 @@ def test_rewrite_without_a_file_and_with_a_failing_disk() -> None:
     with pytest.raises(CommandError) as refusal:
         config.rewrite()
     assert refusal.value.text == b"ERR Rewriting config file: No space left on device"
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "directives.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "run `make docs`"

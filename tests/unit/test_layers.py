@@ -16,11 +16,12 @@ PACKAGES = ("gossip", "cluster", "node")
 MAY_IMPORT = {"gossip": {"gossip"}, "cluster": {"gossip", "cluster"}, "node": {"gossip", "cluster", "node"}}
 
 # What a pure core has no use for: sockets, files, clocks, the environment, processes, threads, chance without a seed.
-WORLD = set(
-    "aiohttp asyncio concurrent fcntl getpass glob hiredis io logging mmap multiprocessing os pathlib platform posix pwd "
-    "queue redis resource sched secrets select selectors shutil signal socket socketserver ssl subprocess syslog "
-    "tempfile threading time uuid uvloop".split()
-)
+WORLD_NAMES = """
+    aiohttp asyncio concurrent fcntl getpass glob hiredis io logging mmap multiprocessing os pathlib platform posix pwd
+    queue redis resource sched secrets select selectors shutil signal socket socketserver ssl subprocess syslog
+    tempfile threading time uuid uvloop
+"""
+WORLD = set(WORLD_NAMES.split())
 WORLD_CALLS = {"open", "input", "print", "breakpoint"}
 # Only paths as text: nothing in these touches a disk.
 PURE_NAMES = {"pathlib": {"PurePath", "PurePosixPath"}, "time": {"struct_time"}}

@@ -1,0 +1,46 @@
+# `make help` lists the targets. All of them use the virtual environment that scripts/up and scripts/test make.
+
+VENV ?= .venv
+PYTHON_BIN = $(VENV)/bin/python
+ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
+
+.DEFAULT_GOAL := help
+.PHONY: help env build test lint format bench asan fuzz docs clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env:
+	@$(ENVIRONMENT)
+
+build: env  ## Compile the engine in place
+	@$(PYTHON_BIN) setup.py -q build_ext --inplace
+
+test:  ## Run the whole test suite (ARGS= for pytest)
+	@SHARDIS_VENV="$(abspath $(VENV))" scripts/test $(ARGS)
+
+lint: env  ## Check style (ruff) and types (mypy)
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m mypy
+
+format: env  ## Format the code
+	@$(PYTHON_BIN) -m ruff check --fix .
+	@$(PYTHON_BIN) -m ruff format .
+
+bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
+	@$(PYTHON_BIN) scripts/bench $(ARGS)
+
+asan: env  ## Run the engine's tests under AddressSanitizer
+	@PYTHON=$(PYTHON_BIN) scripts/asan $(ARGS)
+
+fuzz: env  ## Fuzz the parsers for a while (ARGS= for pytest)
+	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz $(ARGS)
+
+docs: env  ## Write docs/directives.md from the directive table
+	@$(PYTHON_BIN) scripts/docs
+
+clean:  ## Remove what builds and tests leave behind; the environment stays
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find cluster gossip node tests -name __pycache__ -prune -exec rm -rf {} + -o -name "*.so" -exec rm -f {} +
+	@rm -f $(VENV)/shardis-installed
