@@ -15,7 +15,19 @@ from typing import Any
 from node.commands.spec import CommandSpec, SpecError, declared
 
 # One module a group of commands.
-MODULES: tuple[str, ...] = ("introspect",)
+MODULES: tuple[str, ...] = (
+    "connection",
+    "expire",
+    "hashes",
+    "introspect",
+    "keys",
+    "lists",
+    "pubsub",
+    "sets",
+    "sorted_sets",
+    "strings",
+    "transactions",
+)
 
 
 class Registry:

@@ -1,0 +1,45 @@
+"""`python -m node [FILE] [--directive value ...]`: one server process, started as redis-server is."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str]) -> int:
+    """Read the configuration and serve; the exit code."""
+    if argv and argv[0] in ("-v", "--version"):
+        from node.version import VERSION
+
+        print(f"Shardis node v={VERSION}")
+        return 0
+    if argv and argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    from node.aio.config_files import load_config
+    from node.config import ConfigFileError
+
+    try:
+        config = load_config(argv)
+    except ConfigFileError as error:
+        print(f"*** FATAL CONFIG FILE ERROR ***\n{error}", file=sys.stderr)
+        return 1
+    if config["dir"]:
+        try:
+            os.chdir(config["dir"])
+        except OSError as error:
+            print(f"Cannot use 'dir {config['dir']}': {error.strerror}", file=sys.stderr)
+            return 1
+    from node.aio.server import run
+
+    return run(config)
+
+
+USAGE = """Usage: shardis node [FILE] [--directive value ...]
+       shardis node -                     (read the configuration from standard input)
+       shardis node --port 7000 --cluster-enabled yes --dir /var/lib/shardis
+
+Every directive of redis.conf can be given as an option; `CONFIG GET *` on a running node lists them."""
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

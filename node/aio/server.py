@@ -1,0 +1,249 @@
+"""The host of one node: sockets, timers and signals around a NodeCore.
+
+The event loop watches one descriptor for all plain clients (sockets.pyx), runs the regular work some ten times a second,
+and gives the lazy jobs (freeing, expiry) short slices in between, so that nothing holds the loop for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from typing import Any
+
+from node.aio.clock import monotonic_ms, unix_ms
+from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
+from node.aio.logfile import LogFile
+from node.aio.sockets import SocketDriver
+from node.config import BadValue, Config
+from node.core import NodeCore
+from node.engine.session import Session
+from node.monitoring.log import Log
+from node.version import VERSION
+
+FREE_BUDGET = 4000          # items a slice of lazy freeing may give back
+EXPIRE_BUDGET_US = 1000     # how long a slice of the expiry cycle may take
+
+
+class Server:
+    """One node that serves clients until `stop`."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self.config = config
+        self.loop = loop
+        self.log_file = LogFile(config["logfile"])
+        log = Log(self.log_file, config["loglevel"])
+        self.node = NodeCore(config, unix_ms(), random.Random(), log)
+        self.driver = SocketDriver(self.node.engine, self._connected, self.node.clients.gone)
+        self.listeners: list[socket.socket] = []
+        self.exit_code = 0
+        self._freeing = False
+        self._expiring = False
+        self._blocked_timer: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._pidfile = config["pidfile"]
+        self._stopping = False
+
+    # -- start and end
+
+    def start(self) -> None:
+        """Listen and serve; raises CannotListen."""
+        node, config = self.node, self.config
+        node.clients.disconnect = self.driver.disconnect
+        node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
+        node.blocking.wake_at = self._wake_blocked
+        node.on_shutdown = self.shutdown
+        self._listen()
+        self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._signalled, number)
+        config.subscribe(["port", "bind"], self._rebind)
+        config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
+        config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
+        _raise_file_limit(config["maxclients"], node.log)
+        if self._pidfile:
+            with open(self._pidfile, "w") as file:
+                file.write(f"{os.getpid()}\n")
+        self._cron()
+
+    def _listen(self) -> None:
+        config = self.config
+        if config["port"]:
+            self.listeners = listen_tcp(config["bind"], config["port"], config["tcp-backlog"])
+        if config["unixsocket"]:
+            self.listeners.append(
+                listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"])
+            )
+        for listener in self.listeners:
+            self.driver.listen(listener.fileno())
+
+    def _rebind(self, config: Config) -> None:
+        """CONFIG SET port or bind: the new sockets first, so that a failure leaves the old ones."""
+        old = [each for each in self.listeners if each.family != socket.AF_UNIX]
+        same_port = any(each.getsockname()[1] == config["port"] for each in old)
+        if same_port:
+            self._close_listeners(old)
+        try:
+            fresh = listen_tcp(config["bind"], config["port"], config["tcp-backlog"]) if config["port"] else []
+        except CannotListen as error:
+            raise BadValue(f"Unable to listen on this port. Check server logs. {error}") from None
+        if not same_port:
+            self._close_listeners(old)
+        self.listeners = [each for each in self.listeners if each not in old] + fresh
+        for listener in fresh:
+            self.driver.listen(listener.fileno())
+
+    def _close_listeners(self, listeners: list[socket.socket]) -> None:
+        for listener in listeners:
+            self.driver.unlisten(listener.fileno())
+            listener.close()
+
+    def _signalled(self, number: int) -> None:
+        if self._stopping:
+            os._exit(1)
+        name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
+        self.node.log.warning(f"Received {name} scheduling shutdown...")
+        self.shutdown({})
+
+    def shutdown(self, options: dict[str, Any]) -> None:
+        """End the process: SHUTDOWN, SIGTERM, SIGINT."""
+        self._stopping = True
+        self.node.log.warning("User requested shutdown...")
+        for timer in self._timers:
+            timer.cancel()
+        self.loop.remove_reader(self.driver.fileno())
+        self._close_listeners(self.listeners)
+        self.driver.stop()
+        if self.config["unixsocket"] and os.path.exists(self.config["unixsocket"]):
+            os.unlink(self.config["unixsocket"])
+        if self._pidfile and os.path.exists(self._pidfile):
+            os.unlink(self._pidfile)
+        self.node.log.warning("Shardis is now ready to exit, bye bye...")
+        self.loop.stop()
+
+    # -- clients
+
+    def _connected(self, fd: int, listener_fd: int) -> Session | None:
+        connection = socket.socket(fileno=fd)
+        try:
+            is_unix = connection.family == socket.AF_UNIX
+            local = connection.getsockname()
+            peer = local if is_unix else connection.getpeername()
+            is_local = is_unix or peer[0] == "::1" or peer[0].startswith("127.")
+            refusal = self.node.clients.refusal(is_local)
+            if refusal is not None:
+                connection.send(refusal)
+                connection.close()
+                return None
+            if not is_unix:
+                _tune(connection, self.config["tcp-keepalive"])
+            connection.detach()
+        except OSError:
+            # The client went away between connecting and being accepted.
+            connection.close()
+            return None
+        return self.node.clients.connect(endpoint(peer), endpoint(local), is_unix)
+
+    # -- time
+
+    def _cron(self) -> None:
+        """The regular work; its own lateness is known from the interval."""
+        node = self.node
+        node.space.now_ms = unix_ms()
+        node.tick()
+        node.clients.tick()
+        if node.space.lazyfree_pending and not self._freeing:
+            self._freeing = True
+            self.loop.call_soon(self._free)
+        if not self._expiring:
+            self._expiring = True
+            self._expire()
+        self._timers = [self.loop.call_later(1 / self.config["hz"], self._cron)]
+
+    def _free(self) -> None:
+        """A slice of lazy freeing; as long as there is more, every turn of the loop has one."""
+        if self.node.space.free_some(FREE_BUDGET):
+            self.loop.call_soon(self._free)
+        else:
+            self._freeing = False
+
+    def _expire(self) -> None:
+        """A slice of the expiry cycle; it goes on while many keys are found dead."""
+        node = self.node
+        node.space.now_ms = unix_ms()
+        if node.space.lazy_expire and not node.pause.active and node.space.active_expire:
+            started = monotonic_ms()
+            more = node.space.expire_some(EXPIRE_BUDGET_US)
+            node.latency.add("expire-cycle", node.space.now_ms // 1000, monotonic_ms() - started)
+            if node.engine.ready:
+                node.after_command()
+            if more:
+                self.loop.call_later(0.002, self._expire)
+                return
+        self._expiring = False
+
+    def _wake_blocked(self, at_ms: int) -> None:
+        """Have waits end at their deadline rather than at the next tick."""
+        timer = self._blocked_timer
+        delay_s = max(0, at_ms - unix_ms()) / 1000
+        if timer is not None and not timer.cancelled() and timer.when() <= self.loop.time() + delay_s:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._blocked_timer = self.loop.call_later(delay_s, self._end_waits)
+
+    def _end_waits(self) -> None:
+        self._blocked_timer = None
+        self.node.space.now_ms = unix_ms()
+        self.node.blocking.tick(self.node.space.now_ms)
+        due_ms = self.node.blocking.next_due_ms()
+        if due_ms is not None:
+            self._wake_blocked(due_ms)
+
+
+def _tune(connection: socket.socket, keepalive_s: int) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if keepalive_s:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _raise_file_limit(clients: int, log: Log) -> None:
+    """Allow as many open files as clients may connect; what the system does not grant is logged."""
+    import resource
+
+    needed = clients + 32
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    granted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    if granted < needed:
+        log.warning(f"maxclients needs {needed} open files, the system grants {granted}: raise it with ulimit -n")
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop; the exit code."""
+    import uvloop
+
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    server = Server(config, loop)
+    log = server.node.log
+    mode = "cluster" if config["cluster-enabled"] else "standalone"
+    log.warning(f"Shardis {VERSION} starts, mode={mode}, port={config['port']}, PID: {os.getpid()}")
+    try:
+        server.start()
+    except CannotListen as error:
+        log.warning(f"Failed listening on port {config['port']} (tcp), aborting. {error}")
+        return 1
+    log.notice("Ready to accept connections tcp")
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+    return server.exit_code

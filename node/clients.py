@@ -1,0 +1,202 @@
+"""The clients of a node: who is connected, who may connect, what their buffers may hold."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from node import flags
+from node.engine.session import Session
+from node.replies import CommandError
+from node.transactions import discard
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Command
+
+ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
+
+
+class Clients:
+    """Sessions by id. The host sets `disconnect`, which closes a session's connection at once."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.by_id: dict[int, Session] = {}
+        self.next_id = 1
+        self.disconnect: Any = self._disconnect_without_host
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def connect(self, peer: bytes, local: bytes, unix_socket: bool = False) -> Session:
+        """A new client's session."""
+        session = Session(self.node.engine, self.node.space.dbs[0], self.next_id, peer, local)
+        self.next_id += 1
+        if unix_socket:
+            session.flags |= flags.UNIX
+        self.set_default_user(session)
+        self.by_id[session.id] = session
+        self.node.stats.connections_received += 1
+        return session
+
+    def set_default_user(self, session: Session) -> None:
+        """The state of a client that has not authenticated: it has to, where a password is set."""
+        session.user = b"default"
+        if self.node.config["requirepass"]:
+            session.flags |= flags.NOAUTH
+            session.set_trusted(False)
+        else:
+            session.flags &= ~flags.NOAUTH
+            session.set_trusted(True)
+
+    def authenticate(self, session: Session, user: bytes, password: bytes) -> bool:
+        """Check a password; the session is the user's if it is right. Only the default user exists."""
+        expected = self.node.config["requirepass"].encode("utf-8", "surrogateescape")
+        if user != b"default" or (expected and not hmac.compare_digest(password, expected)):
+            self.node.stats.acl_denied_auth += 1
+            return False
+        session.user = user
+        session.flags &= ~flags.NOAUTH
+        session.set_trusted(True)
+        return True
+
+    def reset(self, session: Session) -> None:
+        """RESET: the state of a client that has just connected."""
+        self.node.pubsub.forget(session)
+        self.stop_monitoring(session)
+        session.flags &= flags.UNIX | flags.CLOSE
+        session.proto = 2
+        session.name = b""
+        session.db = self.node.space.dbs[0]
+        self.set_default_user(session)
+
+    def monitor(self, session: Session) -> None:
+        """MONITOR: show this client every command."""
+        session.flags |= flags.MONITOR
+        self.node.monitors[session] = None
+        self.node.set_gate(flags.GATE_MONITOR, True)
+
+    def stop_monitoring(self, session: Session) -> None:
+        session.flags &= ~flags.MONITOR
+        self.node.monitors.pop(session, None)
+        if not self.node.monitors:
+            self.node.set_gate(flags.GATE_MONITOR, False)
+
+    def gone(self, session: Session) -> None:
+        """The connection is closed: forget everything about the client."""
+        node = self.node
+        self.by_id.pop(session.id, None)
+        if session.blocked is not None:
+            node.blocking.remove(session.blocked)
+        node.pause.forget(session)
+        node.pubsub.forget(session)
+        self.stop_monitoring(session)
+        discard(session, node.watches)
+
+    def _disconnect_without_host(self, session: Session) -> None:
+        session.flags |= flags.CLOSED
+        self.gone(session)
+
+    def refusal(self, peer_is_local: bool) -> bytes | None:
+        """The error that a new connection is closed with, or None to welcome it."""
+        config = self.node.config
+        if len(self.by_id) >= config["maxclients"]:
+            self.node.stats.rejected_connections += 1
+            return b"-ERR max number of clients reached\r\n"
+        if config["protected-mode"] and not config["requirepass"] and not peer_is_local:
+            self.node.stats.rejected_connections += 1
+            return (
+                b"-DENIED Shardis is running in protected mode because protected mode is enabled and no password is "
+                b"set for the default user. In this mode connections are only accepted from the loopback interface. "
+                b"Set a password (CONFIG SET requirepass), or, if the network is trusted, CONFIG SET protected-mode no "
+                b"from a client on this host.\r\n"
+            )
+        return None
+
+    def protected(self, session: Session, command: Command) -> CommandError | None:
+        """DEBUG may be switched off, or kept to clients on this host."""
+        container = command.name.decode().partition("|")[0]
+        setting = self.node.config[f"enable-{container}-command"]
+        if setting == "yes" or (setting == "local" and is_local(session)):
+            return None
+        return CommandError(
+            f"ERR {container.upper()} command not allowed. If the enable-{container}-command option is set to "
+            '"local", you can run it from a local connection, otherwise you need to set this option in the '
+            "configuration file, and then restart the server."
+        )
+
+    # -- limits
+
+    def client_class(self, session: Session) -> str:
+        """Its class for client-output-buffer-limit."""
+        if session.flags & flags.REPLICA:
+            return "replica"
+        if session.subscriptions is not None and session.subscriptions.any:
+            return "pubsub"
+        return "normal"
+
+    def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
+        """True if the client has to go: over the hard limit, or over the soft one for too long."""
+        limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]
+        now_ms = self.node.space.now_ms
+        over = bool(limit.hard_bytes) and waiting_bytes >= limit.hard_bytes
+        if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:
+            if session.soft_since_ms == 0:
+                session.soft_since_ms = now_ms
+            elif now_ms - session.soft_since_ms > limit.soft_s * 1000:
+                over = True
+        else:
+            session.soft_since_ms = 0
+        if over:
+            self.node.stats.output_buffer_limit_disconnections += 1
+            self.node.log.warning(f"Client id={session.id} is closed: {waiting_bytes} bytes of output wait for it")
+        return over
+
+    def tick(self) -> None:
+        """Disconnect who has been idle too long, or over the soft limit of its output."""
+        timeout_ms = self.node.config["timeout"] * 1000
+        now_ms = self.node.space.now_ms
+        for session in list(self.by_id.values()):
+            exempt = flags.BLOCKED | flags.SUBSCRIBED | flags.REPLICA | flags.PRIMARY
+            if timeout_ms and now_ms - session.active_ms > timeout_ms and not session.flags & exempt:
+                self.disconnect(session)
+            elif session.output_bytes and session.soft_since_ms:
+                if self.over_output_limit(session, session.output_bytes):
+                    self.disconnect(session)
+
+    # -- MONITOR
+
+    def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
+        """Show a command to every client that monitors."""
+        now_ms = self.node.space.now_ms
+        source = b"lua" if session.flags & flags.SCRIPT else session.peer or b"?"
+        line = b"+%d.%06d [%d %s]" % (now_ms // 1000, now_ms % 1000 * 1000, session.db.index, source)
+        line += b"".join(b" " + quoted(arg) for arg in argv) + b"\r\n"
+        for monitor in self.node.monitors:
+            monitor.raw(line)
+
+
+def check_name(name: bytes, what: str = "Client names") -> None:
+    """Refuse names that would break CLIENT LIST's lines."""
+    if any(not 33 <= byte <= 126 for byte in name):
+        raise CommandError(f"ERR {what} cannot contain spaces, newlines or special characters.")
+
+
+def is_local(session: Session) -> bool:
+    """The client is on this host."""
+    peer = session.peer or b""
+    return bool(session.flags & flags.UNIX) or peer.startswith((b"127.", b"::1", b"[::1]"))
+
+
+def quoted(data: bytes) -> bytes:
+    """A byte string as MONITOR and the tools show it: in double quotes, with escapes."""
+    out = bytearray(b'"')
+    for byte in data:
+        if byte in ESCAPES:
+            out += ESCAPES[byte]
+        elif 32 <= byte < 127:
+            out.append(byte)
+        else:
+            out += b"\\x%02x" % byte
+    return bytes(out + b'"')

@@ -1,0 +1,238 @@
+"""NodeCore: one server, without its sockets, files and clocks.
+
+It holds what the commands of a node share and wires the parts together: configuration, keyspace and engine, clients,
+pub/sub, waiting clients, watches, notifications, the slow log, statistics and the cluster. node/aio/server.py is the
+host that gives it bytes and time; tests and simulations are other hosts. What the parts do stands in their own modules:
+this one only creates them, connects them and answers the engine's hooks.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from node import dispatch, flags
+from node.blocking import BlockedClients
+from node.clients import Clients
+from node.commands import registry
+from node.config import Config
+from node.engine import hot  # noqa: F401  (registers the native commands)
+from node.engine.limits import set_limit
+from node.engine.session import Command, Engine, Session
+from node.engine.table import Db, Keyspace
+from node.keyspace.eviction import Eviction
+from node.keyspace.notifications import Notifications
+from node.monitoring.latency import LatencyMonitor
+from node.monitoring.log import Log
+from node.monitoring.slowlog import SlowLog
+from node.monitoring.stats import Stats
+from node.pause import Pause
+from node.pubsub import PubSub
+from node.replies import Blocked, CommandError
+from node.transactions import WatchTable
+
+if TYPE_CHECKING:
+    from node.clustering import Clustering
+
+ENCODING_LIMITS = (
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "set-max-intset-entries",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "list-max-listpack-size",
+    "list-compress-depth",
+    "hll-sparse-max-bytes",
+)
+
+
+class NodeCore:
+    """One node. `config` may change while it runs; `rng` decides what is random."""
+
+    def __init__(self, config: Config, now_ms: int, rng: random.Random | None = None, log: Log | None = None) -> None:
+        self.config = config
+        self.rng = rng or random.Random()
+        self.log = log or Log()
+        self.run_id = f"{self.rng.getrandbits(160):040x}"
+        databases = 1 if config["cluster-enabled"] else config["databases"]
+        self.space = Keyspace(databases)
+        self.space.now_ms = now_ms
+        self.space.on_expired = self._expired
+        self.engine = Engine(self.space, self)
+        self.engine.cluster = config["cluster-enabled"]
+        self.registry = registry.load()
+        self.commands: dict[bytes, Command] = {}
+        self.stats = Stats(now_ms)
+        self.clients = Clients(self)
+        self.pubsub = PubSub()
+        self.notifications = Notifications(self.pubsub.publish)
+        self.blocking = BlockedClients(self.engine)
+        self.watches = WatchTable(self.engine)
+        self.pause = Pause(self)
+        self.slowlog = SlowLog()
+        self.latency = LatencyMonitor()
+        self.eviction = Eviction(self)
+        self.monitors: dict[Session, None] = {}
+        self.clustering: Clustering | None = None
+        self.on_shutdown: Callable[[dict[str, Any]], None] | None = None
+        """Set by the host: ends the process; the argument holds SHUTDOWN's options."""
+        self.after_command = self.blocking.serve
+        self._build_commands()
+        self._subscribe_to_config()
+
+    # -- commands
+
+    def _build_commands(self) -> None:
+        for old, new in self.config.renamed_commands.items():
+            self.registry.rename(old.encode(), new.encode())
+        made: dict[bytes, Command] = {}
+        for name, spec in self.registry.commands.items():
+            command = make_command(spec)
+            if spec.subcommands:
+                command.subcommands = {sub: make_command(each) for sub, each in spec.subcommands.items()}
+            made[name] = command
+        self.commands = made
+        self.engine.set_commands(made)
+
+    def execute(self, session: Session, argv: list[bytes]) -> None:
+        """The engine's long way: a request that cannot run natively."""
+        dispatch.execute(self, session, argv)
+
+    @property
+    def role(self) -> str:
+        """As clients are told it."""
+        return "master"
+
+    # -- configuration
+
+    def _subscribe_to_config(self) -> None:
+        subscribe = self.config.subscribe
+        subscribe(ENCODING_LIMITS, _apply_encoding_limits)
+        _apply_encoding_limits(self.config)
+        names = (
+            "notify-keyspace-events",
+            "slowlog-log-slower-than",
+            "slowlog-max-len",
+            "latency-tracking",
+            "latency-monitor-threshold",
+            "proto-max-bulk-len",
+            "client-query-buffer-limit",
+            "lfu-log-factor",
+            "lfu-decay-time",
+            "maxmemory",
+            "maxmemory-policy",
+            "maxmemory-samples",
+        )
+        subscribe(names, self._apply)
+        self._apply(self.config)
+
+    def _apply(self, config: Config) -> None:
+        """Hand the directives to the parts that read them on every command."""
+        engine, space = self.engine, self.space
+        self.notifications.configure(config["notify-keyspace-events"])
+        self._set_hook(flags.HOOK_NOTIFY, self.notifications.enabled)
+        self._set_hook(flags.HOOK_MISS, self.notifications.misses)
+        slower_than_us = config["slowlog-log-slower-than"]
+        engine.slow_ns = slower_than_us * 1000 if slower_than_us >= 0 else -1
+        self.slowlog.max_len = config["slowlog-max-len"]
+        engine.track_latency = config["latency-tracking"]
+        self.latency.threshold_ms = config["latency-monitor-threshold"]
+        engine.max_bulk = config["proto-max-bulk-len"]
+        engine.query_buffer_limit = config["client-query-buffer-limit"]
+        space.lfu = config["maxmemory-policy"].endswith("lfu")
+        space.lfu_log_factor = config["lfu-log-factor"]
+        space.lfu_decay_time = config["lfu-decay-time"]
+        engine.maxmemory = config["maxmemory"]
+
+    def _set_hook(self, bit: int, on: bool) -> None:
+        self.engine.hooks = self.engine.hooks | bit if on else self.engine.hooks & ~bit
+
+    def set_gate(self, bit: int, on: bool) -> None:
+        """Close (or open) one of the reasons why commands may not run natively."""
+        self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit
+
+    # -- hooks of the engine
+
+    def block(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked) -> None:
+        self.blocking.block(session, command, argv, blocked)
+
+    def key_changed(self, session: Session | None, db: Db, key: bytes, event: str, kind: str) -> None:
+        """Some key changed: watchers, waiting clients and subscribers to notifications hear of it."""
+        hooks = self.engine.hooks
+        if hooks & flags.HOOK_WATCH:
+            self.watches.touch(db.index, key)
+        if hooks & flags.HOOK_BLOCKED:
+            self.blocking.signal(db.index, key)
+        if hooks & flags.HOOK_NOTIFY and event:
+            self.notifications.notify(kind, event, key, db.index)
+
+    def key_missed(self, session: Session, key: bytes) -> None:
+        self.notifications.notify("m", "keymiss", key, session.db.index)
+
+    def _expired(self, db: Db, key: bytes) -> None:
+        self.key_changed(None, db, key, "expired", "x")
+
+    def internal_error(self, session: Session, argv: list[bytes], error: Exception) -> CommandError:
+        """A bug of ours must not take the node down: the client is told and the log says where it was."""
+        name = argv[0].decode("utf-8", "replace") if argv else ""
+        self.log.warning(f"Internal error in command {name!r}: {error!r}\n{traceback.format_exc()}")
+        return CommandError(f"ERR internal error: {type(error).__name__} in '{name.lower()}' (see the server's log)")
+
+    def slow_command(self, session: Session, command: Command, argv: list[bytes], duration_ns: int) -> None:
+        if "skip_slowlog" not in command.spec.flags:
+            self.slowlog.add(session, argv, duration_ns // 1000, self.space.now_ms // 1000)
+
+    def protocol_error(self, session: Session, error: CommandError) -> None:
+        self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")
+
+    def query_buffer_overrun(self, session: Session) -> None:
+        self.stats.query_buffer_limit_disconnections += 1
+        self.log.warning(f"Closing client {session.id}: its requests exceed client-query-buffer-limit")
+
+    def output_grew(self, session: Session, waiting_bytes: int) -> bool:
+        """True if the client's unread output is over its limit: it is disconnected."""
+        return self.clients.over_output_limit(session, waiting_bytes)
+
+    def accept_failed(self, error: str) -> None:
+        self.log.warning(f"Cannot accept a connection: {error}")
+
+    # -- time
+
+    def tick(self) -> None:
+        """The regular work, some ten times a second; `space.now_ms` is the time."""
+        self.blocking.tick(self.space.now_ms)
+        self.pause.tick(self.space.now_ms)
+        self.stats.sample(self.engine, self.space.now_ms)
+
+    def flush_all(self, dbs: list[Db], lazy: bool) -> None:
+        """Empty databases: FLUSHALL, FLUSHDB."""
+        for db in dbs:
+            if self.engine.hooks & flags.HOOK_WATCH:
+                self.watches.touch_all(db)
+            self.space.dirty += len(db)
+            db.flush(lazy)
+
+
+def make_command(spec: Any) -> Command:
+    """The engine's view of a command of the table."""
+    # With movable keys or several key ranges only the specification finds them all.
+    movable = spec.movablekeys or len(spec.keys) > 1
+    return Command(
+        spec,
+        spec.name.encode(),
+        spec.arity,
+        0 if movable else spec.first_key,
+        0 if movable else spec.last_key,
+        spec.key_step,
+        "write" in spec.flags,
+        "denyoom" in spec.flags,
+        "blocking" in spec.flags,
+        spec.native,
+    )
+
+
+def _apply_encoding_limits(config: Config) -> None:
+    for name in ENCODING_LIMITS:
+        set_limit(name, config[name])

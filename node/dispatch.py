@@ -1,0 +1,135 @@
+"""The gates that a request passes, in order, before its command runs (Redis' processCommand).
+
+    known? -> arity -> authenticated? -> slot served here? -> memory -> server state -> queue in MULTI, or run
+
+Hot commands of plain clients skip this file altogether: the engine has checked at one glance that no gate would stop
+them (node/engine/session.pyx). Each gate returns an error to refuse, and the refusal is counted and marks a transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.replies import NOAUTH, OOM, CommandError, unknown_subcommand, wrong_arity
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Command, Session
+
+# What a client in MULTI runs at once; everything else is queued.
+NOT_QUEUED = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
+# What a RESP2 client that has subscriptions may send.
+WHILE_SUBSCRIBED = frozenset(
+    {b"ping", b"subscribe", b"ssubscribe", b"sunsubscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit"}
+    | {b"reset"}
+)
+
+
+def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
+    """Run one request, queue it, park it, or refuse it."""
+    command = resolve(node, argv)
+    if isinstance(command, CommandError):
+        refuse(node, session, None, argv, command)
+        return
+    error = gate(node, session, command, argv)
+    if error is not None:
+        refuse(node, session, command, argv, error)
+        return
+    if session.flags & flags.MULTI and command.name not in NOT_QUEUED:
+        queue(node, session, command, argv)
+        return
+    if node.engine.gates & flags.GATE_PAUSE and node.pause.holds(session, command, argv):
+        return
+    session.flags &= ~flags.ASKING if command.name != b"asking" else ~0
+    run(node, session, command, argv)
+
+
+def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
+    """Run a command that has passed; what MONITOR shows is written first."""
+    if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
+        node.clients.feed_monitors(session, argv)
+    session.invoke(command, argv)
+    if session.effects is not None or (node.engine.propagating and "write" in command.spec.flags):
+        node.propagate(session, command, argv)
+
+
+def resolve(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
+    """The command or subcommand that a request names, with the right number of arguments."""
+    command = node.commands.get(argv[0].lower())
+    if command is None:
+        return unknown_command(argv)
+    if command.subcommands and len(argv) > 1:
+        sub = command.subcommands.get(argv[1].lower())
+        if sub is None:
+            return unknown_subcommand(argv[1], command.name.decode())
+        command = sub
+    arity = command.arity
+    if len(argv) != arity if arity > 0 else len(argv) < -arity:
+        return wrong_arity(command.name.decode())
+    return command
+
+
+def unknown_command(argv: list[bytes]) -> CommandError:
+    shown = b""
+    for arg in argv[1:]:
+        if len(shown) >= 128:
+            break
+        shown += b"'%s' " % arg[: 128 - len(shown)]
+    return CommandError(b"ERR unknown command '%s', with args beginning with: %s" % (argv[0][:128], shown))
+
+
+def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
+    """The first reason not to run this command now, if there is one."""
+    spec_flags = command.spec.flags
+    state = session.flags
+    if state & flags.NOAUTH and "no_auth" not in spec_flags:
+        return NOAUTH
+    if "no_multi" in spec_flags and state & flags.MULTI:
+        return CommandError("ERR Command not allowed inside a transaction")
+    if "protected" in spec_flags:
+        error = node.clients.protected(session, command)
+        if error is not None:
+            return error
+    if node.clustering is not None and not state & flags.PRIMARY:
+        error = node.clustering.gate(session, command, argv)
+        if error is not None:
+            return error
+    if node.engine.maxmemory and not node.eviction.make_room():
+        queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
+        if queueing or "denyoom" in spec_flags or denied_in_queue(session, command, "denyoom"):
+            return OOM
+    if state & flags.SUBSCRIBED and session.proto == 2 and command.name not in WHILE_SUBSCRIBED:
+        return CommandError(
+            f"ERR Can't execute '{command.name.decode().lower()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
+            "PING / QUIT / RESET are allowed in this context"
+        )
+    return None
+
+
+def denied_in_queue(session: Session, command: Command, flag: str) -> bool:
+    """EXEC of a queue that holds a command with this flag."""
+    return command.name == b"exec" and any(flag in queued.spec.flags for queued, _ in session.multi or ())
+
+
+def refuse(
+    node: NodeCore, session: Session, command: Command | None, argv: list[bytes], error: CommandError
+) -> None:
+    """Reply the error; a transaction that was being queued will not run."""
+    if command is not None:
+        command.rejected += 1
+    if session.flags & flags.MULTI:
+        session.flags |= flags.DIRTY_EXEC
+        if command is not None and command.name == b"exec":
+            from node.transactions import discard
+
+            discard(session, node.watches)
+            error = CommandError(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"-"))
+    session.error(error)
+
+
+def queue(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
+    if not session.flags & (flags.DIRTY_CAS | flags.DIRTY_EXEC):
+        # What is going to fail anyway is not worth its memory.
+        session.multi.append((command, argv))
+    session.reply("QUEUED")

@@ -1,0 +1,661 @@
+"""One client's conversation: request bytes in, reply bytes out.
+
+A Session splits its input into requests, runs hot commands natively (hot.pyx) and hands every other one to
+node/dispatch.py, which goes through the gates and calls the Python handler. It neither reads nor writes sockets: the
+native driver (node/aio/sockets.pyx), TLS connections, scripts, EXEC and tests all feed the same class.
+
+A command runs natively when the session has none of the F_SLOW flags, no gate of the engine is closed, the slot of its
+keys is served here and memory is below maxmemory. Everything else takes the long way, where each rule has its place.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.ref cimport PyObject
+from libc.stdlib cimport abort, calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+
+from node.engine.alloc cimport mem_used
+from node.engine.table cimport key_slot
+from node.engine.wire cimport (
+    PARSE_DONE,
+    PARSE_ERROR,
+    PARSE_MORE,
+    ParseResult,
+    buf_free,
+    buf_init,
+    buf_put,
+    parse,
+    parser_free,
+    parser_init,
+    parser_reset,
+    w_error,
+    w_header,
+    w_value,
+)
+
+from node.replies import NO_REPLY, WRONGTYPE, Blocked, CommandError
+
+cdef enum:
+    HISTOGRAM_BUCKETS = 32
+    MAX_NATIVE = 256
+    MAX_NAME = 32
+    KEEP_OUTPUT = 64 * 1024       # a drained output buffer larger than this is given back
+
+
+cdef struct Native:
+    const char* name
+    NativeFn fn
+
+
+cdef Native natives[MAX_NATIVE]
+cdef int native_count = 0
+
+
+cdef void register_native(const char* name, NativeFn fn) noexcept:
+    global native_count
+    if native_count == MAX_NATIVE:
+        abort()
+    natives[native_count].name = name
+    natives[native_count].fn = fn
+    native_count += 1
+
+
+def native_names():
+    """The commands that the engine implements, lower case."""
+    return [(<bytes>natives[i].name).decode() for i in range(native_count)]
+
+
+cdef NativeFn native_by_name(bytes name) noexcept:
+    cdef int i
+    cdef const char* text = name
+    for i in range(native_count):
+        if strlen(natives[i].name) == <size_t>len(name) and memcmp(natives[i].name, text, len(name)) == 0:
+            return natives[i].fn
+    return NULL
+
+
+cdef int64_t monotonic_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
+
+
+cdef int64_t unix_ms() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_REALTIME, &t)
+    return <int64_t>t.tv_sec * 1000 + t.tv_nsec // 1000000
+
+
+# --------------------------------------------------------------------------------------------------- commands
+
+cdef class Command:
+    def __init__(self, spec, bytes name, int arity, int first, int last, int step, bint write, bint denyoom,
+                 bint blocking, bint native):
+        self.spec = spec
+        self.name = name
+        self.arity = arity
+        self.first = first
+        self.last = last
+        self.step = step
+        self.bits = (CMD_WRITE if write else 0) | (CMD_DENYOOM if denyoom else 0) | (CMD_BLOCKING if blocking else 0)
+        if native:
+            self.fn = native_by_name(name)
+            if self.fn == NULL:
+                raise ValueError(f"the engine has no native command {name!r}")
+
+    def __dealloc__(self):
+        free(self.histogram)
+
+    @property
+    def native(self) -> bool:
+        return self.fn != NULL
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.calls = self.rejected = self.failed = self.time_ns = 0
+        self.reset_histogram()
+
+    def reset_histogram(self) -> None:
+        free(self.histogram)
+        self.histogram = NULL
+
+    def latencies(self) -> list:
+        """Calls by duration: item i counts those that took less than 2**i microseconds (and not less than half that)."""
+        if self.histogram == NULL:
+            return []
+        return [self.histogram[i] for i in range(HISTOGRAM_BUCKETS)]
+
+    cdef void count(self, int64_t ns, bint histogram) noexcept:
+        cdef int64_t us
+        cdef int i = 0
+        self.calls += 1
+        self.time_ns += ns
+        if histogram:
+            if self.histogram == NULL:
+                self.histogram = <uint64_t*>calloc(HISTOGRAM_BUCKETS, sizeof(uint64_t))
+                if self.histogram == NULL:
+                    return
+            us = ns >> 10
+            while us and i < HISTOGRAM_BUCKETS - 1:
+                us >>= 1
+                i += 1
+            self.histogram[i] += 1
+
+    def record(self, int64_t ns) -> None:
+        """Count one call that was not timed here (a blocked command that ends)."""
+        self.count(ns, True)
+
+
+# ----------------------------------------------------------------------------------------------------- engine
+
+cdef uint32_t name_hash(const char* p, size_t n) noexcept nogil:
+    cdef uint32_t h = 2166136261
+    cdef size_t i
+    for i in range(n):
+        h = (h ^ <uint8_t>p[i]) * 16777619
+    return h ^ (h >> 15)
+
+
+cdef class Engine:
+    def __init__(self, Keyspace space, node=None):
+        self.space = space
+        self.node = node
+        self.commands = {}
+        self.error_stats = {}
+        self.slow_ns = 10_000_000
+        self.track_latency = True
+        self.max_bulk = 512 * 1024 * 1024
+        self.query_buffer_limit = 1024 * 1024 * 1024
+        self.pending = []
+        self.last_ns = monotonic_ns()
+
+    def __dealloc__(self):
+        free(self.lookup)
+
+    def set_commands(self, dict commands) -> None:
+        """Name (lower-case bytes) -> Command. Called at start, and again when a command is renamed."""
+        cdef uint32_t size = 64, i
+        cdef bytes name
+        self.commands = dict(commands)
+        while size < 4 * len(commands):
+            size *= 2
+        free(self.lookup)
+        self.lookup = <void**>calloc(size, sizeof(void*))
+        if self.lookup == NULL:
+            abort()
+        self.lookup_mask = size - 1
+        for name, command in self.commands.items():
+            if len(name) > MAX_NAME:
+                continue
+            i = name_hash(name, len(name)) & self.lookup_mask
+            while self.lookup[i] != NULL:
+                i = (i + 1) & self.lookup_mask
+            self.lookup[i] = <void*><PyObject*>command
+
+    cdef Command find(self, const char* p, size_t n):
+        cdef char name[MAX_NAME]
+        cdef size_t i
+        cdef uint32_t at
+        cdef Command c
+        if n > MAX_NAME or self.lookup == NULL:
+            return None
+        for i in range(n):
+            name[i] = p[i] | 32 if 65 <= p[i] <= 90 else p[i]
+        at = name_hash(name, n) & self.lookup_mask
+        while self.lookup[at] != NULL:
+            c = <Command><PyObject*>self.lookup[at]
+            if <size_t>PyBytes_GET_SIZE(c.name) == n and memcmp(PyBytes_AS_STRING(c.name), name, n) == 0:
+                return c
+            at = (at + 1) & self.lookup_mask
+        return None
+
+    def set_served(self, served) -> None:
+        """`served[slot]` is 1 where this node serves the slot plainly (neither moved, migrating nor importing)."""
+        cdef const uint8_t[:] view = served
+        if view.shape[0] != 16384:
+            raise ValueError("one byte a slot")
+        memcpy(self.served, &view[0], 16384)
+
+    def count_error(self, bytes code) -> None:
+        """INFO errorstats: `code` is the first word of the error's text."""
+        self.errors += 1
+        self.error_stats[code] = self.error_stats.get(code, 0) + 1
+
+    def tick_clock(self) -> None:
+        """Read the clocks for sessions that are fed outside the socket driver."""
+        self.space.now_ms = unix_ms()
+        self.last_ns = monotonic_ns()
+
+
+# ---------------------------------------------------------------------------------------------------- session
+
+cdef class Session:
+    def __cinit__(self):
+        buf_init(&self.out)
+        parser_init(&self.parser)
+        self.fd = -1
+
+    def __init__(self, Engine engine, Db db, uint64_t id, peer=None, local=None):
+        self.engine = engine
+        self.db = db
+        self.id = id
+        self.peer = peer
+        self.local = local
+        self.proto = 2
+        self.name = b""
+        self.lib_name = b""
+        self.lib_ver = b""
+        self.created_ms = self.active_ms = engine.space.now_ms
+        self.parser.max_bulk = engine.max_bulk
+
+    def __dealloc__(self):
+        buf_free(&self.out)
+        parser_free(&self.parser)
+        free(self.qb)
+
+    # -- the conversation
+
+    def feed(self, bytes data) -> bytes:
+        """Requests in, replies out: for tests, scripts and simulated clients."""
+        session_input(self, data, len(data))
+        return self.take_output()
+
+    def input(self, data) -> None:
+        """Requests from another carrier than the native driver; take_output() has what there is to send."""
+        cdef const unsigned char[:] view = data
+        if view.shape[0]:
+            session_input(self, <const char*>&view[0], view.shape[0])
+
+    def take_output(self) -> bytes:
+        """The replies that wait, which from now on are the caller's to send."""
+        data = PyBytes_FromStringAndSize(self.out.p + self.sent, self.out.len - self.sent) if self.out.len else b""
+        self.bytes_out += len(data)
+        self.out.len = 0
+        self.sent = 0
+        if self.out.cap > KEEP_OUTPUT:
+            buf_free(&self.out)
+        return data
+
+    def go_on(self) -> None:
+        """Look at the input that waited while the session was blocked or paused."""
+        session_input(self, NULL, 0)
+
+    def unblock(self, reply) -> None:
+        """End a wait with this reply. go_on() then looks at the requests that came meanwhile."""
+        self.flags &= ~<uint32_t>F_BLOCKED
+        self.blocked = None
+        self.reply(reply)
+
+    @property
+    def output_bytes(self) -> int:
+        return self.out.len - self.sent
+
+    @property
+    def output_capacity(self) -> int:
+        return self.out.cap
+
+    @property
+    def input_bytes(self) -> int:
+        return self.qlen
+
+    @property
+    def input_capacity(self) -> int:
+        return self.qcap
+
+    @property
+    def file_descriptor(self) -> int:
+        return self.fd
+
+    def set_trusted(self, bint trusted) -> None:
+        """Before AUTH, requests are held to small sizes."""
+        self.parser.trusted = trusted
+
+    # -- output that is not the reply of the running native command
+
+    def reply(self, value) -> None:
+        """Write a reply value; an error is counted."""
+        if isinstance(value, CommandError):
+            self.error(value)
+            return
+        w_value(&self.out, value, self.proto)
+        session_mark(self)
+
+    def error(self, error) -> None:
+        self.engine.count_error(error.code)
+        w_error(&self.out, PyBytes_AS_STRING(error.text), PyBytes_GET_SIZE(error.text))
+        session_mark(self)
+
+    def push(self, value) -> None:
+        """A message nobody asked for (pub/sub, tracking). In RESP2 an array, in RESP3 a push."""
+        w_value(&self.out, value, self.proto)
+        session_mark(self)
+
+    def raw(self, bytes data) -> None:
+        """Bytes that already are a reply."""
+        buf_put(&self.out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        session_mark(self)
+
+    def array_header(self, long n) -> None:
+        w_header(&self.out, 42, n)
+
+    def mark(self) -> None:
+        """Ask the carrier to write what waits."""
+        session_mark(self)
+
+    # -- what handlers use
+
+    @property
+    def node(self):
+        return self.engine.node
+
+    def read(self, bytes key, type kind):
+        """The value at key if it is of this kind (bytes for a string), None if there is none; else WRONGTYPE."""
+        value = self.db.get(key)
+        if value is None:
+            if self.engine.hooks & HOOK_MISS:
+                self.engine.node.key_missed(self, key)
+            return None
+        if type(value) is not kind:
+            raise WRONGTYPE
+        return value
+
+    def write(self, bytes key, type kind):
+        """As read, for a command that is going to change the value."""
+        value = self.db.get_write(key)
+        if value is not None and type(value) is not kind:
+            raise WRONGTYPE
+        return value
+
+    def changed(self, bytes key, str event, str kind, long n=1) -> None:
+        """After a change: `event` and `kind` name the keyspace notification, n changes are counted."""
+        self.engine.space.dirty += n
+        if self.engine.hooks:
+            self.engine.node.key_changed(self, self.db, key, event, kind)
+
+    def drop_if_empty(self, bytes key, value) -> bool:
+        """Delete the key of a collection that has lost its last element."""
+        if len(value):
+            return False
+        self.db.delete(key)
+        if self.engine.hooks:
+            self.engine.node.key_changed(self, self.db, key, "del", "g")
+        return True
+
+    def effect(self, *argv) -> None:
+        """Replicate this instead of the command as typed (it was random, or depended on the time)."""
+        if self.engine.propagating:
+            if self.effects is None:
+                self.effects = []
+            self.effects.append(list(argv))
+
+    def run(self, list argv) -> None:
+        """Execute one request from its arguments, as if the client had sent it now."""
+        run_argv(self, argv)
+
+    def invoke(self, Command command, list argv) -> None:
+        """Run a command that passed its gates and write its reply: the end of the long way."""
+        cdef int64_t started = monotonic_ns(), ended
+        cdef uint64_t errors = self.engine.errors
+        cdef Session outer = self.engine.current
+        self.engine.current = self
+        self.command = command
+        try:
+            if command.fn != NULL:
+                call_native(self, command, argv)
+            else:
+                value = command.spec.handler(self, argv)
+                if type(value) is Blocked:
+                    if self.flags & F_EXEC or self.flags & F_SCRIPT:
+                        w_value(&self.out, value.on_timeout, self.proto)
+                    else:
+                        self.engine.node.block(self, command, argv, value)
+                elif isinstance(value, CommandError):
+                    self.error(value)
+                else:
+                    w_value(&self.out, value, self.proto)
+        except CommandError as error:
+            self.error(error)
+        except Exception as error:
+            self.error(self.engine.node.internal_error(self, argv, error))
+        finally:
+            self.engine.current = outer
+        ended = monotonic_ns()
+        self.engine.last_ns = ended
+        self.engine.processed += 1
+        self.commands += 1
+        if not self.flags & F_BLOCKED:
+            command.count(ended - started, self.engine.track_latency)
+        if self.engine.errors != errors:
+            command.failed += 1
+        if 0 <= self.engine.slow_ns <= ended - started:
+            self.engine.node.slow_command(self, command, argv, ended - started)
+
+    def call(self, Command command, list argv):
+        """Run a command and return its reply as RESP bytes instead of sending it (scripts)."""
+        cdef Buf kept = self.out
+        cdef size_t sent = self.sent
+        buf_init(&self.out)
+        self.sent = 0
+        try:
+            self.invoke(command, argv)
+            return PyBytes_FromStringAndSize(self.out.p, self.out.len) if self.out.len else b""
+        finally:
+            buf_free(&self.out)
+            self.out = kept
+            self.sent = sent
+
+
+cdef int call_native(Session s, Command command, list argv) except -1:
+    """A native command whose arguments are Python bytes (EXEC, scripts, and clients that need the gates)."""
+    cdef Arg stack[16]
+    cdef Arg* a = stack
+    cdef Py_ssize_t n = len(argv), i
+    if n > 16:
+        a = <Arg*>malloc(n * sizeof(Arg))
+        if a == NULL:
+            raise MemoryError
+    try:
+        for i in range(n):
+            item = <bytes>argv[i]
+            a[i].p = PyBytes_AS_STRING(item)
+            a[i].n = PyBytes_GET_SIZE(item)
+        if command.first > 0:
+            s.slot = key_slot(a[command.first].p, a[command.first].n)
+        command.fn(s, a, <int>n)
+    finally:
+        if a != stack:
+            free(a)
+    return 0
+
+
+cdef void session_mark(Session s) noexcept:
+    """Output waits. While its own command runs the driver knows; otherwise the session queues for the driver."""
+    if s.pending or s.engine.current is s:
+        return
+    s.pending = True
+    s.engine.pending.append(s)
+    if len(s.engine.pending) == 1 and s.engine.wake is not None:
+        s.engine.wake()
+
+
+cdef int session_error(Session s, const char* text) except -1:
+    cdef size_t n = strlen(text), i = 0
+    while i < n and text[i] != 32:
+        i += 1
+    s.engine.count_error(PyBytes_FromStringAndSize(text, i))
+    w_error(&s.out, text, n)
+    return 0
+
+
+cdef int session_hook(Session s, const char* key, size_t n, const char* event, const char* kind) except -1:
+    s.engine.node.key_changed(s, s.db, PyBytes_FromStringAndSize(key, n), (<bytes>event).decode(), (<bytes>kind).decode())
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------ input
+
+cdef int session_input(Session s, const char* p, size_t n) except -1:
+    """Run every whole request in what waited plus p[0:n]; keep the rest."""
+    cdef Engine e = s.engine
+    cdef size_t used = 0
+    cdef bint own = False
+    cdef ParseResult got
+    if n:
+        s.bytes_in += n
+        s.active_ms = e.space.now_ms
+    if s.flags & F_CLOSED:
+        return 0
+    if s.qlen:
+        if n:
+            keep_input(s, p, n)
+        p = s.qb
+        n = s.qlen
+        own = True
+    s.parser.max_bulk = e.max_bulk
+    while used < n and not s.flags & F_HALTED:
+        got = parse(&s.parser, p + used, n - used)
+        if got == PARSE_MORE:
+            break
+        if got == PARSE_ERROR:
+            protocol_error(s)
+            used = n
+            break
+        used += s.parser.at
+        if s.parser.argc:
+            run_request(s)
+        parser_reset(&s.parser)
+    if s.flags & (F_CLOSE | F_CLOSED):
+        used = n
+    if own:
+        if used:
+            s.qlen -= used
+            memmove(s.qb, s.qb + used, s.qlen)
+            if s.qlen == 0:
+                free(s.qb)
+                s.qb = NULL
+                s.qcap = 0
+    elif used < n:
+        keep_input(s, p + used, n - used)
+    if s.qlen > e.query_buffer_limit:
+        e.node.query_buffer_overrun(s)
+        s.flags |= F_CLOSE
+    return 0
+
+
+cdef void keep_input(Session s, const char* p, size_t n) noexcept:
+    cdef size_t want = s.qlen + n
+    if s.parser.bulk > 0 and s.parser.at + s.parser.bulk + 2 > want:
+        want = s.parser.at + s.parser.bulk + 2      # the argument under way is this long
+    if want > s.qcap:
+        if want < 2 * s.qcap and s.parser.bulk < 0:
+            want = 2 * s.qcap
+        if want - s.qlen > 64 * 1024 * 1024 and n < 1024 * 1024:
+            want = s.qlen + 64 * 1024 * 1024        # believe a large announcement only bit by bit
+        s.qb = <char*>realloc(s.qb, want)
+        if s.qb == NULL:
+            abort()
+        s.qcap = want
+    memcpy(s.qb + s.qlen, p, n)
+    s.qlen += n
+
+
+cdef int protocol_error(Session s) except -1:
+    error = CommandError(b"ERR Protocol error: " + <bytes>s.parser.error)
+    s.engine.node.protocol_error(s, error)
+    s.error(error)
+    s.flags |= F_CLOSE
+    return 0
+
+
+cdef inline bint serves(Engine e, Session s, Command c, Arg* a, int argc) noexcept:
+    """All keys in one slot that this node serves; remembers the slot."""
+    cdef int slot = key_slot(a[c.first].p, a[c.first].n)
+    cdef int last, i
+    s.slot = slot
+    if not e.cluster:
+        return True
+    if not e.served[slot]:
+        return False
+    if c.last != c.first:
+        last = c.last if c.last > 0 else argc + c.last
+        i = c.first + c.step
+        while i <= last:
+            if key_slot(a[i].p, a[i].n) != slot:
+                return False
+            i += c.step
+    return True
+
+
+cdef int run_request(Session s) except -1:
+    cdef Engine e = s.engine
+    cdef Arg* a = s.parser.args
+    cdef int argc = s.parser.argc
+    cdef int64_t now
+    cdef uint64_t errors
+    cdef Command c = s.command
+    # Clients repeat themselves: compare with the last command before looking the name up.
+    if c is None or <size_t>PyBytes_GET_SIZE(c.name) != a[0].n or memcmp(PyBytes_AS_STRING(c.name), a[0].p, a[0].n) != 0 or c.subcommands is not None:
+        c = e.find(a[0].p, a[0].n)
+    if (
+        c is None
+        or c.fn == NULL
+        or s.flags & F_SLOW
+        or e.gates
+        or (argc != c.arity if c.arity > 0 else argc < -c.arity)
+        or (c.first > 0 and not serves(e, s, c, a, argc))
+        or (e.maxmemory and mem_used > e.maxmemory)
+    ):
+        return run_slowly(s, a, argc)
+    s.command = c
+    errors = e.errors
+    e.current = s
+    try:
+        c.fn(s, a, argc)
+    except Exception as error:
+        s.error(e.node.internal_error(s, arguments(a, argc), error))
+    e.current = None
+    now = monotonic_ns()
+    c.count(now - e.last_ns, e.track_latency)
+    if 0 <= e.slow_ns <= now - e.last_ns:
+        e.node.slow_command(s, c, arguments(a, argc), now - e.last_ns)
+    e.last_ns = now
+    e.processed += 1
+    s.commands += 1
+    if e.errors != errors:
+        c.failed += 1
+    if s.effects is not None or (e.propagating and c.bits & CMD_WRITE):
+        e.node.propagate(s, c, arguments(a, argc))
+    if e.ready:
+        e.node.after_command()
+    return 0
+
+
+cdef list arguments(Arg* a, int argc):
+    return [PyBytes_FromStringAndSize(a[i].p, a[i].n) for i in range(argc)]
+
+
+cdef int run_slowly(Session s, Arg* a, int argc) except -1:
+    """Through the gates of node/dispatch.py, with CLIENT REPLY applied to what comes out."""
+    return run_argv(s, arguments(a, argc))
+
+
+cdef int run_argv(Session s, list argv) except -1:
+    cdef Engine e = s.engine
+    cdef Session outer = e.current
+    cdef size_t before = s.out.len
+    e.current = s
+    try:
+        e.node.execute(s, argv)
+    except Exception as error:
+        s.error(e.node.internal_error(s, argv, error))
+    finally:
+        e.current = outer
+    e.last_ns = monotonic_ns()
+    if s.flags & (F_REPLY_OFF | F_REPLY_SKIP):
+        s.out.len = before
+        s.flags &= ~<uint32_t>F_REPLY_SKIP
+    if s.flags & F_REPLY_SKIP_NEXT:
+        s.flags = (s.flags & ~<uint32_t>F_REPLY_SKIP_NEXT) | F_REPLY_SKIP
+    if e.ready:
+        e.node.after_command()
+    return 0

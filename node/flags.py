@@ -1,0 +1,44 @@
+"""The bits of Session.flags and Engine.hooks by name, for Python code. node/engine/session.pxd says what each means."""
+
+from __future__ import annotations
+
+MULTI = 1
+DIRTY_CAS = 2
+DIRTY_EXEC = 4
+SUBSCRIBED = 8
+BLOCKED = 16
+CLOSE = 32
+NOAUTH = 64
+REPLY_OFF = 128
+REPLY_SKIP = 256
+REPLY_SKIP_NEXT = 512
+MONITOR = 1024
+READONLY = 2048
+ASKING = 4096
+TRACKING = 8192
+SCRIPT = 16384
+RESTRICTED = 32768
+NO_TOUCH = 65536
+NO_EVICT = 131072
+CLOSED = 262144
+PRIMARY = 524288
+REPLICA = 1048576
+PAUSED = 2097152
+EXEC = 4194304
+UNIX = 8388608
+
+HOOK_WATCH = 1
+HOOK_NOTIFY = 2
+HOOK_BLOCKED = 4
+HOOK_TRACKING = 8
+HOOK_MISS = 16
+
+# Engine.gates: each bit is a reason why no command may run natively.
+GATE_MONITOR = 1
+GATE_PAUSE = 2
+GATE_LOADING = 4
+GATE_CLUSTER_DOWN = 8
+GATE_REPLICA = 16
+GATE_MIN_REPLICAS = 32
+GATE_BUSY_SCRIPT = 64
+GATE_DISK_ERROR = 128

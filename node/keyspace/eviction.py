@@ -1,0 +1,57 @@
+"""Making room: keys go, by maxmemory-policy, until the data fits into maxmemory again.
+
+The engine samples candidates (Redis' approximated LRU and LFU with a pool); this module decides when to stop. Work is
+bounded: when a few milliseconds were not enough the command goes on as long as some memory was freed, and the next one
+continues.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.engine.alloc import mem_used
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+
+KEYS_A_CALL = 4096
+
+
+class Eviction:
+    """Eviction of one node."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.exceeded_since_ms = 0
+        self.total_exceeded_ms = 0
+
+    def over_limit(self) -> int:
+        """Bytes over maxmemory, or 0."""
+        limit = self.node.engine.maxmemory
+        return max(0, mem_used() - limit) if limit else 0
+
+    def make_room(self) -> bool:
+        """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""
+        if not self.over_limit():
+            return True
+        node, space = self.node, self.node.space
+        policy = node.config["maxmemory-policy"]
+        if policy == "noeviction":
+            return False
+        samples = node.config["maxmemory-samples"]
+        lazy = node.config["lazyfree-lazy-eviction"]
+        for _ in range(KEYS_A_CALL):
+            candidate = space.evict_candidate(policy, samples)
+            if candidate is None:
+                # What waits to be freed may still bring the memory down.
+                while space.free_some(1000):
+                    if not self.over_limit():
+                        return True
+                return not self.over_limit()
+            db, key = candidate
+            db.delete(key, lazy=lazy)
+            space.evicted += 1
+            node.key_changed(None, db, key, "evicted", "e")
+            if not self.over_limit():
+                return True
+        return True
