@@ -1,0 +1,106 @@
+"""The ways in which two replies may be required to agree, from strict to weak.
+
+`same` is the rule. The weaker forms are for what Redis itself leaves open: the order of a set, the draw of a random
+member, the milliseconds that passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.support.resp import Frame, show
+
+Check = Callable[[Frame, Frame], bool]
+
+
+def same(ours: Frame, theirs: Frame) -> bool:
+    """The same bytes."""
+    return ours.raw == theirs.raw
+
+
+def same_sorted(ours: Frame, theirs: Frame) -> bool:
+    """The same parts in any order."""
+    return ours.head == theirs.head and _sorted_raw(ours) == _sorted_raw(theirs)
+
+
+def same_pairs(ours: Frame, theirs: Frame) -> bool:
+    """The same pairs in any order: a flat array of field, value, field, value, or a map."""
+    return ours.head == theirs.head and _pairs(ours) == _pairs(theirs)
+
+
+def same_shape(ours: Frame, theirs: Frame) -> bool:
+    """The same types and lengths all the way down; the scalars may differ."""
+    return (
+        ours.kind == theirs.kind
+        and ours.null == theirs.null
+        and len(ours.items) == len(theirs.items)
+        and all(map(same_shape, ours.items, theirs.items))
+    )
+
+
+def same_type(ours: Frame, theirs: Frame) -> bool:
+    """The same type of reply; errors with the same code."""
+    if ours.is_error and theirs.is_error:
+        return ours.body.split(b" ")[0] == theirs.body.split(b" ")[0]
+    return ours.kind == theirs.kind and ours.null == theirs.null
+
+
+def same_anyhow(ours: Frame, theirs: Frame) -> bool:
+    """The same after every list within has been sorted."""
+    return canonical(ours) == canonical(theirs)
+
+
+def near(tolerance: float) -> Check:
+    """The same, but numbers may differ by as much as `tolerance`."""
+
+    def check(ours: Frame, theirs: Frame) -> bool:
+        if ours.raw == theirs.raw:
+            return True
+        if ours.kind != theirs.kind or len(ours.items) != len(theirs.items) or ours.null != theirs.null:
+            return False
+        if ours.items:
+            return all(map(check, ours.items, theirs.items))
+        try:
+            return abs(float(ours.body) - float(theirs.body)) <= tolerance
+        except ValueError:
+            return False
+
+    return check
+
+
+def canonical(frame: Frame) -> object:
+    """A value that does not depend on the order of any list within."""
+    if frame.items:
+        if frame.kind == b"%":
+            pairs = zip(map(canonical, frame.items[::2]), map(canonical, frame.items[1::2]), strict=True)
+            return (frame.kind, sorted(pairs, key=repr))
+        return (frame.kind, sorted(map(canonical, frame.items), key=repr))
+    return frame.raw
+
+
+def _sorted_raw(frame: Frame) -> list[bytes]:
+    return sorted(item.raw for item in frame.items) or [frame.raw]
+
+
+def _pairs(frame: Frame) -> list[tuple[bytes, bytes]]:
+    raws = [item.raw for item in frame.items]
+    return sorted(zip(raws[::2], raws[1::2], strict=True)) if len(raws) % 2 == 0 else [(raw, b"") for raw in raws]
+
+
+FORMS: dict[str, Check] = {
+    "same": same,
+    "sorted": same_sorted,
+    "pairs": same_pairs,
+    "shape": same_shape,
+    "type": same_type,
+    "anyhow": same_anyhow,
+    "run": lambda ours, theirs: True,
+}
+
+
+def difference(command: str, ours: Frame, theirs: Frame) -> str:
+    """One disagreement, for the reader of a failed test."""
+    if show(ours) == show(theirs):
+        return f"{command}\n      ours   {ours.raw[:600]!r}\n      redis  {theirs.raw[:600]!r}"
+    left, right = (show(frame)[:1500].replace("\n", "\n             ") for frame in (ours, theirs))
+    return f"{command}\n      ours   {left}\n      redis  {right}"

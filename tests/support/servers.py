@@ -1,0 +1,281 @@
+"""Servers as processes: redis-server (the oracle) and ours, started with the same directives.
+
+Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so that
+tests that run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.resp import CLOSED, Connection, Frame, Word
+
+ROOT = Path(__file__).resolve().parents[2]
+ORACLE = [shutil.which("redis-server") or "redis-server"]
+OURS = [sys.executable, "-m", "node"]
+START_TIMEOUT_S = 20.0
+BUS_OFFSET = 10000
+
+
+class StartFailed(Exception):
+    """The process ended or did not answer in time; the text holds the end of its log."""
+
+
+def have_oracle() -> bool:
+    return shutil.which("redis-server") is not None
+
+
+def free_port() -> int:
+    """A port on loopback that is free now, and whose bus port is free too."""
+    for _ in range(200):
+        port = random.SystemRandom().randrange(10500, 21900)
+        if _is_free(port) and _is_free(port + BUS_OFFSET):
+            return port
+    raise StartFailed("no free port found between 10500 and 21900")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: a test run that is killed must not leave servers behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0, every_s: float = 0.01) -> Any:
+    """Poll until the condition holds and return its value; the failure says what was awaited."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout_s:g} s still not: {what}")
+        time.sleep(every_s)
+
+
+@dataclass
+class Server:
+    """One running server."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    directory: Path
+    directives: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    _admin: Connection | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> Server:
+        arguments = ["--port", str(self.port), "--dir", str(self.directory)]
+        for directive, value in self.directives.items():
+            arguments += [f"--{directive}", value]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                preexec_fn=_end_with_parent,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self.process.poll() is not None:
+                raise StartFailed(f"{self.name} ended with status {self.process.returncode}\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise StartFailed(f"{self.name} did not answer within {START_TIMEOUT_S:g} s\n{self.log_tail()}")
+            time.sleep(0.01)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with Connection(self.port, timeout_s=2) as probe:
+                return probe.ask("PING").body == b"PONG"
+        except OSError:
+            return False
+
+    def connect(self, proto: int = 2, timeout_s: float = 10) -> Connection:
+        return Connection(self.port, proto, timeout_s=timeout_s)
+
+    def ask(self, *argv: Word) -> Frame:
+        """One command on a connection kept for the test's own questions."""
+        if self._admin is None:
+            self._admin = self.connect()
+        frame = self._admin.ask(*argv)
+        if frame is CLOSED:
+            self._admin = self.connect()
+            frame = self._admin.ask(*argv)
+        return frame
+
+    def call(self, *argv: Word) -> Any:
+        frame = self.ask(*argv)
+        assert not frame.is_error and frame is not CLOSED, f"{self.name}: {argv} answered {frame.raw!r}"
+        return frame.value
+
+    def info(self, section: str = "all") -> dict[str, str]:
+        """INFO as a dictionary."""
+        return dict(line.split(":", 1) for line in self.call("INFO", section).decode().splitlines() if ":" in line)
+
+    def cluster_info(self) -> dict[str, str]:
+        return dict(line.split(":", 1) for line in self.call("CLUSTER", "INFO").decode().splitlines() if ":" in line)
+
+    @property
+    def id(self) -> str:
+        return self.call("CLUSTER", "MYID").decode()
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        """End the process by its id and wait for it."""
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            os.kill(self.process.pid, how)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def log_tail(self, lines: int = 30) -> str:
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Fleet:
+    """Starts servers and remembers them, so that all are ended and their logs can be shown."""
+
+    def __init__(self, ours: Sequence[str] = OURS) -> None:
+        self.ours_command = list(ours)
+        self.running: list[Server] = []
+        self._home = Path(tempfile.mkdtemp(prefix="shardis-test-"))
+
+    def ours(self, name: str = "ours", **directives: str) -> Server:
+        return self._start(self.ours_command, name, directives)
+
+    def oracle(self, name: str = "redis-server", **directives: str) -> Server:
+        return self._start(ORACLE, name, directives)
+
+    def _start(self, command: Sequence[str], name: str, directives: Mapping[str, str]) -> Server:
+        given = {key.replace("_", "-"): value for key, value in directives.items()}
+        settings = {"bind": "127.0.0.1", "save": "", "enable-debug-command": "yes", **given}
+        for attempt in range(3):
+            directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._home))
+            server = Server(name, command, free_port(), directory, settings)
+            try:
+                server.start()
+            except StartFailed as failure:
+                if attempt == 2 or "in use" not in str(failure):
+                    raise
+                continue
+            self.running.append(server)
+            return server
+        raise AssertionError("unreachable")
+
+    def end(self, *servers: Server) -> None:
+        for server in servers or tuple(self.running):
+            server.kill()
+            if server in self.running:
+                self.running.remove(server)
+
+    def close(self) -> None:
+        self.end()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+def own_all_slots(server: Server) -> Server:
+    """Make a cluster of one node and wait until it serves."""
+    server.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    wait_until(lambda: server.cluster_info()["cluster_state"] == "ok", f"{server.name} serves all slots")
+    return server
+
+
+def form_cluster(servers: Sequence[Server]) -> None:
+    """Introduce the nodes to each other over the wire, share the slots evenly, and wait until all agree."""
+    count = len(servers)
+    for i, server in enumerate(servers):
+        server.call("CLUSTER", "ADDSLOTSRANGE", i * 16384 // count, (i + 1) * 16384 // count - 1)
+        server.call("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+    for other in servers[1:]:
+        servers[0].call("CLUSTER", "MEET", "127.0.0.1", other.port)
+
+    def agreed() -> bool:
+        infos = [server.cluster_info() for server in servers]
+        return all(i["cluster_state"] == "ok" and i["cluster_known_nodes"] == str(count) for i in infos)
+
+    wait_until(agreed, f"{count} nodes know each other and serve all slots", timeout_s=30)
+
+
+class Pair:
+    """Ours and the oracle's server in one mode, started when first asked for and again when one has died."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._servers: dict[tuple[str, str], Server] = {}
+
+    def ours(self, mode: str) -> Server:
+        return self._get("ours", mode)
+
+    def oracle(self, mode: str) -> Server:
+        if not have_oracle():
+            pytest.skip("redis-server is not installed: nothing to compare with")
+        return self._get("oracle", mode)
+
+    def _get(self, which: str, mode: str) -> Server:
+        server = self._servers.get((which, mode))
+        if server is None or not server.alive():
+            start = self._fleet.ours if which == "ours" else self._fleet.oracle
+            if mode == "cluster":
+                server = own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
+            else:
+                server = start(f"{which}-standalone")
+            self._servers[which, mode] = server
+        return server
+
+
+def split_command(text: str) -> list[str]:
+    """The command line given to --server."""
+    return shlex.split(text)
