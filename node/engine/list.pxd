@@ -1,16 +1,21 @@
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 from node.engine.listpack cimport lp_t
+
+ctypedef struct ListNode:
+    lp_t lp
+    uint32_t count             # its elements, so that finding an index reads the ring only
 
 cdef class List:
     """A sequence of listpacks ('quicklist' to clients), each within list-max-listpack-size; both ends in O(1)."""
-    cdef lp_t* nodes           # ring or gap array of listpacks, `head` the first
-    cdef uint32_t head, count, cap
+    cdef ListNode* ring        # of cap nodes, a power of two; the first is ring[head]
+    cdef uint32_t head, node_count, cap
     cdef size_t size           # elements
 
+# Native calls, for the hot commands. What a visitor or a peek gets is valid until the next change.
 cdef size_t list_len(List l) noexcept
 cdef void list_push(List l, const char* v, size_t n, bint left) noexcept
-# The element at one end, removed: copied into a bytes object by pop, or handed to visit by pop_each.
-cdef bytes list_pop(List l, bint left)
+cdef bint list_peek(List l, bint left, char* buf, const char** v, uint32_t* n) noexcept     # buf: 24 bytes; False: empty
+cdef void list_drop(List l, bint left, size_t count) noexcept              # count <= len elements of one end
+cdef bytes list_pop(List l, bint left)                                     # None when empty
 ctypedef void (*ElementFn)(void* arg, const char* v, size_t n) noexcept
-cdef void list_range(List l, long start, long stop, bint backwards, ElementFn visit, void* arg) noexcept   # 0 <= start <= stop < len
-cdef bint list_peek(List l, bint left, char* buf, char** v, size_t* n) noexcept
+cdef void list_range(List l, size_t start, size_t stop, bint backwards, ElementFn visit, void* arg) noexcept   # start <= stop < len

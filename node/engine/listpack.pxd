@@ -32,6 +32,9 @@ cdef lp_t lp_insert(lp_t lp, const char* s, uint32_t n, lp_t p, bint after, lp_t
 cdef lp_t lp_replace(lp_t lp, lp_t p, const char* s, uint32_t n, lp_t* at) noexcept nogil
 # Delete `count` elements from p on. *at gets what follows them (NULL at the end).
 cdef lp_t lp_delete(lp_t lp, lp_t p, uint32_t count, lp_t* at) noexcept nogil
+# Cut the elements from p on out into a listpack of their own; b's elements behind a's (b is freed).
+cdef lp_t lp_split(lp_t lp, lp_t p, lp_t* rest) noexcept nogil
+cdef lp_t lp_join(lp_t a, lp_t b) noexcept nogil
 cdef uint32_t lp_entry_bytes(const char* s, uint32_t n) noexcept nogil          # what the element would take
 cdef bytes element(lp_t p)                                    # the element at p as a bytes object
 cdef bint lp_valid(const unsigned char* p, size_t n) noexcept nogil             # a hostile listpack of n bytes is whole

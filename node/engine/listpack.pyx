@@ -451,6 +451,34 @@ cdef lp_t lp_delete(lp_t lp, lp_t p, uint32_t count, lp_t* at) noexcept nogil:
     return lp
 
 
+cdef lp_t lp_split(lp_t lp, lp_t p, lp_t* rest) noexcept nogil:
+    cdef uint32_t total = load32(lp)
+    cdef uint32_t offset = <uint32_t>(p - lp)
+    cdef uint32_t count = lp_count(lp), moved = 0
+    cdef lp_t other = <lp_t>mem_alloc(HEADER + total - offset)
+    memcpy(other + HEADER, p, total - offset)
+    store32(other, HEADER + total - offset)
+    while p[0] != EOF:
+        moved += 1
+        p = skip(p)
+    store_count(other, moved)
+    lp = splice(lp, offset, total - 1 - offset, 0)
+    store_count(lp, count - moved)
+    rest[0] = other
+    return lp
+
+
+cdef lp_t lp_join(lp_t a, lp_t b) noexcept nogil:
+    cdef uint32_t offset = load32(a) - 1
+    cdef uint32_t body = load32(b) - HEADER - 1
+    cdef uint32_t count = lp_count(a) + lp_count(b)
+    a = splice(a, offset, 0, body)
+    memcpy(a + offset, b + HEADER, body)
+    store_count(a, count)
+    lp_free(b)
+    return a
+
+
 cdef uint32_t lp_entry_bytes(const char* s, uint32_t n) noexcept nogil:
     cdef Encoded e
     encode(s, n, &e)
