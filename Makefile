@@ -37,7 +37,7 @@ asan: env  ## Run the engine's tests under AddressSanitizer
 fuzz: env  ## Fuzz the parsers for a while (ARGS= for pytest)
 	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz $(ARGS)
 
-docs: env  ## Write docs/directives.md from the directive table
+docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
 	@$(PYTHON_BIN) scripts/docs
 
 clean:  ## Remove what builds and tests leave behind; the environment stays

@@ -197,7 +197,7 @@ def _synopsis(argument: Argument) -> str:
     value = "" if argument.type == "pure-token" else argument.name
     if argument.type == "oneof":
         value = "|".join(_synopsis(choice) for choice in argument.arguments)
-        if not argument.optional:
+        if argument.token or not argument.optional:
             value = f"<{value}>"
     elif argument.type == "block":
         value = synopsis(argument.arguments)

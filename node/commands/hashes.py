@@ -121,5 +121,3 @@ native(
     args="key (field value)=field_value...",
     history={"4.0.0": "More than one `field` with its `value`."},
 )
-
-

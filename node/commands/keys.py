@@ -46,5 +46,3 @@ container(
 
 
 help_for("OBJECT", group="generic", since="6.2.0")
-
-

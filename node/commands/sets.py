@@ -84,5 +84,3 @@ native(
     args="key member...",
     history={"2.4.0": "More than one `member`."},
 )
-
-

@@ -139,5 +139,3 @@ native(
     complexity="O(1)",
     args="key member",
 )
-
-

@@ -206,5 +206,3 @@ native(
     complexity="O(1)",
     args="key value",
 )
-
-

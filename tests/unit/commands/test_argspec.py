@@ -69,6 +69,7 @@ def test_unreadable_notation_is_refused(text: str) -> None:
         ("key value", "key value"),
         ("key [(NX|XX)=condition] [CH]", "key [NX|XX] [CH]"),
         ("(BEFORE|AFTER)=where", "<BEFORE|AFTER>"),
+        ("[TYPE (A|B)=type]", "[TYPE <A|B>]"),
         ("(score:float member)=data...", "score member [score member ...]"),
         ("[LIMIT (offset:int count:int)=limit]", "[LIMIT offset count]"),
         ("[GET* pattern...]", "[GET pattern [GET pattern ...]]"),
