@@ -6,7 +6,7 @@ order of its checks shows in replies; a refusal is a ClusterError with Redis' te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cluster import epochs
 from cluster.core import ClusterCore
@@ -39,10 +39,10 @@ class ClusterAdmin:
         self._change_slots([(slot, slot) for slot in slots], self._core.unassign, _must_be_assigned, now_ms)
 
     def add_slots_range(self, args: Sequence[bytes], now_ms: int) -> None:
-        self._change_slots(_parse_ranges(args), self._add, _must_be_free, now_ms)
+        self._change_slots(_parse_ranges(args, "addslotsrange"), self._add, _must_be_free, now_ms)
 
     def del_slots_range(self, args: Sequence[bytes], now_ms: int) -> None:
-        self._change_slots(_parse_ranges(args), self._core.unassign, _must_be_assigned, now_ms)
+        self._change_slots(_parse_ranges(args, "delslotsrange"), self._core.unassign, _must_be_assigned, now_ms)
 
     def flush_slots(self, now_ms: int) -> None:
         if len(self._core.keyspace):
@@ -90,7 +90,7 @@ class ClusterAdmin:
 
     def _change_slots(
         self,
-        wanted: list[tuple[int, int]],
+        wanted: Iterable[tuple[int, int]],
         change: Callable[[SlotSet], None],
         check: Callable[[int, Peer | None], None],
         now_ms: int,
@@ -267,14 +267,15 @@ def _must_be_assigned(slot: int, owner: Peer | None) -> None:
         raise ClusterError(f"ERR Slot {slot} is already unassigned")
 
 
-def _parse_ranges(args: Sequence[bytes]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
+def _parse_ranges(args: Sequence[bytes], command: str) -> Iterator[tuple[int, int]]:
+    """Pairs of slots, one at a time: a range is checked in full before the next is looked at."""
+    if not args or len(args) % 2:
+        raise ClusterError(f"ERR wrong number of arguments for 'cluster|{command}' command")
     for start_arg, end_arg in zip(args[::2], args[1::2], strict=True):
         start, end = parse_slot(start_arg), parse_slot(end_arg)
         if start > end:
             raise ClusterError(f"ERR start slot number {start} is greater than end slot number {end}")
-        found.append((start, end))
-    return found
+        yield start, end
 
 
 def _primary(peer: Peer) -> Peer:

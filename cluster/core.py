@@ -48,7 +48,7 @@ class ClusterCore:
         self.state = nodesconf.load(nodes_conf, now_ms) if restored else nodesconf.fresh(rng, now_ms)
         self.health = Health()
         self.bus = GossipCore(self.state.members, settings, self, rng)
-        self._rng = rng
+        self._announced_ip = ""
         self._unsaved = not restored
         self._unsaved_durable = not restored
         self._reexamine = True
@@ -117,7 +117,8 @@ class ClusterCore:
         me, settings = self.myself, self.settings
         me.port, me.plain_port, me.bus_port = settings.port, settings.plain_port, settings.bus_port
         me.hostname, me.nodename = settings.announce_hostname, settings.announce_human_nodename
-        me.ip = settings.announce_ip or me.ip
+        if settings.announce_ip != self._announced_ip:
+            me.ip = self._announced_ip = settings.announce_ip  # empty: to be found out again
         before = me.flags
         me.flags = (me.flags & ~flags.NOFAILOVER) | (flags.NOFAILOVER if settings.no_failover else 0)
         if me.flags != before:
@@ -307,7 +308,6 @@ class ClusterCore:
     def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
         """A primary claims these slots: rebind what it wins, and see what that makes of us."""
         shard = self.state.my_primary
-        had_keys = self.slotmap.owned_by(self.myself)
         outcome = self.slotmap.claim(sender, epoch, claimed, self.myself)
         if outcome.taken:
             self.changed(state=True, durable=True)
@@ -323,7 +323,7 @@ class ClusterCore:
             self.bus.note("notice", f"I'm a sub-replica! Reconfiguring myself as a replica of grandmaster {grand.id}")
             self.set_primary(grand)
             return
-        dirty = tuple(slot for slot in members(outcome.from_myself & had_keys) if self.keyspace.slot_len(slot))
+        dirty = tuple(slot for slot in members(outcome.from_myself) if self.keyspace.slot_len(slot))
         if dirty:
             self.bus.effect(DropKeys(dirty))
 

@@ -15,7 +15,7 @@ import errno
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from gossip.effects import (
     Close,
@@ -98,6 +98,9 @@ class Bus:
             self._timer.cancel()
         if self._writing is not None:
             await self._writing
+        for effect in (*self._queue, *self._core.take_effects()):
+            if isinstance(effect, Persist):
+                self._write_config(effect.text, True)
         for server in self._servers:
             server.close()
         for attempt in list(self._attempts.values()):
@@ -263,8 +266,8 @@ class _LinkProtocol(asyncio.Protocol):
         self._inbound = inbound
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._bus.opened(self._link_id, transport, inbound=self._inbound)
+        # Not asserted: uvloop's transports are not subclasses of asyncio's.
+        self._bus.opened(self._link_id, cast(asyncio.Transport, transport), inbound=self._inbound)
 
     def data_received(self, data: bytes) -> None:
         self._bus.event(Received(self._link_id, data))

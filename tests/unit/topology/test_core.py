@@ -1,0 +1,255 @@
+"""The whole core of one node: effects, commands, displays."""
+
+import random
+
+import pytest
+from worlds import NOW, primary
+
+from cluster.admin import ClusterAdmin
+from cluster.core import ClusterCore
+from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
+from cluster.errors import ClusterError
+from cluster.nodesconf import CorruptConfig
+from cluster.redirect import Moved, Request
+from cluster.slots import SLOTS
+from cluster.state import ClusterSettings
+from cluster.views import ClusterViews
+from gossip import flags
+from gossip.effects import Note, Persist
+
+ALL = [b"0", b"16383"]
+
+
+class Keys:
+    def __init__(self, **by_slot):
+        self.by_slot = {int(slot[1:]): count for slot, count in by_slot.items()}
+
+    def __len__(self):
+        return sum(self.by_slot.values())
+
+    def slot_len(self, slot):
+        return self.by_slot.get(slot, 0)
+
+    def slot_keys(self, slot, count):
+        return [b"key%d" % i for i in range(min(count, self.slot_len(slot)))]
+
+
+class One:
+    """A node, without a network."""
+
+    def __init__(self, keys=None, conf="", **settings):
+        self.settings = ClusterSettings(port=7000, bus_port=17000, **settings)
+        self.core = ClusterCore(self.settings, random.Random(5), NOW, conf, keys)
+        self.admin, self.views = ClusterAdmin(self.core), ClusterViews(self.core)
+        self.effects()
+
+    def effects(self):
+        return [effect for effect in self.core.take_effects() if not isinstance(effect, Note)]
+
+    def with_peer(self, number=2, epoch=1):
+        peer = self.core.members.add(primary(number, epoch))
+        return peer, peer.id.encode()
+
+    def fails(self, operation, *args):
+        with pytest.raises(ClusterError) as error:
+            getattr(self.admin, operation)(*args)
+        return error.value.text
+
+
+def test_a_new_node_persists_itself_before_anything_else():
+    core = ClusterCore(ClusterSettings(), random.Random(5), NOW)
+    first = core.take_effects()[0]
+    assert isinstance(first, Persist)
+    assert first.durable
+    assert first.text.startswith(core.myself.id)
+    assert core.take_effects() == []
+
+
+def test_a_damaged_file_is_not_a_new_node():
+    with pytest.raises(CorruptConfig):
+        ClusterCore(ClusterSettings(), random.Random(5), NOW, "rubbish\n")
+
+
+def test_slots_make_the_cluster_ok_and_serve():
+    one = One()
+    version = one.core.served_version
+    table = bytearray(SLOTS)
+    one.core.fill_served(table)
+    assert not any(table)
+    one.admin.add_slots_range(ALL, NOW)
+    kinds = [type(effect) for effect in one.effects()]
+    assert kinds == [Persist, StateChanged]
+    assert one.core.ok
+    assert one.core.served_version != version
+    one.core.fill_served(table)
+    assert all(table)
+    one.admin.del_slots([b"7"], NOW)
+    effects = one.effects()
+    assert DropChannels((7,)) in effects
+    assert StateChanged(False) in effects
+    one.core.fill_served(table)
+    assert not any(table)
+
+
+def test_routing_through_the_core():
+    one = One()
+    peer, _ = one.with_peer()
+    one.core.slotmap.assign((1 << SLOTS) - 1, peer)
+    one.core.changed(state=True)
+    one.core.settle(NOW)
+    assert one.core.route(Request([b"foo"]), lambda key: False) == Moved(12182, peer)
+
+
+def test_slots_that_hold_keys_are_adopted_or_opened():
+    one = One(Keys(s5=1, s6=2, s7=3))
+    peer, _ = one.with_peer()
+    one.core.slotmap.assign(1 << 6, peer)
+    one.core.slotmap.assign(1 << 7, one.core.myself)
+    one.core.adopt_slots_with_keys(NOW)
+    assert one.core.slotmap.owners[5] is one.core.myself
+    assert one.core.slotmap.importing == {6: peer}
+    assert f"5 7 [6-<-{peer.id}]" in one.effects()[0].text
+
+
+def test_set_slot():
+    one = One(Keys(s1=1))
+    peer, peer_id = one.with_peer()
+    one.admin.add_slots([b"0", b"1", b"2"], NOW)
+    one.admin.set_slot([b"0", b"MIGRATING", peer_id], NOW)
+    assert one.core.slotmap.migrating == {0: peer}
+    one.admin.set_slot([b"0", b"stable"], NOW)
+    assert not one.core.slotmap.migrating
+    one.admin.set_slot([b"0", b"migrating", peer_id], NOW)
+    one.admin.set_slot([b"0", b"node", peer_id], NOW)
+    assert one.core.slotmap.owners[0] is peer
+    assert not one.core.slotmap.migrating
+    assert one.fails("set_slot", [b"1", b"node", peer_id], NOW) == (
+        "ERR Can't assign hashslot 1 to a different node while I still hold keys for this hash slot."
+    )
+    one.admin.set_slot([b"0", b"importing", peer_id], NOW)
+    one.effects()
+    one.admin.set_slot([b"0", b"node", one.core.myself.id.encode()], NOW)
+    assert one.core.myself.config_epoch == 1
+    assert one.effects()[0].durable
+    assert one.core.slotmap.owners[0] is one.core.myself
+    assert not one.core.slotmap.importing
+
+
+def test_giving_the_last_slot_away_makes_a_replica():
+    one = One()
+    peer, peer_id = one.with_peer()
+    peer.ip, peer.port = "10.0.0.2", 6379
+    one.admin.add_slots([b"9"], NOW)
+    one.effects()
+    one.admin.set_slot([b"9", b"node", peer_id], NOW)
+    assert one.core.myself.primary is peer
+    assert FollowPrimary(peer.id, "10.0.0.2", 6379) in one.effects()
+    assert one.fails("set_slot", [b"1", b"stable"], NOW) == "ERR Please use SETSLOT only with masters."
+    assert one.fails("forget", peer_id, NOW) == "ERR Can't forget my master!"
+    assert one.core.facts().primary_id == peer.id
+    one.admin.reset(False, NOW)
+    assert StopFollowing(empty=True) in one.effects()
+    assert one.core.myself.is_primary
+
+
+def test_unless_replicas_may_not_migrate():
+    one = One(allow_replica_migration=False)
+    _, peer_id = one.with_peer()
+    one.admin.add_slots([b"9"], NOW)
+    one.admin.set_slot([b"9", b"node", peer_id], NOW)
+    assert one.core.myself.is_primary
+
+
+def test_replicate():
+    one = One(Keys(s1=1))
+    peer, peer_id = one.with_peer()
+    assert one.fails("replicate", b"x", NOW) == "ERR Unknown node x"
+    assert one.fails("replicate", one.core.myself.id.encode(), NOW) == "ERR Can't replicate myself"
+    assert one.fails("replicate", peer_id, NOW).startswith("ERR To set a master the node must be empty")
+    one.core.keyspace.by_slot.clear()
+    one.admin.replicate(peer_id, NOW)
+    assert one.core.myself.primary is peer
+    assert one.admin.replicas(peer_id) == [one.views.nodes().split(b"\n")[0]]
+
+
+def test_epochs_by_hand():
+    one = One()
+    assert one.fails("set_config_epoch", b"x", NOW) == "ERR value is not an integer or out of range"
+    assert one.fails("set_config_epoch", b"-1", NOW) == "ERR Invalid config epoch specified: -1"
+    one.admin.set_config_epoch(b"3", NOW)
+    assert one.fails("set_config_epoch", b"4", NOW) == "ERR Node config epoch is already non-zero"
+    assert one.admin.bump_epoch(NOW) == "STILL 3"
+    one.with_peer(epoch=9)
+    assert one.fails("set_config_epoch", b"4", NOW).startswith("ERR The user can assign a config epoch only when")
+    assert one.admin.bump_epoch(NOW) == "BUMPED 4"
+
+
+def test_reset_refuses_to_lose_keys():
+    one = One(Keys(s1=1))
+    assert one.fails("reset", True, NOW) == ("ERR CLUSTER RESET can't be called with master nodes containing keys")
+    assert one.fails("flush_slots", NOW) == "ERR DB must be empty to perform CLUSTER FLUSHSLOTS."
+
+
+def test_keys_of_a_slot():
+    one = One(Keys(s1=3))
+    assert one.admin.count_keys_in_slot(b"1") == 3
+    assert one.admin.get_keys_in_slot(b"1", b"2") == [b"key0", b"key1"]
+    assert one.fails("count_keys_in_slot", b"16384") == "ERR Invalid slot"
+    assert one.fails("get_keys_in_slot", b"1", b"-1") == "ERR Invalid slot or number of keys"
+    assert one.fails("get_keys_in_slot", b"1", b"x") == "ERR value is not an integer or out of range"
+
+
+def test_the_answer_to_cluster_slots_is_kept_until_it_changes():
+    one = One()
+    peer, peer_id = one.with_peer()
+    one.admin.add_slots([b"0", b"1", b"5"], NOW)
+    one.core.slotmap.assign(1 << 2, peer)
+    me_id = one.core.myself.id.encode()
+    mine, theirs = [b"", 7000, me_id, {}], [b"10.0.0.2", 6379, peer_id, {}]
+    first = one.views.slots()
+    assert first == [[0, 1, *[mine]], [2, 2, *[theirs]], [5, 5, *[mine]]]
+    assert one.views.slots() is first
+    peer.hostname = "two.example"
+    second = one.views.slots()
+    assert second[1][2] == [b"10.0.0.2", 6379, peer_id, {b"hostname": b"two.example"}]
+    one.settings.preferred_endpoint_type = "hostname"
+    assert one.views.slots()[1][2] == [b"two.example", 6379, peer_id, {b"ip": b"10.0.0.2"}]
+    assert one.views.slots()[0][2] == [b"?", 7000, me_id, {b"ip": b""}]
+    one.settings.preferred_endpoint_type = "unknown-endpoint"
+    assert one.views.slots()[1][2] == [None, 6379, peer_id, {b"ip": b"10.0.0.2", b"hostname": b"two.example"}]
+
+
+def test_replicas_are_shown_once_they_have_data():
+    one = One()
+    replica, replica_id = one.with_peer()
+    one.admin.add_slots([b"0"], NOW)
+    replica.become_replica()
+    replica.follow(one.core.myself)
+    assert len(one.views.slots()[0]) == 3
+    assert one.views.shards()[0][b"nodes"][1][b"health"] == b"loading"
+    replica.repl_offset = 10
+    assert one.views.slots()[0][3][2] == replica_id
+    shown = one.views.shards()[0][b"nodes"][1]
+    assert (shown[b"role"], shown[b"replication-offset"], shown[b"health"]) == (b"replica", 10, b"online")
+    replica.flags |= flags.FAIL
+    assert len(one.views.slots()[0]) == 3
+    assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
+
+
+def test_tls_ports():
+    one = One(tls=True, plain_port=7001)
+    one.admin.add_slots([b"0"], NOW)
+    assert one.views.slots()[0][2][1] == 7000
+    assert one.views.slots(plain_client=True)[0][2][1] == 7001
+    assert b":7001@17000" in one.views.nodes(plain_client=True)
+    node = one.views.shards()[0][b"nodes"][0]
+    assert (node[b"port"], node[b"tls-port"]) == (7001, 7000)
+
+
+def test_settings_reach_the_node_itself():
+    one = One(announce_ip="1.2.3.4", announce_hostname="one.example")
+    assert one.views.nodes().split()[1] == b"1.2.3.4:7000@17000,one.example"
+    one.settings.no_failover = True
+    one.settings.announce_ip = ""
+    one.core.apply_settings()
+    assert one.views.nodes().split()[1:3] == [b":7000@17000,one.example", b"myself,master,nofailover"]
