@@ -277,6 +277,19 @@ cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil:
     return q
 
 
+cdef void* mem_grow_zeroed(void* p, size_t old, size_t new) noexcept nogil:
+    cdef size_t dirty = new
+    if new >= HUGE_MIN and not PLAIN_MALLOC:       # a mapping's new pages are zero: a jump to 512 MiB writes next to nothing
+        dirty = old if old < HUGE_MIN else mem_size(old) if mem_size(old) < new else new
+    p = mem_realloc(p, old, new)
+    memset(<char*>p + old, 0, dirty - old)
+    return p
+
+
+cdef bint mem_fits(size_t old, size_t new) noexcept nogil:
+    return mem_size(old) == mem_size(new) and (new <= old or not PLAIN_MALLOC)
+
+
 cpdef void mem_account(ssize_t delta) noexcept nogil:
     """Count memory that Python allocated for the data: the object of a collection, its blocks being counted already."""
     global mem_used

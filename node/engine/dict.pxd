@@ -5,7 +5,7 @@
 # touches only the item that it wants. Growth and shrinking are incremental: the old array empties a few runs at a time.
 # An item is one raw allocation whose key can be found from its kind.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 cdef enum ItemKind:
     KIND_ENTRY = 0        # table.Entry: a key of the keyspace
@@ -50,12 +50,15 @@ cdef enum:
     VOLATILE = 0x80000000             # ENTRY and FIELD: an int64 expiry in ms stands between the header and the key
 
 cdef uint64_t hash_bytes(const char* p, size_t n) noexcept nogil                    # seeded once a process
+cdef uint64_t random_word() noexcept nogil                                          # the engine's own chance
 cdef const char* item_key(uint8_t kind, void* item, uint32_t* klen) noexcept nogil
 
 cdef void dict_init(Dict* d, uint8_t kind) noexcept nogil
 cdef void dict_release(Dict* d) noexcept nogil                  # the arrays only; the items are the caller's
 cdef void* dict_find(Dict* d, const char* key, uint32_t klen, uint64_t h) noexcept nogil
 cdef uint64_t* dict_find_word(Dict* d, const char* key, uint32_t klen, uint64_t h) noexcept nogil   # to replace a reallocated item: word_set
+cdef inline void* word_item(uint64_t* word) noexcept nogil:
+    return <void*><uintptr_t>(word[0] >> 16)
 cdef void word_set(uint64_t* word, void* item) noexcept nogil   # keeps the tag
 cdef void dict_insert(Dict* d, void* item, uint64_t h) noexcept nogil               # the key must be absent
 cdef void* dict_remove(Dict* d, const char* key, uint32_t klen, uint64_t h) noexcept nogil   # the item, or NULL

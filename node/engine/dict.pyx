@@ -12,6 +12,9 @@ becomes a tombstone, so that what lies behind it is still found; in the current 
 it back, so that there are no tombstones to clean up.
 """
 
+import os
+import struct
+
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp
@@ -80,16 +83,14 @@ cdef uint64_t random_word() noexcept nogil:
     return mix(random_state, random_state ^ SALT_2)
 
 
-def _seed_once():
+def reseed(bytes entropy):
+    """Seed hashes and chance from 24 bytes; a simulation that must repeat itself calls this before there is any data."""
     global seed, seed_2, random_state
-    import os
-
-    seed = int.from_bytes(os.urandom(8), "little")
-    seed_2 = int.from_bytes(os.urandom(8), "little") | 1
-    random_state = int.from_bytes(os.urandom(8), "little")
+    seed, seed_2, random_state = struct.unpack("<QQQ", entropy)
+    seed_2 |= 1
 
 
-_seed_once()
+reseed(os.urandom(24))
 
 
 # -- items and words ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 from node.engine cimport alloc
 from node.engine.dict cimport (
     KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_random,
-    dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_set,
+    dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_item, word_set,
 )
 from node.engine.listpack cimport (
     element, lp_append, lp_append_int, lp_bytes, lp_copy, lp_count, lp_delete, lp_equals, lp_find, lp_free, lp_get_int,
@@ -104,7 +104,7 @@ cdef class DictProbe:
         cdef void* old
         if word == NULL:
             return False
-        old = <void*><uintptr_t>(word[0] >> 16)
+        old = word_item(word)
         word_set(word, new_member(member))
         alloc.mem_free(old, member_size(member))
         return True
