@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SLOTS = 16384
+from cluster.slots import SLOTS
 
 Address = tuple[str, int]
 SlotRange = tuple[int, int]

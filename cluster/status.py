@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.plan import SLOTS
+from cluster.slots import SLOTS
 from cluster.topology import NodeView, slots_text
 
 

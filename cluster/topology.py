@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cluster.plan import SLOTS, Address, SlotRange
+from cluster.plan import Address, SlotRange
+from cluster.slots import SLOTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import typer
 
 from cluster.cli.fail import fail
 from cluster.local import DEFAULT_DIR, DEFAULT_PORT, HOST, LocalError
-from cluster.plan import SLOTS, Address
+from cluster.plan import Address
+from cluster.slots import SLOTS
 from cluster.status import ClusterStatus, rows
 
 

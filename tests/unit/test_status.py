@@ -1,0 +1,79 @@
+"""CLUSTER NODES as values, when nodes agree, and the report made from both."""
+
+from __future__ import annotations
+
+from cluster.status import Answers, build, memory_shown, parse_info, rows
+from cluster.topology import agreed, parse_nodes, slots_text
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+NODES = f"""\
+{A} 127.0.0.1:7000@17000,host-a myself,master - 0 0 1 connected 0-8190 8191 [93->-{B}] [77-<-{B}]
+{B} 127.0.0.1:7001@17001 master - 0 1700000000000 2 connected 8192-16383
+{C} ::1:7002@17002,,tls-port=0,shard-id={A} slave {A} 0 1700000000000 1 connected
+"""
+OK = Answers(keys=2, memory_bytes=2048, cluster_state="ok")
+
+
+def test_a_line_of_cluster_nodes_is_read() -> None:
+    first, second, third = parse_nodes(NODES)
+    assert first.address == ("127.0.0.1", 7000)
+    assert first.hostname == "host-a"
+    assert first.slots == ((0, 8190), (8191, 8191))
+    assert first.open_slots == (f"[93->-{B}]", f"[77-<-{B}]")
+    assert (first.is_primary, first.slot_count, first.epoch) == (True, 8192, 1)
+    assert second.connected
+    assert not second.hostname
+    assert third.address == ("::1", 7002)
+    assert (third.is_primary, third.primary_id, third.slots) == (False, A, ())
+    assert slots_text(first.slots) == "0-8190 8191"
+
+
+def view(text: str = NODES) -> list:
+    return parse_nodes(text)
+
+
+def test_nodes_agree_when_their_views_do_and_every_slot_has_an_owner() -> None:
+    assert agreed([view(), view(), view()])
+    assert not agreed([view(), view()]), "a node is missing"
+    assert not agreed([view(), view(), view(NODES.replace("8192-16383", "8192-16382"))])
+    for change in (("8192-16383", "8192-16382"), ("master - 0 17", "master,fail? - 0 17"), ("slave", "handshake")):
+        other = NODES.replace(*change)
+        assert not agreed([view(other)] * 3), change
+
+
+def test_the_report_groups_replicas_with_their_primary() -> None:
+    found = build(parse_nodes(NODES), {A: OK, B: OK, C: OK})
+    assert found.is_healthy
+    assert [[node.view.id for node in shard.nodes] for shard in found.shards] == [[A, C], [B]]
+    assert rows(found)[0] == ("1", "127.0.0.1:7000", "primary", "8192 (0-8190 8191)", "2", "2.0 KiB", "ok")
+    assert rows(found)[1] == ("", "::1:7002", "replica", "", "2", "2.0 KiB", "ok")
+    shown = found.to_dict()
+    assert (shown["healthy"], shown["slots_served"], shown["keys"]) == (True, 16384, 4)
+    assert [node["role"] for node in shown["shards"][0]["nodes"]] == ["primary", "replica"]
+
+
+def test_the_worst_that_is_known_of_a_node_is_its_state() -> None:
+    def state(flags: str = "master", answers: Answers = OK) -> str:
+        nodes = parse_nodes(f"{B} 127.0.0.1:7001@17001 {flags} - 0 0 2 connected 0-16383\n")
+        found = build(nodes, {B: answers})
+        assert found.is_healthy == (found.shards[0].primary.state == "ok")
+        return found.shards[0].primary.state
+
+    assert state() == "ok"
+    assert state("master,fail", Answers(problem="refused")) == "failed"
+    assert state("master,fail?") == "suspected"
+    assert state("handshake") == "joining"
+    assert state(answers=Answers(problem="refused")) == "unreachable"
+    assert state(answers=Answers(cluster_state="fail")) == "fail"
+    assert build(parse_nodes(NODES), {A: OK}).shards[1].primary.state == "unreachable"
+
+
+def test_small_parsers() -> None:
+    assert parse_info("# Memory\r\nused_memory:5\r\nname:a:b\r\n") == {"used_memory": "5", "name": "a:b"}
+    assert [memory_shown(size) for size in (0, 1023, 1024, 3 << 20, 5 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "3.0 MiB",
+        "5.0 GiB",
+    ]
