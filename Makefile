@@ -21,7 +21,6 @@ test:  ## Run the whole test suite (ARGS= for pytest)
 
 lint: env  ## Check style (ruff) and types (mypy)
 	@$(PYTHON_BIN) -m ruff check .
-	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m mypy
 
 format: env  ## Format the code

@@ -206,6 +206,19 @@ class NodeCore:
         self.pause.tick(self.space.now_ms)
         self.stats.sample(self.engine, self.space.now_ms)
 
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT: every counter that INFO shows starts again."""
+        engine, space = self.engine, self.space
+        self.stats.reset()
+        engine.processed = engine.errors = 0
+        engine.error_stats = {}
+        engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
+        space.hits = space.misses = space.expired = space.evicted = 0
+        for command in self.commands.values():
+            command.reset_stats()
+            for subcommand in (command.subcommands or {}).values():
+                subcommand.reset_stats()
+
     def flush_all(self, dbs: list[Db], lazy: bool) -> None:
         """Empty databases: FLUSHALL, FLUSHDB."""
         for db in dbs:

@@ -16,6 +16,7 @@ from node.commands.spec import CommandSpec, SpecError, declared
 
 # One module a group of commands.
 MODULES: tuple[str, ...] = (
+    "config",
     "connection",
     "expire",
     "hashes",

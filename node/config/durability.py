@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node.config.directive import choice, flag, memory, number, special, text
-from node.config.kinds import INT64_MAX, INT_MAX, BadValue, Directory
+from node.config.kinds import INT64_MAX, INT_MAX, BadValue, Directory, Memory
 from node.config.special import PrimaryAddress, SavePoints
 
 
@@ -115,7 +115,12 @@ REPLICATION = (
         "repl-ping-slave-period",
         lo=1,
     ),
-    memory("repl-backlog-size", 1 << 20, "Bytes of past writes kept for replicas that return.", lo=1),
+    special(
+        "repl-backlog-size",
+        Memory(1, clamp=(16 << 10, INT64_MAX)),
+        1 << 20,
+        "Bytes of past writes kept for replicas that return.",
+    ),
     number(
         "repl-backlog-ttl", 3600, "Seconds without replicas after which the backlog is freed; 0 is never.", hi=INT64_MAX
     ),

@@ -127,8 +127,10 @@ def memory_text(size: int) -> str:
 class Memory(Int):
     """A number of bytes. With `percent` also `n%`, kept as the negative number -n."""
 
-    def __init__(self, lo: int = 0, hi: int = INT64_MAX, percent: bool = False) -> None:
-        super().__init__(lo, hi)
+    def __init__(
+        self, lo: int = 0, hi: int = INT64_MAX, percent: bool = False, clamp: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(lo, hi, clamp)
         self.percent = percent
 
     def parse(self, words: Sequence[str], current: Any) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from node.config.directive import choice, flag, memory, number, special, text
-from node.config.kinds import UINT_MAX, BadValue, Bool, Enum, Memory, Octal, Signal
+from node.config.kinds import INT64_MAX, UINT_MAX, BadValue, Bool, Enum, Memory, Octal, Signal
 from node.config.special import Addresses, BufferLimit, BufferLimits, OomScores, Percentiles
 
 _TITLE_FIELDS = {"title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"}
@@ -64,13 +64,18 @@ CLIENTS = (
         },
         "Unread replies at which a client is disconnected: class, hard limit, soft limit, seconds over the soft limit.",
     ),
-    number("tracking-table-max-keys", 1_000_000, "Most keys remembered for client-side caching; 0 is no limit."),
+    number(
+        "tracking-table-max-keys",
+        1_000_000,
+        "Most keys remembered for client-side caching; 0 is no limit.",
+        hi=INT64_MAX,
+    ),
 )
 
 SECURITY = (
     text("requirepass", "", "Password of the default user.", secret=True),
     text("aclfile", "", "File with the users of the access control list.", fixed=True),
-    number("acllog-max-len", 128, "Length of the list that ACL LOG shows."),
+    number("acllog-max-len", 128, "Length of the list that ACL LOG shows.", hi=INT64_MAX),
     choice("acl-pubsub-default", "resetchannels", "allchannels resetchannels", "Channels that a new user may use."),
     choice("enable-protected-configs", "no", "no yes local", "Who may change the protected directives.", fixed=True),
     choice("enable-debug-command", "no", "no yes local", "Who may use DEBUG.", fixed=True),
@@ -139,14 +144,14 @@ MONITORING = (
         10000,
         "Microseconds from which a command enters the slow log; -1 logs none.",
         lo=-1,
-        hi=2**63 - 1,
+        hi=INT64_MAX,
     ),
-    number("slowlog-max-len", 128, "Length of the slow log.", hi=2**63 - 1),
+    number("slowlog-max-len", 128, "Length of the slow log.", hi=INT64_MAX),
     number(
         "latency-monitor-threshold",
         0,
         "Milliseconds from which LATENCY records an event; 0 records none.",
-        hi=2**63 - 1,
+        hi=INT64_MAX,
     ),
     flag("latency-tracking", True, "Keep a histogram of every command's latency."),
     special(
@@ -163,7 +168,7 @@ SCRIPTS = (
         5000,
         "Milliseconds after which a script no longer keeps others waiting silently.",
         "lua-time-limit",
-        hi=2**63 - 1,
+        hi=INT64_MAX,
     ),
     flag("lua-enable-deprecated-api", False, "Accepted: scripts have no deprecated calls.", fixed=True, hidden=True),
 )
@@ -177,6 +182,6 @@ DEFRAGMENTATION = (
     number("active-defrag-threshold-upper", 100, "Accepted, see activedefrag.", hi=1000),
     number("active-defrag-cycle-min", 1, "Accepted, see activedefrag.", lo=1, hi=99),
     number("active-defrag-cycle-max", 25, "Accepted, see activedefrag.", lo=1, hi=99),
-    number("active-defrag-max-scan-fields", 1000, "Accepted, see activedefrag.", lo=1, hi=2**63 - 1),
+    number("active-defrag-max-scan-fields", 1000, "Accepted, see activedefrag.", lo=1, hi=INT64_MAX),
     flag("jemalloc-bg-thread", True, "Accepted: the allocator has no background thread."),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +9,8 @@ from node.config.directive import Directive
 from node.config.kinds import BadValue
 from node.config.rewrite import rewritten
 from node.config.table import DIRECTIVES, NAMES
+from node.config.words import to_bytes
+from node.glob import compile_glob
 from node.replies import LOADING, CommandError
 
 
@@ -68,9 +69,9 @@ class Config:
                 if pattern.lower() in NAMES:
                     found[pattern] = self.show(pattern)
                 continue
-            glob = pattern.lower().replace("[^", "[!")
+            matches = compile_glob(to_bytes(pattern.lower()))
             for name, directive in NAMES.items():
-                if not directive.hidden and name not in found and fnmatch.fnmatchcase(name, glob):
+                if not directive.hidden and name not in found and matches(name.encode()):
                     found[name] = self.show(name)
         return found
 
