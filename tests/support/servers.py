@@ -1,7 +1,7 @@
 """Servers as processes: redis-server (the oracle) and ours, started with the same directives.
 
-Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so that
-tests that run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
+Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so
+that tests which run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class Server:
 
     def call(self, *argv: Word) -> Any:
         frame = self.ask(*argv)
-        assert not frame.is_error and frame is not CLOSED, f"{self.name}: {argv} answered {frame.raw!r}"
+        assert frame is not CLOSED, f"{self.name} hung up at {argv}"
+        assert not frame.is_error, f"{self.name}: {argv} answered {frame.raw!r}"
         return frame.value
 
     def info(self, section: str = "all") -> dict[str, str]:
