@@ -256,6 +256,7 @@ class Pair:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._servers: dict[tuple[str, str], Server] = {}
+        self._failed: dict[str, str] = {}
 
     def ours(self, mode: str) -> Server:
         return self._get("ours", mode)
@@ -268,13 +269,20 @@ class Pair:
     def _get(self, which: str, mode: str) -> Server:
         server = self._servers.get((which, mode))
         if server is None or not server.alive():
-            start = self._fleet.ours if which == "ours" else self._fleet.oracle
-            if mode == "cluster":
-                server = own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
-            else:
-                server = start(f"{which}-standalone")
-            self._servers[which, mode] = server
+            if which in self._failed:
+                pytest.fail(self._failed[which], pytrace=False)
+            try:
+                server = self._servers[which, mode] = self._start(which, mode)
+            except StartFailed as failure:
+                self._failed[which] = f"{which} does not start: {str(failure).splitlines()[-1]}"
+                raise
         return server
+
+    def _start(self, which: str, mode: str) -> Server:
+        start = self._fleet.ours if which == "ours" else self._fleet.oracle
+        if mode == "cluster":
+            return own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
+        return start(f"{which}-standalone")
 
 
 def split_command(text: str) -> list[str]:
