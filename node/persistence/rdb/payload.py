@@ -1,0 +1,39 @@
+"""What DUMP returns and RESTORE takes: one value in RDB form, two bytes of version, eight of checksum (CRC-64)."""
+
+from __future__ import annotations
+
+from node.engine.crc64 import crc64
+from node.engine.rdb import Malformed, Reader, Writer
+from node.persistence.rdb import kinds
+from node.persistence.rdb.values import Value, read_value, write_value
+
+FOOTER = 10
+
+
+class WrongFooter(ValueError):
+    """The payload is of a later version than we read, or was damaged on its way."""
+
+
+def dump_payload(value: Value, compress: bool = True) -> bytes:
+    """The payload of a value. `compress` is rdbcompression."""
+    w = Writer(compress)
+    write_value(w, value)
+    w.raw(kinds.VERSION.to_bytes(2, "little"))
+    w.raw(w.checksum().to_bytes(8, "little"))
+    return w.take()
+
+
+def load_payload(payload: bytes, check: bool = True) -> Value:
+    """The value of a payload. WrongFooter, or Malformed when what is inside is not a value.
+
+    `check` is False only where a test has switched checksums off.
+    """
+    body = len(payload) - FOOTER
+    if body < 0 or int.from_bytes(payload[body : body + 2], "little") > kinds.VERSION_MAX:
+        raise WrongFooter
+    if check and crc64(memoryview(payload)[: body + 2]) != int.from_bytes(payload[body + 2 :], "little"):
+        raise WrongFooter
+    if body == 0:
+        raise Malformed("nothing but a footer")
+    r = Reader(payload, end=body)
+    return read_value(r, r.byte())
