@@ -93,3 +93,4 @@ def config_set(s: Session, argv: list[bytes]) -> Reply:
         local=is_local(s),
     )
     return OK
+

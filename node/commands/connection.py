@@ -69,7 +69,10 @@ def hello(s: Session, argv: list[bytes]) -> Reply:
     proto = s.proto
     options = Cursor(argv, 1)
     if options.left:
-        proto = options.take_int(error=CommandError("ERR Protocol version is not an integer or out of range"))
+        try:
+            proto = options.take_int()
+        except CommandError:
+            raise CommandError("ERR Protocol version is not an integer or out of range") from None
         if proto not in (2, 3):
             raise CommandError("NOPROTO unsupported protocol version")
     user = password = name = None

@@ -16,15 +16,18 @@ from node.commands.spec import CommandSpec, SpecError, declared
 
 # One module a group of commands.
 MODULES: tuple[str, ...] = (
+    "bitmaps",
     "config",
     "connection",
+    "dump",
     "expire",
+    "geo",
     "hashes",
+    "hyperloglog",
     "introspect",
     "keys",
     "lists",
     "pubsub",
-    "scan",
     "sets",
     "sorted_sets",
     "strings",

@@ -429,11 +429,12 @@ cdef object corrupted():
 
 
 def hll_new() -> bytes:
-    """An empty sketch: sparse, with the longest runs of empty registers."""
+    """An empty sketch: sparse, one run of empty registers. No count is cached, as PFADD of nothing leaves it."""
     cdef uint8_t value[HEADER + 2]
     memset(value, 0, sizeof(value))
     memcpy(value, <const char*>b"HYLL", 4)
     value[ENCODING_AT] = SPARSE
+    value[STALE_AT] = 0x80
     put_zero_run(value + HEADER, REGISTERS)
     return PyBytes_FromStringAndSize(<char*>value, sizeof(value))
 

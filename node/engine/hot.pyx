@@ -53,6 +53,7 @@ register_native("ping", cmd_ping)
 register_native("echo", cmd_echo)
 
 # The other groups register themselves when they are imported.
+import node.engine.hot_bits  # noqa: E402
 import node.engine.hot_hash  # noqa: E402
 import node.engine.hot_keys  # noqa: E402
 import node.engine.hot_list  # noqa: E402

@@ -26,8 +26,8 @@ from node.engine.hll import (
 )
 from node.engine.limits import set_limit
 
-EMPTY = b"HYLL\x01" + bytes(11) + b"\x7f\xff"
 STALE = b"HYLL\x01" + bytes(10) + b"\x80"
+EMPTY = STALE + b"\x7f\xff"
 
 
 def numbered(count: int) -> list[bytes]:
@@ -48,7 +48,7 @@ def test_a_new_sketch_is_one_run_of_empty_registers() -> None:
     assert hll_new() == EMPTY
     assert hll_runs(EMPTY) == [(0, 16384, 2)]
     assert hll_count([EMPTY]) == 0
-    assert hll_cached_count(EMPTY) == 0
+    assert hll_cached_count(EMPTY) is None
 
 
 # After PFADD of element-0, element-1 ... to redis-server: elements, size of the value, its SHA-1, PFCOUNT.
