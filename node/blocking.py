@@ -25,7 +25,18 @@ KeyId = tuple[int, bytes]
 class Waiting:
     """One client's wait."""
 
-    __slots__ = ("argv", "command", "deadline_ms", "keys", "kind", "on_timeout", "resume", "session", "started_ms")
+    __slots__ = (
+        "argv",
+        "command",
+        "deadline_ms",
+        "keys",
+        "kind",
+        "on_timeout",
+        "ready_key",
+        "resume",
+        "session",
+        "started_ms",
+    )
 
     def __init__(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, now_ms: int) -> None:
         self.session = session
@@ -33,6 +44,8 @@ class Waiting:
         self.argv = argv
         self.kind = blocked.kind
         self.keys: list[KeyId] = [(session.db.index, key) for key in dict.fromkeys(blocked.keys)]
+        self.ready_key = b""
+        """The key that changed, when `resume` is called."""
         self.resume = blocked.resume
         self.on_timeout = blocked.on_timeout
         self.started_ms = now_ms
@@ -98,6 +111,7 @@ class BlockedClients:
                     del self._ready[key]
                     for waiting in list(self._by_key.get(key, ())):
                         if waiting.session.blocked is waiting:
+                            waiting.ready_key = key[1]
                             self._ask(waiting)
                 resumed, self._resumed = self._resumed, []
                 for session in resumed:

@@ -1,8 +1,21 @@
-"""Hash commands."""
+"""Hash commands: what is not native."""
 
 from __future__ import annotations
 
-from node.commands.spec import native
+from typing import TYPE_CHECKING
+
+from node.commands.cursor import INT64_MAX
+from node.commands.randoms import check_repeats, take_random_count
+from node.commands.spec import command, native
+from node.engine.hash import Hash
+from node.engine.numbers import add_float, float_kind
+from node.replies import NOT_FLOAT, SYNTAX, CommandError, Reply
+
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
+MOST_PAIRS = INT64_MAX // 2
+"""Twice as many elements must still be a number."""
 
 native(
     "HDEL",
@@ -28,7 +41,6 @@ native(
     complexity="O(1)",
     args="key field",
 )
-
 
 native(
     "HGET",
@@ -66,6 +78,58 @@ native(
     complexity="O(1)",
     args="key field increment:int",
 )
+
+
+@command(
+    "HINCRBYFLOAT",
+    arity=4,
+    flags="write denyoom fast",
+    keys="1 RW access update",
+    group="hash",
+    since="2.6.0",
+    summary="Add a floating point number to the number in a field.",
+    complexity="O(1)",
+    args="key field increment:float",
+)
+def hincrbyfloat(s: Session, argv: list[bytes]) -> Reply:
+    _, key, field, increment = argv
+    kind = float_kind(increment)
+    if kind is None:
+        raise NOT_FLOAT
+    if kind == "infinite":
+        raise CommandError("ERR value is NaN or Infinity")
+    fields = s.write(key, Hash)
+    value = None if fields is None else fields.get(field)
+    try:
+        total = add_float(b"0" if value is None else value, increment)
+    except ValueError:
+        raise CommandError("ERR hash value is not a float") from None
+    except OverflowError:
+        raise CommandError("ERR increment would produce NaN or Infinity") from None
+    if fields is None:
+        fields = Hash()
+        s.db.set(key, fields)
+    fields.set(field, total)
+    s.changed(key, "hincrbyfloat", "h")
+    s.effect(b"HSET", key, field, total)
+    return total
+
+
+@command(
+    "HKEYS",
+    arity=2,
+    flags="readonly",
+    keys="1 RO access",
+    group="hash",
+    since="2.0.0",
+    summary="Return all fields.",
+    complexity="O(N), N: fields",
+    args="key",
+    tips="nondeterministic_output_order",
+)
+def hkeys(s: Session, argv: list[bytes]) -> Reply:
+    fields = s.read(argv[1], Hash)
+    return [] if fields is None else fields.keys()
 
 
 native(
@@ -108,6 +172,40 @@ native(
 )
 
 
+@command(
+    "HRANDFIELD",
+    arity=-2,
+    flags="readonly",
+    keys="1 RO access",
+    group="hash",
+    since="6.2.0",
+    summary="Return fields chosen at random.",
+    complexity="O(N), N: fields returned",
+    args="key [(count:int [WITHVALUES])=options]",
+    tips="nondeterministic_output",
+)
+def hrandfield(s: Session, argv: list[bytes]) -> Reply:
+    if len(argv) == 2:
+        fields = s.read(argv[1], Hash)
+        return None if fields is None else fields.random()[0]
+    count = take_random_count(argv[2])
+    if len(argv) > 4 or (len(argv) == 4 and argv[3].upper() != b"WITHVALUES"):
+        raise SYNTAX
+    with_values = len(argv) == 4
+    if with_values and not -MOST_PAIRS <= count <= MOST_PAIRS:
+        raise CommandError("ERR value is out of range")
+    fields = s.read(argv[1], Hash)
+    if fields is None:
+        return []
+    if count >= 0:
+        pairs = fields.sample(count)
+    else:
+        pairs = [fields.random() for _ in range(check_repeats(-count))]
+    if not with_values:
+        return [field for field, _ in pairs]
+    return pairs if s.proto == 3 else [part for pair in pairs for part in pair]
+
+
 native(
     "HSET",
     arity=-4,
@@ -120,3 +218,60 @@ native(
     args="key (field value)=field_value...",
     history={"4.0.0": "More than one `field` with its `value`."},
 )
+
+
+@command(
+    "HSETNX",
+    arity=4,
+    flags="write denyoom fast",
+    keys="1 RW insert",
+    group="hash",
+    since="2.0.0",
+    summary="Set a field that does not exist.",
+    complexity="O(1)",
+    args="key field value",
+)
+def hsetnx(s: Session, argv: list[bytes]) -> Reply:
+    _, key, field, value = argv
+    fields = s.write(key, Hash)
+    if fields is None:
+        fields = Hash()
+        s.db.set(key, fields)
+    elif field in fields:
+        return 0
+    fields.set(field, value)
+    s.changed(key, "hset", "h")
+    return 1
+
+
+@command(
+    "HSTRLEN",
+    arity=3,
+    flags="readonly fast",
+    keys="1 RO",
+    group="hash",
+    since="3.2.0",
+    summary="Return the length of the value of a field.",
+    complexity="O(1)",
+    args="key field",
+)
+def hstrlen(s: Session, argv: list[bytes]) -> Reply:
+    fields = s.read(argv[1], Hash)
+    return 0 if fields is None else fields.strlen(argv[2])
+
+
+@command(
+    "HVALS",
+    arity=2,
+    flags="readonly",
+    keys="1 RO access",
+    group="hash",
+    since="2.0.0",
+    summary="Return all values.",
+    complexity="O(N), N: fields",
+    args="key",
+    tips="nondeterministic_output_order",
+)
+def hvals(s: Session, argv: list[bytes]) -> Reply:
+    fields = s.read(argv[1], Hash)
+    return [] if fields is None else fields.values()

@@ -15,6 +15,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 from node.engine.alloc cimport mem_used
+from node.engine.entry cimport TYPE_STRING, entry_length, entry_type
 from node.engine.table cimport key_slot
 from node.engine.wire cimport (
     PARSE_DONE,
@@ -365,6 +366,25 @@ cdef class Session:
         if value is not None and type(value) is not kind:
             raise WRONGTYPE
         return value
+
+    def view(self, bytes key):
+        """The bytes of the string at key without a copy, valid until the next change; None if there is none, or WRONGTYPE."""
+        text = self.db.view(key)
+        if text is None:
+            if self.db.type_of(key) is not None:
+                raise WRONGTYPE
+            if self.engine.hooks & HOOK_MISS:
+                self.engine.node.key_missed(self, key)
+        return text
+
+    def length(self, bytes key):
+        """How long the string is that a command is going to change in place; None if there is none, or WRONGTYPE."""
+        cdef Entry* e = self.db.write(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), key_slot(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
+        if e == NULL:
+            return None
+        if entry_type(e) != TYPE_STRING:
+            raise WRONGTYPE
+        return entry_length(e)
 
     def changed(self, bytes key, str event, str kind, long n=1) -> None:
         """After a change: `event` and `kind` name the keyspace notification, n changes are counted."""

@@ -1,0 +1,75 @@
+"""Set algebra at the engine's speed: the members never become Python objects.
+
+Union adds every set to a new one. Intersection walks the smallest set and asks the others; difference walks the first set
+and asks the others, the largest first since they answer most of the questions.
+"""
+
+from cpython.ref cimport PyObject
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t
+
+from node.engine.set cimport Set, set_add, set_each, set_has, set_len
+
+cdef struct Sieve:
+    PyObject* others        # a list of Set
+    bint wanted             # a member passes if it is in all of them (True), or in none (False)
+    PyObject* result        # the Set that takes what passes; NULL: only count
+    size_t limit            # 0: none
+    size_t passed
+
+
+cdef void sift(void* arg, const char* m, uint32_t n) noexcept:
+    cdef Sieve* sieve = <Sieve*>arg
+    if sieve.limit and sieve.passed >= sieve.limit:
+        return
+    for other in <list>sieve.others:
+        if set_has(<Set>other, m, n) != sieve.wanted:
+            return
+    sieve.passed += 1
+    if sieve.result != NULL:
+        set_add(<Set>sieve.result, m, n)
+
+
+cdef void add_member(void* arg, const char* m, uint32_t n) noexcept:
+    set_add(<Set>arg, m, n)
+
+
+cdef size_t walk(Set walked, list others, bint wanted, Set result, size_t limit):
+    cdef Sieve sieve
+    sieve.others = <PyObject*>others
+    sieve.wanted = wanted
+    sieve.result = <PyObject*>result if result is not None else NULL
+    sieve.limit = limit
+    sieve.passed = 0
+    set_each(walked, sift, &sieve)
+    return sieve.passed
+
+
+def union(sets):
+    """What is in any of the sets."""
+    cdef Set result = Set()
+    cdef Set s
+    for s in sets:
+        set_each(s, add_member, <void*>result)
+    return result
+
+
+def intersection(sets):
+    """What is in all of the sets, of which there is at least one."""
+    cdef Set result = Set()
+    cdef list by_size = sorted(sets, key=len)
+    walk(<Set?>by_size[0], by_size[1:], True, result, 0)
+    return result
+
+
+def intersection_size(sets, size_t limit):
+    """How many members are in all of the sets, counted up to `limit` (0: no limit)."""
+    cdef list by_size = sorted(sets, key=len)
+    return walk(<Set?>by_size[0], by_size[1:], True, None, limit)
+
+
+def difference(Set first not None, others):
+    """What is in the first set and in none of the others."""
+    cdef Set result = Set()
+    walk(first, sorted(others, key=len, reverse=True), False, result, 0)
+    return result
