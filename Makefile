@@ -33,8 +33,8 @@ bench: env  ## Measure against redis-server: CPU per request, requests per secon
 asan: env  ## Run the engine's tests under AddressSanitizer
 	@PYTHON=$(PYTHON_BIN) scripts/asan $(ARGS)
 
-fuzz: env  ## Fuzz the parsers for a while (ARGS= for pytest)
-	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz $(ARGS)
+fuzz: env  ## Fuzz the parsers, and draw thousands of command sequences against redis-server (ARGS= for pytest)
+	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz tests/compat/test_machine.py $(ARGS)
 
 docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
 	@$(PYTHON_BIN) scripts/docs

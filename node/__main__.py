@@ -24,12 +24,12 @@ def main(argv: list[str]) -> int:
     except ConfigFileError as error:
         print(f"*** FATAL CONFIG FILE ERROR ***\n{error}", file=sys.stderr)
         return 1
-    if config["dir"]:
-        try:
-            os.chdir(config["dir"])
-        except OSError as error:
-            print(f"Cannot use 'dir {config['dir']}': {error.strerror}", file=sys.stderr)
-            return 1
+    try:
+        os.chdir(config["dir"])
+    except OSError as error:
+        print(f"Cannot use 'dir {config['dir']}': {error.strerror}", file=sys.stderr)
+        return 1
+    config.put("dir", os.getcwd())
     from node.aio.server import run
 
     return run(config)

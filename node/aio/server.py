@@ -60,6 +60,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
         config.subscribe(["port", "bind"], self._rebind)
+        config.subscribe(["dir"], _change_dir)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
         config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
         _raise_file_limit(config["maxclients"], node.log)
@@ -201,6 +202,15 @@ class Server:
         due_ms = self.node.blocking.next_due_ms()
         if due_ms is not None:
             self._wake_blocked(due_ms)
+
+
+def _change_dir(config: Config) -> None:
+    """CONFIG SET dir: relative paths of files are meant from there."""
+    try:
+        os.chdir(config["dir"])
+    except OSError as error:
+        raise BadValue(error.strerror) from None
+    config.put("dir", os.getcwd())
 
 
 def _tune(connection: socket.socket, keepalive_s: int) -> None:

@@ -93,4 +93,3 @@ def config_set(s: Session, argv: list[bytes]) -> Reply:
         local=is_local(s),
     )
     return OK
-

@@ -69,10 +69,7 @@ def hello(s: Session, argv: list[bytes]) -> Reply:
     proto = s.proto
     options = Cursor(argv, 1)
     if options.left:
-        try:
-            proto = options.take_int()
-        except CommandError:
-            raise CommandError("ERR Protocol version is not an integer or out of range") from None
+        proto = options.take_int(error=CommandError("ERR Protocol version is not an integer or out of range"))
         if proto not in (2, 3):
             raise CommandError("NOPROTO unsupported protocol version")
     user = password = name = None

@@ -13,12 +13,17 @@ Numbers are read as strictly as Redis reads them: no blanks, no plus sign before
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from node.engine.numbers import float_kind
 from node.engine.numbers import parse_double as parse_float
 from node.engine.numbers import parse_int64 as parse_int
 from node.replies import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, CommandError
+
+BAD_TIMEOUT = CommandError("ERR timeout is not a float or out of range")
+NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -37,6 +42,17 @@ def require_float(text: bytes, error: CommandError = NOT_FLOAT) -> float:
     if value is None:
         raise error
     return value
+
+
+def require_timeout(text: bytes) -> int:
+    """How long a blocking command waits: seconds, also fractions of them, in milliseconds rounded up. 0 is for ever."""
+    if float_kind(text) is None:
+        raise BAD_TIMEOUT
+    seconds = parse_float(text)
+    # Redis says "negative" of a time that does not fit into 64 bits, too.
+    if seconds is None or abs(seconds) * 1000 > INT64_MAX or math.ceil(seconds * 1000) < 0:
+        raise NEGATIVE_TIMEOUT
+    return math.ceil(seconds * 1000)
 
 
 class Options(dict[str, Any]):

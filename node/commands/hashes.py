@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_PAIRS = INT64_MAX // 2
 """Twice as many elements must still be a number."""
 
+
 native(
     "HDEL",
     arity=-3,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from node.commands.help import help_for
-from node.commands.spec import container, native
+from node.commands.spec import command, container, native
+
 
 native(
     "DEL",

@@ -159,6 +159,7 @@ def linsert(s: Session, argv: list[bytes]) -> Reply:
     s.changed(key, "linsert", "l")
     return len(values)
 
+
 native(
     "LLEN",
     arity=2,

@@ -28,6 +28,7 @@ MODULES: tuple[str, ...] = (
     "keys",
     "lists",
     "pubsub",
+    "scan",
     "sets",
     "sorted_sets",
     "strings",

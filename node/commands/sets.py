@@ -18,6 +18,7 @@ BAD_NUMKEYS = CommandError("ERR numkeys should be greater than 0")
 TOO_MANY_KEYS = CommandError("ERR Number of keys can't be greater than number of args")
 NEGATIVE_LIMIT = CommandError("ERR LIMIT can't be negative")
 
+
 native(
     "SADD",
     arity=-3,

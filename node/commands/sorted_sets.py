@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from node.commands.spec import native
 
+
 native(
     "ZADD",
     arity=-4,

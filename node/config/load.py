@@ -157,6 +157,4 @@ def _unknown(name: str) -> str:
 
 
 def _fatal(source: str, number: int, line: str, why: str) -> ConfigFileError:
-    return ConfigFileError(
-        f"\n*** FATAL CONFIG FILE ERROR (Shardis) ***\nReading {source}, at line {number}\n>>> '{line}'\n{why}"
-    )
+    return ConfigFileError(f"Reading {source}, at line {number}\n>>> '{line}'\n{why}")

@@ -322,6 +322,8 @@ cdef class Session:
         session_mark(self)
 
     def error(self, error) -> None:
+        # Shared errors are raised again and again, and every raise would lengthen the traceback that they keep.
+        error.__traceback__ = error.__context__ = None
         self.engine.count_error(error.code)
         w_error(&self.out, PyBytes_AS_STRING(error.text), PyBytes_GET_SIZE(error.text))
         session_mark(self)

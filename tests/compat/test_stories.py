@@ -1,4 +1,4 @@
-"""Every story, in RESP2 and RESP3, on a plain server and on a cluster of one node: ours answers as redis-server does."""
+"""Every story in RESP2 and RESP3, on a plain server and on a cluster of one node: ours answers like redis-server."""
 
 from __future__ import annotations
 

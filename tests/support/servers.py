@@ -1,7 +1,7 @@
 """Servers as processes: redis-server (the oracle) and ours, started with the same directives.
 
-Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so that
-tests that run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
+Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so
+that tests which run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class Server:
 
     def call(self, *argv: Word) -> Any:
         frame = self.ask(*argv)
-        assert not frame.is_error and frame is not CLOSED, f"{self.name}: {argv} answered {frame.raw!r}"
+        assert frame is not CLOSED, f"{self.name} hung up at {argv}"
+        assert not frame.is_error, f"{self.name}: {argv} answered {frame.raw!r}"
         return frame.value
 
     def info(self, section: str = "all") -> dict[str, str]:
@@ -255,6 +256,7 @@ class Pair:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._servers: dict[tuple[str, str], Server] = {}
+        self._failed: dict[str, str] = {}
 
     def ours(self, mode: str) -> Server:
         return self._get("ours", mode)
@@ -267,13 +269,20 @@ class Pair:
     def _get(self, which: str, mode: str) -> Server:
         server = self._servers.get((which, mode))
         if server is None or not server.alive():
-            start = self._fleet.ours if which == "ours" else self._fleet.oracle
-            if mode == "cluster":
-                server = own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
-            else:
-                server = start(f"{which}-standalone")
-            self._servers[which, mode] = server
+            if which in self._failed:
+                pytest.fail(self._failed[which], pytrace=False)
+            try:
+                server = self._servers[which, mode] = self._start(which, mode)
+            except StartFailed as failure:
+                self._failed[which] = f"{which} does not start: {str(failure).splitlines()[-1]}"
+                raise
         return server
+
+    def _start(self, which: str, mode: str) -> Server:
+        start = self._fleet.ours if which == "ours" else self._fleet.oracle
+        if mode == "cluster":
+            return own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
+        return start(f"{which}-standalone")
 
 
 def split_command(text: str) -> list[str]:

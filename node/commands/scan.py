@@ -1,0 +1,140 @@
+"""The SCAN family: walking through a collection a few elements at each call.
+
+What the commands share is here: the cursor, the options, and the reply. An element that is there from the first call to
+the last is returned at least once; the engine's cursors see to that (node/engine/dict.pyx).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.commands.cursor import Cursor
+from node.commands.spec import command
+from node.engine.hash import Hash
+from node.engine.numbers import format_double, format_score
+from node.engine.set import Set
+from node.engine.zset import ZSet
+from node.glob import compile_glob
+from node.replies import SYNTAX, CommandError, Reply
+
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
+INVALID_CURSOR = CommandError("ERR invalid cursor")
+DEFAULT_COUNT = 10
+
+
+@command(
+    "HSCAN",
+    arity=-3,
+    flags="readonly",
+    keys="1 RO access",
+    group="hash",
+    since="2.8.0",
+    summary="Walk through the fields of a hash, a few at each call.",
+    complexity="O(1) a call, O(N) in all, N: elements",
+    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int]",
+    tips="nondeterministic_output",
+)
+def hscan(s: Session, argv: list[bytes]) -> Reply:
+    cursor = scan_cursor(argv[2])
+    fields = s.read(argv[1], Hash)
+    if fields is None:
+        return scan_reply(0, [])
+    options = scan_options(argv, 3)
+    cursor, pairs = fields.scan(cursor, options.count)
+    return scan_reply(cursor, [part for pair in pairs if options.wants(pair[0]) for part in pair])
+
+
+@command(
+    "SSCAN",
+    arity=-3,
+    flags="readonly",
+    keys="1 RO access",
+    group="set",
+    since="2.8.0",
+    summary="Walk through the members of a set, a few at each call.",
+    complexity="O(1) a call, O(N) in all, N: elements",
+    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int]",
+    tips="nondeterministic_output",
+)
+def sscan(s: Session, argv: list[bytes]) -> Reply:
+    cursor = scan_cursor(argv[2])
+    members = s.read(argv[1], Set)
+    if members is None:
+        return scan_reply(0, [])
+    options = scan_options(argv, 3)
+    cursor, found = members.scan(cursor, options.count)
+    return scan_reply(cursor, [member for member in found if options.wants(member)])
+
+
+@command(
+    "ZSCAN",
+    arity=-3,
+    flags="readonly",
+    keys="1 RO access",
+    group="sorted-set",
+    since="2.8.0",
+    summary="Walk through the members of a sorted set, a few at each call.",
+    complexity="O(1) a call, O(N) in all, N: elements",
+    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int]",
+    tips="nondeterministic_output",
+)
+def zscan(s: Session, argv: list[bytes]) -> Reply:
+    cursor = scan_cursor(argv[2])
+    members = s.read(argv[1], ZSet)
+    if members is None:
+        return scan_reply(0, [])
+    options = scan_options(argv, 3)
+    # Scores are strings here, even in RESP3, and each form of the sorted set writes them in its own way.
+    text = format_score if members.encoding == "listpack" else format_double
+    cursor, pairs = members.scan(cursor, options.count)
+    return scan_reply(cursor, [part for m, score in pairs if options.wants(m) for part in (m, text(score))])
+
+
+@dataclass(slots=True)
+class ScanOptions:
+    """What a client asks of one call. `type` (lower case) is for SCAN alone."""
+
+    count: int = DEFAULT_COUNT
+    wants: Callable[[bytes], bool] = lambda text: True
+    """True for an element that matches the pattern, or if there is none."""
+    type: str | None = None
+
+
+def scan_cursor(text: bytes) -> int:
+    """The cursor as C's strtoul reads it: a sign is fine, and nothing at all is 0."""
+    if not text:
+        return 0
+    if not re.fullmatch(rb"[+-]?[0-9]+", text) or abs(int(text)) >= 2**64:
+        raise INVALID_CURSOR
+    return int(text) % 2**64
+
+
+def scan_options(argv: list[bytes], at: int, typed: bool = False) -> ScanOptions:
+    """MATCH, COUNT and (if `typed`) TYPE, from argument `at` on.
+
+    Redis looks the key up first: an absent one ends the walk whatever the options say.
+    """
+    options = ScanOptions()
+    args = Cursor(argv, at)
+    for word in args.words():
+        if word == b"COUNT" and args.left:
+            options.count = args.take_int()
+            if options.count < 1:
+                raise SYNTAX
+        elif word == b"MATCH" and args.left:
+            options.wants = compile_glob(args.take())
+        elif word == b"TYPE" and typed and args.left:
+            options.type = args.take().decode("latin-1").lower()
+        else:
+            raise SYNTAX
+    return options
+
+
+def scan_reply(cursor: int, elements: list[bytes]) -> Reply:
+    """The next cursor (0: the walk is over) and the elements of this call."""
+    return [b"%d" % cursor, elements]

@@ -1,0 +1,311 @@
+"""`shardis up` and `down` with real processes: of redis-server, which tries the launcher alone, and of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.aio.launcher import Interrupted, Launcher
+from cluster.aio.processes import is_running, start_time
+from cluster.local import RECORD, LocalError, Record, Shape, Wish
+from tests.support.resp import Connection
+from tests.support.servers import ROOT, free_port, have_oracle, wait_until
+
+OURS = [sys.executable, "-P", "-m", "node"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+needs_oracle = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+COMMANDS = [pytest.param(["redis-server"], id="redis-server", marks=needs_oracle), pytest.param(OURS, id="ours")]
+
+
+@pytest.fixture(autouse=True)
+def _find_our_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Launcher]]:
+    """A maker of launchers in a folder of the test; whatever they have started is stopped."""
+    made: list[Launcher] = []
+
+    def make(command: list[str], folder: str = "cluster") -> Launcher:
+        launcher = Launcher(str(tmp_path / folder), command, say=lambda text: None)
+        made.append(launcher)
+        return launcher
+
+    yield make
+    for launcher in made:
+        if (launcher.directory / RECORD).exists():
+            launcher.down()
+
+
+def port_range(count: int) -> int:
+    """A first port such that it and the next ones are free, with their bus ports."""
+    while True:
+        first = free_port()
+        if all(_free(port) and _free(port + 10000) for port in range(first, first + count)):
+            return first
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def ask(port: int, *words: str) -> object:
+    with Connection(port) as connection:
+        return connection.ask(*words).value
+
+
+def ids(shape: Shape) -> list[object]:
+    return [ask(port, "CLUSTER", "MYID") for port in shape.ports]
+
+
+def running(launcher: Launcher) -> list[int]:
+    record = launcher.read_record()
+    return [process.port for process in record.processes if is_running(process)] if record else []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_up_down_and_up_again(command: list[str], launch: Callable[..., Launcher]) -> None:
+    port = port_range(3)
+    first = launch(command)
+    shape = first.up(Wish(shards=3, port=port, settings=(("maxmemory", "7mb"),)))
+    for each in shape.ports:
+        info = ask(each, "CLUSTER", "INFO")
+        assert b"cluster_state:ok" in info
+        assert b"cluster_known_nodes:3" in info
+        assert ask(each, "CONFIG", "GET", "maxmemory")[1] == b"7340032"
+    before = ids(shape)
+
+    with pytest.raises(LocalError, match="is running"):
+        launch(command).up(Wish())
+    assert launch(command).down() == 3
+    assert running(first) == []
+    assert launch(command).down() == 0
+
+    again = launch(command)
+    with pytest.raises(LocalError, match="holds a cluster of 3 shards"):
+        again.up(Wish(shards=2))
+    assert again.up(Wish(settings=(("maxmemory", "8mb"),))) == shape
+    assert ids(shape) == before
+    assert ask(port, "CONFIG", "GET", "maxmemory")[1] == b"8388608"
+
+
+@needs_oracle
+def test_replicas_are_attached_to_their_primaries(launch: Callable[..., Launcher]) -> None:
+    shape = launch(["redis-server"]).up(Wish(shards=1, replicas=1, port=port_range(2)))
+    assert b"slave" in ask(shape.ports[1], "CLUSTER", "NODES").split(b"myself,")[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_password_is_used_by_the_launcher_too(command: list[str], launch: Callable[..., Launcher]) -> None:
+    shape = launch(command).up(Wish(shards=1, port=port_range(1), settings=(("requirepass", 'p "w'),)))
+    assert b"NOAUTH" in ask_raw(shape.port, "GET", "x")
+
+
+def ask_raw(port: int, *words: str) -> bytes:
+    with Connection(port) as connection:
+        return connection.ask(*words).raw
+
+
+@pytest.mark.parametrize("offset", [0, 1, 10000, 10001])
+def test_a_port_in_use_is_named_and_nothing_is_left(offset: int, launch: Callable[..., Launcher]) -> None:
+    port = port_range(2)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port + offset))
+        taken.listen()
+        launcher = launch(OURS)
+        with pytest.raises(LocalError, match=f"{port + offset} is in use"):
+            launcher.up(Wish(shards=2, port=port))
+    assert not launcher.directory.exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(launch: Callable[..., Launcher], tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("meow")
+    (tmp_path / "file").write_text("")
+    for folder in ("photos", "file"):
+        with pytest.raises(LocalError, match=r"holds no cluster of ours|is not a folder"):
+            launch(OURS, folder).up(Wish())
+    with pytest.raises(LocalError, match="holds no cluster"):
+        launch(OURS, "photos").down()
+    with pytest.raises(LocalError, match="holds no cluster"):
+        launch(OURS, "nowhere").down()
+    assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"
+
+
+DYING = """
+import sys, time
+if sys.argv[1].split("/")[-2].endswith(sys.argv[2]): sys.exit("the reason why it died")
+time.sleep(60)
+"""
+
+
+def test_a_node_that_dies_while_starting_takes_all_down(launch: Callable[..., Launcher], tmp_path: Path) -> None:
+    port = port_range(3)
+    script = tmp_path / "dying.py"
+    script.write_text(DYING.replace("sys.argv[2]", repr(str(port + 1)[-2:])))
+    launcher = launch([sys.executable, str(script)])
+    started: list[int] = []
+    start_all = launcher._start_all
+
+    def noting(shape: Shape, formed: bool) -> None:
+        start_all(shape, formed)
+        started.extend(process.pid for process in launcher.processes.values())
+
+    launcher._start_all = noting  # type: ignore[method-assign]
+    with pytest.raises(LocalError, match="ended while starting, with status 1") as failure:
+        launcher.up(Wish(shards=3, port=port))
+    assert f"node {port + 1} " in str(failure.value)
+    assert "the reason why it died" in str(failure.value)
+    assert len(started) == 3
+    assert [pid for pid in started if start_time(pid) is not None] == []
+    assert not launcher.directory.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_directive_that_nodes_refuse_is_told_with_their_words(
+    command: list[str], launch: Callable[..., Launcher]
+) -> None:
+    launcher = launch(command)
+    with pytest.raises(LocalError, match="maxmemry") as failure:
+        launcher.up(Wish(shards=1, port=port_range(1), settings=(("maxmemry", "1"),)))
+    assert "Bad directive" in str(failure.value)
+    assert not launcher.directory.exists()
+
+
+def test_an_interruption_leaves_nothing(launch: Callable[..., Launcher], tmp_path: Path) -> None:
+    script = tmp_path / "silent.py"
+    script.write_text("import time\ntime.sleep(60)\n")
+    launcher = launch([sys.executable, str(script)])
+    launcher.stop_requested = True
+    with pytest.raises(Interrupted):
+        launcher.up(Wish(shards=2, port=port_range(2)))
+    assert not launcher.directory.exists()
+
+
+def test_a_recorded_process_id_that_is_somebody_elses_now_is_left_alone(
+    launch: Callable[..., Launcher], tmp_path: Path
+) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        launcher = launch(OURS)
+        launcher.directory.mkdir()
+        record = Record(Shape(1, 0, 7000), True).to_json()
+        data = {**json.loads(record), "processes": [{"port": 7000, "pid": bystander.pid, "started": 1}]}
+        (launcher.directory / "cluster.json").write_text(json.dumps(data))
+        assert launcher.down() == 0
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def shardis(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cluster.cli", *arguments],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_the_commands_of_a_day(tmp_path: Path) -> None:
+    """up --detach, status, a killed node, down: with the exit codes that scripts rely on."""
+    folder, port = str(tmp_path / "c"), port_range(2)
+    up = shardis("up", "--shards", "2", "--port", str(port), "--dir", folder, "--detach")
+    try:
+        assert up.returncode == 0, up.stderr
+        assert f"redis-cli -c -p {port}" in up.stdout
+        ask(port, "SET", "{a}x", "1")
+
+        good = shardis("status", "--dir", folder)
+        assert good.returncode == 0, good.stderr
+        assert "the cluster is healthy" in good.stdout
+        told = json.loads(shardis("status", f"127.0.0.1:{port}", "--json").stdout)
+        assert (told["healthy"], told["slots_served"], len(told["shards"])) == (True, 16384, 2)
+
+        record = Launcher(folder).read_record()
+        assert record is not None
+        os.kill(record.processes[1].pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(record.processes[1]), "the node has ended")
+        bad = shardis("status", "--dir", folder)
+        assert bad.returncode == 1
+        assert "unreachable" in bad.stdout
+    finally:
+        down = shardis("down", "--dir", folder)
+    assert (down.returncode, down.stdout) == (0, "Stopped 1 node.\n")
+    assert "Nothing to stop" in shardis("down", "--dir", folder).stdout
+    gone = shardis("status", "--dir", folder)
+    assert gone.returncode == 1
+    assert "cannot connect" in gone.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_foreground_stops_all_at_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    folder, port = tmp_path / "c", port_range(1)
+    arguments = ["up", "--shards", "1", "--port", str(port), "--dir", str(folder)]
+    with open(tmp_path / "out", "w") as out:
+        up = subprocess.Popen(
+            [sys.executable, "-m", "cluster.cli", *arguments], cwd=ROOT, env=ENVIRONMENT, stdout=out, stderr=out
+        )
+    try:
+        wait_until(lambda: "The cluster is up" in (tmp_path / "out").read_text(), "the cluster is up", timeout_s=30)
+        record = Launcher(str(folder)).read_record()
+        assert record is not None
+        assert is_running(record.processes[0])
+        up.send_signal(number)
+        assert up.wait(30) == 0
+        assert not is_running(record.processes[0])
+    finally:
+        up.kill()
+        up.wait()
+        Launcher(str(folder)).down()
+
+
+MISTAKES = [
+    (["up", "--shard", "2"], "--shards"),
+    (["upp"], "Did you mean 'up'"),
+    (["up", "--shards", "0"], "--shards"),
+    (["up", "--set", "maxmemory"], "DIRECTIVE=VALUE"),
+    (["status", "localhost"], "not HOST:PORT"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "hint"), MISTAKES)
+def test_mistakes_are_told_with_a_hint(arguments: list[str], hint: str, tmp_path: Path) -> None:
+    dir_option = ["--dir", str(tmp_path / "c")] if arguments[0] == "up" else []
+    result = shardis(*arguments, *dir_option)
+    assert result.returncode in (1, 2)
+    assert hint in result.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_shardis_node_is_python_m_node() -> None:
+    result = shardis("node", "--maxmemry", "1")
+    assert result.returncode == 1
+    assert "did you mean 'maxmemory'?" in result.stderr + result.stdout
+
+
+def test_the_scripts_are_valid_shell() -> None:
+    names = ("scripts/up", "scripts/down", "scripts/test", "scripts/asan", "scripts/environment.sh", ".ci/run")
+    assert shutil.which("bash")
+    for name in names:
+        assert subprocess.run(["bash", "-n", str(ROOT / name)]).returncode == 0
