@@ -15,6 +15,7 @@ from node import flags
 from node.replies import Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
+    from node.clustering import Clustering
     from node.engine.session import Command, Engine, Session
 
 UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
@@ -154,6 +155,13 @@ class BlockedClients:
                 del self._by_key[key]
         if not self._by_key:
             self.engine.hooks &= ~flags.HOOK_BLOCKED
+
+    def redirect(self, clustering: Clustering) -> None:
+        """Clients that wait for keys which are no longer served here are told where to go."""
+        for waiting in self.all():
+            error = clustering.gate(waiting.session, waiting.command, waiting.argv)
+            if error is not None:
+                self.finish(waiting, error)
 
     def unblock(self, session: Session, error: bool) -> bool:
         """CLIENT UNBLOCK: as if time were up, or with an error. False if the client does not wait."""

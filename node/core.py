@@ -149,6 +149,11 @@ class NodeCore:
     def _set_hook(self, bit: int, on: bool) -> None:
         self.engine.hooks = self.engine.hooks | bit if on else self.engine.hooks & ~bit
 
+    def slots_changed(self) -> None:
+        """Which slots are served here has changed: those who wait for keys elsewhere are sent away."""
+        if self.clustering is not None:
+            self.blocking.redirect(self.clustering)
+
     def set_gate(self, bit: int, on: bool) -> None:
         """Close (or open) one of the reasons why commands may not run natively."""
         self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit

@@ -3,7 +3,7 @@
     known? -> arity -> authenticated? -> slot served here? -> memory -> server state -> queue in MULTI, or run
 
 Hot commands of plain clients skip this file altogether: the engine has checked at one glance that no gate would stop
-them (node/engine/session.pyx). Each gate returns an error to refuse, and the refusal is counted and marks a transaction.
+them (node/engine/session.pyx). Each gate returns an error to refuse; refusals are counted and mark a transaction.
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def denied_in_queue(session: Session, command: Command, flag: str) -> bool:
     return command.name == b"exec" and any(flag in queued.spec.flags for queued, _ in session.multi or ())
 
 
-def refuse(
-    node: NodeCore, session: Session, command: Command | None, argv: list[bytes], error: CommandError
-) -> None:
+def refuse(node: NodeCore, session: Session, command: Command | None, argv: list[bytes], error: CommandError) -> None:
     """Reply the error; a transaction that was being queued will not run."""
     if command is not None:
         command.rejected += 1

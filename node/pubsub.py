@@ -95,9 +95,7 @@ class PubSub:
         own: Subscriptions = session.subscriptions
         return own
 
-    def _tables(
-        self, own: Subscriptions, kind: str
-    ) -> tuple[dict[bytes, dict[Session, None]], dict[bytes, None]]:
+    def _tables(self, own: Subscriptions, kind: str) -> tuple[dict[bytes, dict[Session, None]], dict[bytes, None]]:
         if kind == "p":
             return self.patterns, own.patterns
         if kind == "s":

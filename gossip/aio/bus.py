@@ -61,17 +61,20 @@ class Bus:
         write_config: Callable[[str, bool], None],
         carry_out: Callable[[Effect], None],
         on_fatal: Callable[[Exception], None],
+        on_settled: Callable[[], None] = lambda: None,
         client_tls: ssl.SSLContext | None = None,
         server_tls: ssl.SSLContext | None = None,
     ) -> None:
         """`write_config(text, durable)` writes nodes.conf, blocking. If it fails the node must stop (`on_fatal`): it
-        could break its promises. `carry_out` gets every effect that is not the bus' own.
+        could break its promises. `carry_out` gets every effect that is not the bus' own. `on_settled` is called when
+        the effects of a step are done, or wait for the disk.
         """
         self._core = core
         self._clock = clock
         self._write_config = write_config
         self._carry_out = carry_out
         self._on_fatal = on_fatal
+        self._on_settled = on_settled
         self._client_tls = client_tls
         self._server_tls = server_tls
         self._servers: list[asyncio.Server] = []
@@ -179,6 +182,7 @@ class Bus:
                 self._perform(self._queue.popleft())
         finally:
             self._flushing = False
+            self._on_settled()
             self._arm()
 
     def _perform(self, effect: Effect) -> None:

@@ -1,6 +1,6 @@
 """The host of one node: sockets, timers and signals around a NodeCore.
 
-The event loop watches one descriptor for all plain clients (sockets.pyx), runs the regular work some ten times a second,
+The event loop watches one descriptor for all plain clients (sockets.pyx), runs the regular work ten times a second or so,
 and gives the lazy jobs (freeing, expiry) short slices in between, so that nothing holds the loop for long.
 """
 
@@ -14,6 +14,7 @@ import socket
 from typing import Any
 
 from node.aio.clock import monotonic_ms, unix_ms
+from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.logfile import LogFile
 from node.aio.sockets import SocketDriver
@@ -23,8 +24,8 @@ from node.engine.session import Session
 from node.monitoring.log import Log
 from node.version import VERSION
 
-FREE_BUDGET = 4000          # items a slice of lazy freeing may give back
-EXPIRE_BUDGET_US = 1000     # how long a slice of the expiry cycle may take
+FREE_BUDGET = 4000  # items a slice of lazy freeing may give back
+EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
 
 
 class Server:
@@ -45,6 +46,7 @@ class Server:
         self._timers: list[asyncio.TimerHandle] = []
         self._pidfile = config["pidfile"]
         self._stopping = False
+        self.cluster_bus: ClusterBus | None = None
 
     # -- start and end
 
@@ -56,6 +58,9 @@ class Server:
         node.blocking.wake_at = self._wake_blocked
         node.on_shutdown = self.shutdown
         self._listen()
+        if config["cluster-enabled"]:
+            self.cluster_bus = ClusterBus(node, self.loop, self._fatal)
+            self.loop.run_until_complete(self.cluster_bus.start())
         self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
@@ -69,14 +74,18 @@ class Server:
                 file.write(f"{os.getpid()}\n")
         self._cron()
 
+    def _fatal(self, error: Exception) -> None:
+        """The cluster's configuration cannot be written: a node that forgets its promises must not go on."""
+        self.node.log.warning(f"Cannot write the cluster configuration file: {error}. Exiting.")
+        self.exit_code = 1
+        self.shutdown({})
+
     def _listen(self) -> None:
         config = self.config
         if config["port"]:
             self.listeners = listen_tcp(config["bind"], config["port"], config["tcp-backlog"])
         if config["unixsocket"]:
-            self.listeners.append(
-                listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"])
-            )
+            self.listeners.append(listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"]))
         for listener in self.listeners:
             self.driver.listen(listener.fileno())
 
@@ -121,6 +130,12 @@ class Server:
             os.unlink(self.config["unixsocket"])
         if self._pidfile and os.path.exists(self._pidfile):
             os.unlink(self._pidfile)
+        self.loop.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        """The last steps, which may have to wait: the bus finishes what it is writing."""
+        if self.cluster_bus is not None:
+            await self.cluster_bus.stop()
         self.node.log.warning("Shardis is now ready to exit, bye bye...")
         self.loop.stop()
 
@@ -250,6 +265,9 @@ def run(config: Config) -> int:
         server.start()
     except CannotListen as error:
         log.warning(f"Failed listening on port {config['port']} (tcp), aborting. {error}")
+        return 1
+    except CannotJoin as error:
+        log.warning(str(error))
         return 1
     log.notice("Ready to accept connections tcp")
     try:

@@ -1,0 +1,203 @@
+"""The node as a member of its cluster: directives -> settings, requests -> redirections, effects -> the keyspace.
+
+The decisions are those of the `cluster` package; this module asks for them in the node's words and carries out what
+concerns the data. The bus itself runs in node/aio/clusterbus.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from cluster.admin import ClusterAdmin
+from cluster.core import ClusterCore
+from cluster.effects import DropChannels, DropKeys, StateChanged
+from cluster.redirect import Request, Serve, error_text
+from cluster.slots import key_slot
+from cluster.state import ClusterSettings
+from cluster.views import ClusterViews
+from gossip.effects import Deliver, Effect, Note
+from node import flags
+from node.config import Config
+from node.replies import CommandError
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Command, Session
+    from node.engine.table import Db
+
+BUS_PORT_OFFSET = 10000
+
+DIRECTIVES = (
+    "cluster-node-timeout",
+    "cluster-announce-ip",
+    "cluster-announce-port",
+    "cluster-announce-tls-port",
+    "cluster-announce-bus-port",
+    "cluster-announce-hostname",
+    "cluster-announce-human-nodename",
+    "cluster-preferred-endpoint-type",
+    "cluster-require-full-coverage",
+    "cluster-allow-reads-when-down",
+    "cluster-allow-pubsubshard-when-down",
+    "cluster-allow-replica-migration",
+    "cluster-replica-no-failover",
+    "cluster-link-sendbuf-limit",
+    "port",
+)
+
+
+class Clustering:
+    """One node's part in its cluster."""
+
+    def __init__(self, node: NodeCore, rng: random.Random, nodes_conf: str) -> None:
+        """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged."""
+        self.node = node
+        self.settings = ClusterSettings()
+        apply_directives(node.config, self.settings)
+        self.core = ClusterCore(self.settings, rng, node.space.now_ms, nodes_conf, _Keys(node.space.dbs[0]))
+        self.admin = ClusterAdmin(self.core)
+        self.views = ClusterViews(self.core)
+        self.attend: Callable[[], None] = self.refresh
+        """Called after the core was used from outside the bus: the host carries out what it asks."""
+        self.buffers: Callable[[int], tuple[int, int]] = lambda link_id: (0, 0)
+        self._served_version: object = None
+        node.pubsub.broadcast = self._broadcast
+        node.config.subscribe(DIRECTIVES, self._directives_changed)
+        self.refresh()
+
+    # -- requests
+
+    def gate(self, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
+        """MOVED, ASK, CROSSSLOT, TRYAGAIN or CLUSTERDOWN, or None if the request is served here."""
+        request = self._request(session, command, argv)
+        if not request.keys:
+            return None
+        decision = self.core.route(request, session.db.exists)
+        if isinstance(decision, Serve):
+            return None
+        text = error_text(decision, self.settings)
+        return CommandError(text or "")
+
+    def _request(self, session: Session, command: Command, argv: list[bytes]) -> Request:
+        if command.name == b"exec":
+            queue = session.multi or ()
+            keys = [key for queued, args in queue for key in _keys(queued, args)]
+            write = any("write" in queued.spec.flags for queued, _ in queue)
+        else:
+            keys = _keys(command, argv)
+            write = "write" in command.spec.flags
+        return Request(
+            keys=keys,
+            write=write,
+            asking=bool(session.flags & flags.ASKING) or "asking" in command.spec.flags,
+            readonly=bool(session.flags & flags.READONLY),
+            shard_channels=command.spec.group == "pubsub" and bool(keys),
+            migrate=command.name == b"migrate",
+        )
+
+    # -- the core's wishes
+
+    def act(self, change: Callable[..., Any], *args: Any) -> Any:
+        """Run a method of the core or of `admin` and have its effects carried out. ClusterError becomes a reply."""
+        from cluster.errors import ClusterError
+
+        try:
+            return change(*args)
+        except ClusterError as error:
+            raise CommandError(str(error)) from None
+        finally:
+            self.attend()
+
+    def refresh(self) -> None:
+        """Tell the engine which slots it may serve without asking."""
+        version = self.core.served_version
+        if version != self._served_version:
+            self._served_version = version
+            table = bytearray(16384)
+            self.core.fill_served(table)
+            self.node.engine.set_served(table)
+            self.node.slots_changed()
+
+    def carry_out(self, effect: Effect) -> None:
+        """An effect that is not the bus' own."""
+        match effect:
+            case Note(level, text):
+                self.node.log.write(level, text)
+            case Deliver(channel, message, sharded):
+                publish = self.node.pubsub.publish_sharded if sharded else self.node.pubsub.publish
+                publish(channel, message)
+            case DropKeys(slots):
+                self._drop_keys(slots)
+            case DropChannels(slots):
+                self._drop_channels(set(slots))
+            case StateChanged():
+                self.node.slots_changed()
+            case _:
+                self.node.log.debug(f"Nothing to do for {effect!r}")
+
+    def _drop_keys(self, slots: Iterable[int]) -> None:
+        db = self.node.space.dbs[0]
+        for slot in slots:
+            for key in db.slot_keys(slot, db.slot_len(slot)):
+                db.delete(key, lazy=True)
+                self.node.key_changed(None, db, key, "del", "g")
+                self.node.space.dirty += 1
+
+    def _drop_channels(self, slots: set[int]) -> None:
+        pubsub = self.node.pubsub
+        pubsub.drop_sharded([channel for channel in pubsub.shard_channels if key_slot(channel) in slots])
+
+    def _broadcast(self, channel: bytes, message: bytes, sharded: bool) -> None:
+        self.core.publish(channel, message, sharded)
+        self.attend()
+
+    def _directives_changed(self, config: Config) -> None:
+        apply_directives(config, self.settings)
+        self.core.apply_settings()
+        self.core.settle(self.node.space.now_ms)
+        self.attend()
+
+
+class _Keys:
+    """What the cluster asks about the data."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def __len__(self) -> int:
+        return len(self._db)
+
+    def slot_len(self, slot: int) -> int:
+        return self._db.slot_len(slot)
+
+    def slot_keys(self, slot: int, count: int) -> list[bytes]:
+        return self._db.slot_keys(slot, count)
+
+
+def _keys(command: Command, argv: list[bytes]) -> list[bytes]:
+    return [argv[at] for at in command.spec.get_keys(argv)]
+
+
+def apply_directives(config: Config, settings: ClusterSettings) -> None:
+    """Read the cluster's directives into the settings that the cores look at."""
+    port = config["port"]
+    settings.node_timeout_ms = config["cluster-node-timeout"]
+    settings.port = config["cluster-announce-port"] or port
+    settings.bus_port = config["cluster-announce-bus-port"] or bus_port(config)
+    settings.announce_ip = config["cluster-announce-ip"]
+    settings.announce_hostname = config["cluster-announce-hostname"]
+    settings.announce_human_nodename = config["cluster-announce-human-nodename"]
+    settings.link_sendbuf_limit = config["cluster-link-sendbuf-limit"]
+    settings.no_failover = config["cluster-replica-no-failover"]
+    settings.require_full_coverage = config["cluster-require-full-coverage"]
+    settings.allow_reads_when_down = config["cluster-allow-reads-when-down"]
+    settings.allow_pubsubshard_when_down = config["cluster-allow-pubsubshard-when-down"]
+    settings.allow_replica_migration = config["cluster-allow-replica-migration"]
+    settings.preferred_endpoint_type = config["cluster-preferred-endpoint-type"]
+
+
+def bus_port(config: Config) -> int:
+    """Where this node's bus listens."""
+    return config["cluster-port"] or config["port"] + BUS_PORT_OFFSET
