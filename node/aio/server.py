@@ -1,6 +1,6 @@
 """The host of one node: sockets, timers and signals around a NodeCore.
 
-The event loop watches one descriptor for all plain clients (sockets.pyx), runs the regular work ten times a second or so,
+The event loop watches one descriptor for all plain clients (sockets.pyx), runs the regular work at `hz`,
 and gives the lazy jobs (freeing, expiry) short slices in between, so that nothing holds the loop for long.
 """
 

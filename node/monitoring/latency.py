@@ -18,7 +18,7 @@ class Event:
 
 
 class LatencyMonitor:
-    """Events by name (`command`, `fast-command`, `expire-cycle`, `eviction-cycle`...). threshold_ms 0: none is recorded."""
+    """Events by name (`command`, `fast-command`, `expire-cycle`, `eviction-cycle`...). threshold_ms 0: none."""
 
     def __init__(self) -> None:
         self.threshold_ms = 0
