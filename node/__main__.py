@@ -16,6 +16,10 @@ def main(argv: list[str]) -> int:
     if argv and argv[0] in ("-h", "--help"):
         print(USAGE)
         return 0
+    problem = _foreign_package()
+    if problem:
+        print(f"shardis node: {problem}", file=sys.stderr)
+        return 1
     from node.aio.config_files import load_config
     from node.config import ConfigFileError
 
@@ -33,6 +37,15 @@ def main(argv: list[str]) -> int:
     from node.aio.server import run
 
     return run(config)
+
+
+def _foreign_package() -> str | None:
+    """What is wrong if another package stands in the place of one of ours."""
+    try:
+        from cluster.packages import shadowed
+    except ImportError as error:
+        return f"another package called 'cluster' hides the one of shardis: {error}"
+    return shadowed()
 
 
 USAGE = """Usage: shardis node [FILE] [--directive value ...]
