@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from node.commands.cursor import Cursor
 from node.engine.geohash import Shape, decode
+from node.engine.partsort import smallest
 from node.engine.zset import ZSet
 from node.geo import distance_text, position_reply, read_float, read_position, read_unit
 from node.replies import SYNTAX, CommandError, Reply
@@ -200,8 +201,15 @@ def _find(search: Search) -> list[Place]:
             places += shape.inside(search.source.range_by_score(low, False, high, True))
     # The closest are wanted unless any will do.
     if search.order or (search.count and not search.any):
-        places.sort(key=lambda place: place[2], reverse=search.order == b"DESC")
+        return _sorted(places, search.count or len(places), search.order == b"DESC")
     return places[: search.count] if search.count else places
+
+
+def _sorted(places: list[Place], count: int, descending: bool) -> list[Place]:
+    """By distance. Like Redis: equals keep their order when all are wanted, and move about when only some are."""
+    if count < len(places):
+        return [places[i] for i in smallest([place[2] for place in places], count, descending)]
+    return sorted(places, key=lambda place: place[2], reverse=descending)
 
 
 def _gather_some(source: ZSet, shape: Shape, low: float, high: float, enough: int, places: list[Place]) -> None:
