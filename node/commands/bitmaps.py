@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from node import flags
-from node.commands.cursor import Cursor, parse_int, require_int
+from node.commands.cursor import INT64_MAX, Cursor, parse_int, require_int
 from node.commands.keyspec import KeyUse
 from node.commands.spec import command, native
 from node.engine.bits import bitop as combine
@@ -174,7 +174,9 @@ class Operation:
             case b"WRAP":
                 return low + (value - low) % (1 << self.bits)
             case b"SAT":
-                return high if value > high else low
+                # Redis takes a SET's distance from the highest value in 64 bits: from far below it wraps around.
+                wrapped = self.name == b"SET" and high - value > INT64_MAX
+                return high if value > high or wrapped else low
         return None
 
 
