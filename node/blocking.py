@@ -180,6 +180,11 @@ class BlockedClients:
         if self._resumed:
             self.serve()
 
+    @property
+    def with_deadline(self) -> int:
+        """How many clients wait no longer than until a deadline."""
+        return sum(waiting.session.blocked is waiting for _, _, waiting in self._deadlines)
+
     def next_due_ms(self) -> int | None:
         """When the next wait runs out."""
         while self._deadlines and self._deadlines[0][2].session.blocked is not self._deadlines[0][2]:

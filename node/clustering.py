@@ -97,6 +97,21 @@ class Clustering:
             migrate=command.name == b"migrate",
         )
 
+    def link_bytes(self) -> int:
+        """Bytes that wait to be sent on the bus."""
+        links = [link for peer in self.core.members for link in (peer.link, peer.inbound) if link is not None]
+        return sum(self.buffers(link.id)[1] for link in links)
+
+    def kill_links(self, node_id: str, *, to: bool, inbound: bool) -> None:
+        """DEBUG CLUSTERLINK KILL: cut links with one node."""
+        peer = self.core.members.get(node_id)
+        if peer is None:
+            raise CommandError(f"ERR Unknown node {node_id}")
+        for link, chosen in ((peer.link, to), (peer.inbound, inbound)):
+            if link is not None and chosen:
+                self.core.bus.close(link)
+        self.attend()
+
     # -- the core's wishes
 
     def act(self, change: Callable[..., Any], *args: Any) -> Any:

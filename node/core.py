@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from node import dispatch, flags
@@ -19,6 +19,7 @@ from node.clients import Clients
 from node.commands import registry
 from node.config import Config
 from node.engine import hot  # noqa: F401  (registers the native commands)
+from node.engine.alloc import mem_used
 from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
 from node.engine.table import Db, Keyspace
@@ -26,6 +27,7 @@ from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
+from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
@@ -78,6 +80,10 @@ class NodeCore:
         self.clustering: Clustering | None = None
         self.on_shutdown: Callable[[dict[str, Any]], None] | None = None
         """Set by the host: ends the process; the argument holds SHUTDOWN's options."""
+        self.process: Callable[[], ProcessFacts] = ProcessFacts
+        self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
+        self.sleep: Callable[[float], None] = lambda seconds: None
+        """Set by the host: what only the operating system knows, the exact time, and DEBUG SLEEP."""
         self.after_command = self.blocking.serve
         self._build_commands()
         self._subscribe_to_config()
@@ -203,6 +209,27 @@ class NodeCore:
     def accept_failed(self, error: str) -> None:
         self.log.warning(f"Cannot accept a connection: {error}")
 
+    # -- figures
+
+    def all_commands(self) -> Iterator[Command]:
+        """Every command and subcommand."""
+        for command in self.commands.values():
+            yield command
+            yield from (command.subcommands or {}).values()
+
+    def used_memory(self) -> int:
+        """The data and the clients' buffers, in bytes: what this server has allocated for its users."""
+        buffers = sum(each.input_capacity + each.output_capacity for each in self.clients.by_id.values())
+        return mem_used() + buffers
+
+    def cluster_connections(self) -> int:
+        """Links of the bus, both ways."""
+        return len(self.clustering.views.links(self.clustering.buffers)) if self.clustering else 0
+
+    def cluster_link_bytes(self) -> int:
+        """Bytes that wait to be sent on the bus."""
+        return self.clustering.link_bytes() if self.clustering else 0
+
     # -- time
 
     def tick(self) -> None:
@@ -231,6 +258,18 @@ class NodeCore:
                 self.watches.touch_all(db)
             self.space.dirty += len(db)
             db.flush(lazy)
+
+    def swap_dbs(self, first: int, second: int) -> None:
+        """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""
+        a, b = self.space.dbs[first], self.space.dbs[second]
+        self.watches.touch_all(a, b)
+        self.watches.touch_all(b, a)
+        self.space.swap(first, second)
+        self.space.dirty += 1
+        for index in (first, second):
+            for key in self.blocking.keys_waited_for(index):
+                if self.space.dbs[index].exists(key):
+                    self.blocking.signal(index, key)
 
 
 def make_command(spec: Any) -> Command:

@@ -11,12 +11,14 @@ import os
 import random
 import signal
 import socket
+import time
 from typing import Any
 
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.logfile import LogFile
+from node.aio.process import read_facts
 from node.aio.sockets import SocketDriver
 from node.config import BadValue, Config
 from node.core import NodeCore
@@ -57,6 +59,9 @@ class Server:
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
         node.on_shutdown = self.shutdown
+        node.process = read_facts
+        node.now_us = lambda: time.time_ns() // 1000
+        node.sleep = time.sleep
         self._listen()
         if config["cluster-enabled"]:
             self.cluster_bus = ClusterBus(node, self.loop, self._fatal)

@@ -85,7 +85,7 @@ def _text(s: Session, key: bytes) -> memoryview | None:
     """A look at the string at key, without a copy; None if there is none."""
     if s.db.type_of(key) == "string":
         return s.db.view(key)
-    s.read(key, bytes)                                # a miss to be counted, or another type to be refused
+    s.read(key, bytes)  # a miss to be counted, or another type to be refused
     return None
 
 
@@ -197,7 +197,7 @@ def _operations(s: Session, args: Cursor) -> list[Operation]:
         if operation.writes:
             operation.value = args.take_int(error=NOT_INTEGER)
             if word == b"SET" and not signed:
-                operation.value %= 1 << 64            # Redis reads it as signed and keeps the bits
+                operation.value %= 1 << 64  # Redis reads it as signed and keeps the bits
         operations.append(operation)
     return operations
 

@@ -95,7 +95,7 @@ def read_georadius(s: Session, argv: list[bytes], *, from_member: bool, may_stor
         search.locate(args.take())
         search.read_radius(args)
     else:
-        args.take_many(3)                             # nothing to search in: only the options are looked at
+        args.take_many(3)  # nothing to search in: only the options are looked at
     for word in args.words():
         if _read_common(search, word, args):
             continue

@@ -64,7 +64,7 @@ def pfadd(s: Session, argv: list[bytes]) -> Reply:
     with _corruption_reported():
         value, changes = hll_add(hll_new() if old is None else old, argv[2:])
     if old is None:
-        changes += 1                                  # the key itself
+        changes += 1  # the key itself
     if changes:
         s.db.set(key, value, keep_ttl=True)
         s.changed(key, "pfadd", "$", changes)
@@ -95,7 +95,7 @@ def pfcount(s: Session, argv: list[bytes]) -> Reply:
         with _corruption_reported():
             count = hll_count([value])
         s.db.set(argv[1], hll_with_cached_count(value, count), keep_ttl=True)
-        s.changed(argv[1], "", "")                    # the bytes differ, though the sketch says what it said
+        s.changed(argv[1], "", "")  # the bytes differ, though the sketch says what it said
     return count
 
 

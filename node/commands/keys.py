@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from node.commands.help import help_for
-from node.commands.spec import command, container, native
-
+from node.commands.spec import container, native
 
 native(
     "DEL",

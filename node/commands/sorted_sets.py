@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from node.commands.spec import native
 
-
 native(
     "ZADD",
     arity=-4,

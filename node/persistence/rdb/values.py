@@ -46,7 +46,7 @@ def read_value(r: Reader, kind: int) -> Value:
         return reader(r)
     except Malformed:
         raise
-    except ValueError as error:                       # the collections' own refusal of a broken compact form
+    except ValueError as error:  # the collections' own refusal of a broken compact form
         raise Malformed(str(error)) from error
 
 
@@ -97,7 +97,7 @@ def _write_zset(w: Writer, value: ZSet) -> None:
     else:
         w.byte(kinds.ZSET)
         w.length(len(value))
-        w.scored(value.range(0, -1, rev=True))        # highest first: a reader's skiplist then inserts at its head
+        w.scored(value.range(0, -1, rev=True))  # highest first: a reader's skiplist then inserts at its head
 
 
 _WRITERS: dict[type, Callable[[Writer, Any], None]] = {

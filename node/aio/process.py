@@ -1,0 +1,40 @@
+"""Reading the figures of this process from the operating system."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+
+from node.monitoring.process import ProcessFacts
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+TOTAL_BYTES = PAGE_BYTES * os.sysconf("SC_PHYS_PAGES")
+
+
+def read_facts() -> ProcessFacts:
+    """The figures as they are now."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ProcessFacts(
+        pid=os.getpid(),
+        executable=sys.executable,
+        python=platform.python_version(),
+        os=f"{platform.system()} {platform.release()} {platform.machine()}",
+        arch_bits=64 if sys.maxsize > 2**32 else 32,
+        rss_bytes=_resident_bytes(),
+        total_system_memory_bytes=TOTAL_BYTES,
+        cpu_user_s=own.ru_utime,
+        cpu_system_s=own.ru_stime,
+        cpu_user_children_s=children.ru_utime,
+        cpu_system_children_s=children.ru_stime,
+    )
+
+
+def _resident_bytes() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * PAGE_BYTES
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,216 @@
+"""DEBUG: what test suites and developers look at, and the faults they cause on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node import digest
+from node.commands.cursor import require_float, require_int
+from node.commands.spec import command
+from node.persistence.rdb.payload import dump_payload, load_payload
+from node.replies import (
+    NO_SUCH_KEY,
+    OK,
+    Attributed,
+    BigNumber,
+    CommandError,
+    Push,
+    Raw,
+    Reply,
+    ReplySet,
+    Verbatim,
+)
+
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
+Action = Callable[["Session", list[bytes]], Reply]
+
+ACTIONS: dict[bytes, tuple[int, Action]] = {}
+"""By upper-case name: the fewest arguments after the name, and the function, which gets those arguments."""
+
+
+def action(name: str, least: int = 0) -> Callable[[Action], Action]:
+    """Declare a subcommand. DEBUG's have no place in the command table, as in Redis."""
+
+    def register(function: Action) -> Action:
+        ACTIONS[name.encode()] = (least, function)
+        return function
+
+    return register
+
+
+@command(
+    "DEBUG",
+    arity=-2,
+    flags="admin noscript loading stale protected",
+    group="server",
+    since="1.0.0",
+    summary="Commands for debugging and tests.",
+    complexity="that of the subcommand",
+    doc_flags="syscmd",
+)
+def debug(s: Session, argv: list[bytes]) -> Reply:
+    least, function = ACTIONS.get(argv[1].upper(), (0, None))
+    if function is None or len(argv) - 2 < least:
+        name = argv[1][:128].decode("utf-8", "surrogateescape")
+        raise CommandError(f"ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.")
+    return function(s, argv[2:])
+
+
+@action("HELP")
+def show_help(s: Session, args: list[bytes]) -> Reply:
+    return ["DEBUG <subcommand> [<arg> [value] ...]. Subcommands are:", *(name.decode() for name in sorted(ACTIONS))]
+
+
+@action("SLEEP", 1)
+def sleep(s: Session, args: list[bytes]) -> Reply:
+    """Stop the whole server for a while, as a stalled process would."""
+    s.node.sleep(require_float(args[0]))
+    return OK
+
+
+@action("LOG", 1)
+def log(s: Session, args: list[bytes]) -> Reply:
+    s.node.log.warning(f"DEBUG LOG: {args[0].decode('utf-8', 'replace')}")
+    return OK
+
+
+@action("ERROR", 1)
+def error(s: Session, args: list[bytes]) -> Reply:
+    raise CommandError(args[0])
+
+
+@action("DIGEST")
+def whole_digest(s: Session, args: list[bytes]) -> Reply:
+    return digest.of_databases(s.node.space.dbs).hex()
+
+
+@action("DIGEST-VALUE", 1)
+def value_digest(s: Session, args: list[bytes]) -> Reply:
+    return [digest.of_key(s.db, key).hex() for key in args]
+
+
+@action("OBJECT", 1)
+def describe(s: Session, args: list[bytes]) -> Reply:
+    db, key = s.db, args[0]
+    value = db.peek(key)
+    if value is None:
+        raise NO_SUCH_KEY
+    size = len(dump_payload(value)) - 11
+    idle_s = db.idle_s(key) or 0
+    return (
+        f"Value at:0x0 refcount:1 encoding:{db.encoding(key)} serializedlength:{size} "
+        f"lru:{s.node.space.now_ms // 1000 - idle_s & 0xFFFFFF} lru_seconds_idle:{idle_s}"
+    )
+
+
+@action("RELOAD")
+def reload(s: Session, args: list[bytes]) -> Reply:
+    """Write every value in its stored form and read it back, as a restart would."""
+    for db in s.node.space.dbs:
+        for key in db.keys():
+            value, at_ms = db.peek(key), db.expire_at(key)
+            if value is not None:
+                db.set(key, load_payload(dump_payload(value)))
+                db.set_expire(key, at_ms)
+    return OK
+
+
+@action("POPULATE", 1)
+def populate(s: Session, args: list[bytes]) -> Reply:
+    """`count [prefix [size]]`: keys `prefix:0` and so on with values `value:0` and so on; what exists is kept."""
+    prefix = args[1] if len(args) > 1 else b"key"
+    size = require_int(args[2]) if len(args) > 2 else 0
+    for i in range(require_int(args[0])):
+        key = b"%s:%d" % (prefix, i)
+        if not s.db.exists(key):
+            value = b"value:%d" % i
+            s.db.set(key, value[:size].ljust(size, b"\0") if size else value)
+    return OK
+
+
+@action("SET-ACTIVE-EXPIRE", 1)
+def set_active_expire(s: Session, args: list[bytes]) -> Reply:
+    s.node.space.active_expire = require_int(args[0]) != 0
+    return OK
+
+
+@action("STRINGMATCH-LEN", 2)
+def stringmatch_len(s: Session, args: list[bytes]) -> Reply:
+    from node.glob import matches
+
+    return int(matches(args[1], b"x" * require_int(args[0])))
+
+
+@action("HTSTATS", 1)
+def htstats(s: Session, args: list[bytes]) -> Reply:
+    db = s.node.space.dbs[require_int(args[0])]
+    text = f"[Dictionary HT]\nkeys: {len(db)}\n[Expires HT]\nkeys: {db.volatile_keys}\n"
+    return Verbatim(text.encode())
+
+
+@action("CLUSTERLINK", 3)
+def clusterlink(s: Session, args: list[bytes]) -> Reply:
+    """`KILL to|from|all <node id>`: cut links of the bus."""
+    clustering = s.node.clustering
+    if clustering is None:
+        raise CommandError("ERR Debug option only available for cluster mode enabled setup!")
+    direction = args[1].lower()
+    if args[0].upper() != b"KILL" or direction not in (b"to", b"from", b"all"):
+        raise CommandError(b"ERR Unknown direction " + args[1])
+    clustering.kill_links(args[2].decode("utf-8", "replace"), to=direction != b"from", inbound=direction != b"to")
+    return OK
+
+
+@action("DROP-CLUSTER-PACKET-FILTER", 1)
+def drop_packets(s: Session, args: list[bytes]) -> Reply:
+    """Ignore bus packets of one type; -1 ignores none."""
+    if s.node.clustering is not None:
+        s.node.clustering.settings.drop_packet_kind = require_int(args[0])
+    return OK
+
+
+@action("PROTOCOL", 1)
+def protocol(s: Session, args: list[bytes]) -> Reply:
+    """A reply of each kind, for the tests of clients."""
+    name = args[0].lower()
+    if name == b"attrib" and s.proto == 2:
+        return b"Some real reply following the attribute"
+    if name == b"push" and s.proto == 2:
+        raise CommandError("ERR RESP2 is not supported by this command")
+    samples: dict[bytes, Reply] = {
+        b"string": b"Hello World",
+        b"integer": 12345,
+        b"double": 3.141,
+        b"null": None,
+        b"array": [0, 1, 2],
+        b"set": ReplySet([0, 1, 2]),
+        b"map": {0: False, 1: True, 2: False},
+        b"attrib": Attributed({b"key-popularity": [b"key:123", 90]}, b"Some real reply following the attribute"),
+        b"push": Push([b"server-cpu-usage", 42]),
+        b"verbatim": Verbatim(b"This is a verbatim\nstring"),
+        b"bignum": BigNumber(1234567999999999999999999999999999999),
+        b"true": True,
+        b"false": False,
+    }
+    if name not in samples:
+        raise CommandError(
+            "ERR Wrong protocol type name. Please use one of the following: "
+            "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"
+        )
+    if name == b"push":
+        # The push is out of band: no reply follows it, just as in Redis.
+        s.push(samples[name])
+        return Raw(b"")
+    return samples[name]
+
+
+def _accepted(s: Session, args: list[bytes]) -> Reply:
+    """Settings of parts that this server does not have, or that work the same whatever is chosen."""
+    return OK
+
+
+for _name in ("JMAP", "QUICKLIST-PACKED-THRESHOLD", "SET-DISABLE-DENY-SCRIPTS", "REPLYBUFFER", "PAUSE-CRON"):
+    ACTIONS[_name.encode()] = (0, _accepted)

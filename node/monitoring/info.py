@@ -1,0 +1,303 @@
+"""INFO: the sections and their fields, as clients and monitoring tools parse them.
+
+Each section is a function that returns its fields in order; figures that the node does not have are left out rather
+than invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.engine.alloc import mem_used
+from node.monitoring.percentiles import percentiles_us
+from node.version import REDIS_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Command
+
+Fields = dict[str, object]
+
+DEFAULT = (
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "modules",
+    "errorstats",
+    "cluster",
+    "keyspace",
+)
+ALL = (*DEFAULT[:7], "modules", "commandstats", "errorstats", "latencystats", "cluster", "keyspace")
+
+
+def text(node: NodeCore, wanted: Iterable[str]) -> str:
+    """The sections asked for (lower case; `default`, `all` and `everything` are sets of them), default if none."""
+    chosen: dict[str, None] = {}
+    for name in list(wanted) or ["default"]:
+        chosen.update(dict.fromkeys({"default": DEFAULT, "all": ALL, "everything": ALL}.get(name, (name,))))
+    parts = []
+    for name in ALL:
+        if name in chosen:
+            lines = [f"# {TITLES.get(name, name.capitalize())}"]
+            lines += [f"{field}:{value}" for field, value in SECTIONS[name](node).items()]
+            parts.append("".join(f"{line}\r\n" for line in lines))
+    return "\r\n".join(parts)
+
+
+def server(node: NodeCore) -> Fields:
+    config, process = node.config, node.process()
+    uptime_s = max(0, (node.space.now_ms - node.stats.started_ms) // 1000)
+    return {
+        "redis_version": REDIS_VERSION,
+        "redis_git_sha1": "00000000",
+        "redis_git_dirty": 0,
+        "redis_build_id": "0",
+        "server_name": "shardis",
+        "shardis_version": VERSION,
+        "redis_mode": "cluster" if node.engine.cluster else "standalone",
+        "os": process.os,
+        "arch_bits": process.arch_bits,
+        "monotonic_clock": "POSIX clock_gettime",
+        "multiplexing_api": "epoll",
+        "python_version": process.python,
+        "process_id": process.pid,
+        "process_supervised": "no",
+        "run_id": node.run_id,
+        "tcp_port": config["port"],
+        "server_time_usec": node.space.now_ms * 1000,
+        "uptime_in_seconds": uptime_s,
+        "uptime_in_days": uptime_s // 86400,
+        "hz": config["hz"],
+        "configured_hz": config["hz"],
+        "lru_clock": (node.space.now_ms // 1000) & 0xFFFFFF,
+        "executable": process.executable,
+        "config_file": config.path,
+        "io_threads_active": 0,
+    }
+
+
+def clients(node: NodeCore) -> Fields:
+    sessions = [each for each in node.clients.by_id.values() if not each.flags & (flags.REPLICA | flags.PRIMARY)]
+    return {
+        "connected_clients": len(sessions),
+        "cluster_connections": node.cluster_connections(),
+        "maxclients": node.config["maxclients"],
+        "client_recent_max_input_buffer": max((each.input_capacity for each in sessions), default=0),
+        "client_recent_max_output_buffer": max((each.output_capacity for each in sessions), default=0),
+        "blocked_clients": node.blocking.count,
+        "tracking_clients": 0,
+        "clients_in_timeout_table": node.blocking.with_deadline,
+    }
+
+
+def memory(node: NodeCore) -> Fields:
+    process = node.process()
+    used = node.used_memory()
+    data = mem_used()
+    stats = node.stats
+    stats.peak_memory_bytes = max(stats.peak_memory_bytes, used)
+    overhead = used - data
+    limit = node.config["maxmemory"]
+    buffers = sum(each.input_capacity + each.output_capacity for each in node.clients.by_id.values())
+    return {
+        "used_memory": used,
+        "used_memory_human": human(used),
+        "used_memory_rss": process.rss_bytes,
+        "used_memory_rss_human": human(process.rss_bytes),
+        "used_memory_peak": stats.peak_memory_bytes,
+        "used_memory_peak_human": human(stats.peak_memory_bytes),
+        "used_memory_peak_perc": f"{100 * used / max(stats.peak_memory_bytes, 1):.2f}%",
+        "used_memory_overhead": overhead,
+        "used_memory_startup": 0,
+        "used_memory_dataset": data,
+        "used_memory_dataset_perc": f"{100 * data / max(used, 1):.2f}%",
+        "allocator_allocated": used,
+        "allocator_active": process.rss_bytes,
+        "allocator_resident": process.rss_bytes,
+        "total_system_memory": process.total_system_memory_bytes,
+        "total_system_memory_human": human(process.total_system_memory_bytes),
+        "used_memory_lua": 0,
+        "used_memory_vm_eval": 0,
+        "used_memory_lua_human": human(0),
+        "used_memory_scripts_eval": 0,
+        "number_of_cached_scripts": 0,
+        "number_of_functions": 0,
+        "number_of_libraries": 0,
+        "used_memory_vm_functions": 0,
+        "used_memory_vm_total": 0,
+        "used_memory_functions": 0,
+        "used_memory_scripts": 0,
+        "maxmemory": limit,
+        "maxmemory_human": human(limit),
+        "maxmemory_policy": node.config["maxmemory-policy"],
+        "mem_fragmentation_ratio": f"{process.rss_bytes / max(used, 1):.2f}",
+        "mem_fragmentation_bytes": process.rss_bytes - used,
+        "mem_not_counted_for_evict": 0,
+        "mem_replication_backlog": 0,
+        "mem_total_replication_buffers": 0,
+        "mem_clients_slaves": 0,
+        "mem_clients_normal": buffers,
+        "mem_cluster_links": node.cluster_link_bytes(),
+        "mem_aof_buffer": 0,
+        "mem_allocator": "shardis-slabs",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": node.space.lazyfree_pending,
+        "lazyfreed_objects": node.space.lazyfreed,
+    }
+
+
+def persistence(node: NodeCore) -> Fields:
+    return {
+        "loading": 0,
+        "async_loading": 0,
+        "rdb_changes_since_last_save": node.space.dirty,
+        "rdb_bgsave_in_progress": 0,
+        "rdb_last_save_time": node.stats.started_ms // 1000,
+        "rdb_last_bgsave_status": "ok",
+        "aof_enabled": 0,
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+    }
+
+
+def stats(node: NodeCore) -> Fields:
+    engine, space, own = node.engine, node.space, node.stats
+    pubsub = node.pubsub
+    return {
+        "total_connections_received": own.connections_received,
+        "total_commands_processed": engine.processed,
+        "instantaneous_ops_per_sec": round(own.commands.per_second),
+        "total_net_input_bytes": engine.bytes_in,
+        "total_net_output_bytes": engine.bytes_out,
+        "total_net_repl_input_bytes": 0,
+        "total_net_repl_output_bytes": 0,
+        "instantaneous_input_kbps": f"{own.input.per_second / 1024:.2f}",
+        "instantaneous_output_kbps": f"{own.output.per_second / 1024:.2f}",
+        "rejected_connections": own.rejected_connections,
+        "sync_full": 0,
+        "sync_partial_ok": 0,
+        "sync_partial_err": 0,
+        "expired_keys": space.expired,
+        "expired_stale_perc": f"{space.expired_stale_perc:.2f}",
+        "expired_time_cap_reached_count": space.expire_capped,
+        "expire_cycle_cpu_milliseconds": own.expire_cycle_us // 1000,
+        "evicted_keys": space.evicted,
+        "evicted_clients": own.evicted_clients,
+        "total_eviction_exceeded_time": node.eviction.total_exceeded_ms,
+        "keyspace_hits": space.hits,
+        "keyspace_misses": space.misses,
+        "pubsub_channels": len(pubsub.channels),
+        "pubsub_patterns": len(pubsub.patterns),
+        "pubsubshard_channels": len(pubsub.shard_channels),
+        "latest_fork_usec": 0,
+        "total_forks": 0,
+        "migrate_cached_sockets": 0,
+        "slave_expires_tracked_keys": 0,
+        "tracking_total_keys": 0,
+        "tracking_total_items": 0,
+        "tracking_total_prefixes": 0,
+        "unexpected_error_replies": 0,
+        "total_error_replies": engine.errors,
+        "total_reads_processed": engine.reads,
+        "total_writes_processed": engine.writes,
+        "client_query_buffer_limit_disconnections": own.query_buffer_limit_disconnections,
+        "client_output_buffer_limit_disconnections": own.output_buffer_limit_disconnections,
+        "acl_access_denied_auth": own.acl_denied_auth,
+    }
+
+
+def replication(node: NodeCore) -> Fields:
+    return {"role": node.role, "connected_slaves": 0, "master_repl_offset": 0, "second_repl_offset": -1}
+
+
+def cpu(node: NodeCore) -> Fields:
+    process = node.process()
+    return {
+        "used_cpu_sys": f"{process.cpu_system_s:.6f}",
+        "used_cpu_user": f"{process.cpu_user_s:.6f}",
+        "used_cpu_sys_children": f"{process.cpu_system_children_s:.6f}",
+        "used_cpu_user_children": f"{process.cpu_user_children_s:.6f}",
+    }
+
+
+def modules(node: NodeCore) -> Fields:
+    return {}
+
+
+def commandstats(node: NodeCore) -> Fields:
+    return {f"cmdstat_{command.name.decode()}": command_line(command) for command in used_commands(node)}
+
+
+def command_line(command: Command) -> str:
+    """`calls=1,usec=2,usec_per_call=2.00,rejected_calls=0,failed_calls=0`."""
+    usec = command.time_ns // 1000
+    per_call = command.time_ns / 1000 / command.calls if command.calls else 0.0
+    return (
+        f"calls={command.calls},usec={usec},usec_per_call={per_call:.2f},"
+        f"rejected_calls={command.rejected},failed_calls={command.failed}"
+    )
+
+
+def used_commands(node: NodeCore) -> list[Command]:
+    """Commands and subcommands that were called, or refused."""
+    return [command for command in node.all_commands() if command.calls or command.rejected or command.failed]
+
+
+def errorstats(node: NodeCore) -> Fields:
+    counts = node.engine.error_stats
+    return {f"errorstat_{code.decode('utf-8', 'replace')}": f"count={counts[code]}" for code in sorted(counts)}
+
+
+def latencystats(node: NodeCore) -> Fields:
+    wanted = node.config["latency-tracking-info-percentiles"]
+    out: Fields = {}
+    for command in used_commands(node):
+        counts = command.latencies()
+        if counts:
+            shown = ",".join(f"p{point:g}={value:.3f}" for point, value in percentiles_us(counts, wanted))
+            out[f"latency_percentiles_usec_{command.name.decode()}"] = shown
+    return out
+
+
+def cluster(node: NodeCore) -> Fields:
+    return {"cluster_enabled": int(node.engine.cluster)}
+
+
+def keyspace(node: NodeCore) -> Fields:
+    return {
+        f"db{db.index}": f"keys={len(db)},expires={db.volatile_keys},avg_ttl={db.avg_ttl}"
+        for db in node.space.dbs
+        if len(db)
+    }
+
+
+def human(size: int) -> str:
+    """Bytes with a unit, as INFO shows them."""
+    for unit, factor in (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:.2f}{unit}"
+    return f"{size}B"
+
+
+TITLES = {"cpu": "CPU"}
+SECTIONS: dict[str, Callable[[NodeCore], Fields]] = {
+    "server": server,
+    "clients": clients,
+    "memory": memory,
+    "persistence": persistence,
+    "stats": stats,
+    "replication": replication,
+    "cpu": cpu,
+    "modules": modules,
+    "commandstats": commandstats,
+    "errorstats": errorstats,
+    "latencystats": latencystats,
+    "cluster": cluster,
+    "keyspace": keyspace,
+}
