@@ -67,5 +67,9 @@ def _print_table(found: ClusterStatus) -> None:
         table.add_row(*row, style="" if row[-1] == "ok" else "red")
     console = Console(soft_wrap=True)
     console.print(table)
+    for shard in found.shards:
+        for node in shard.nodes:
+            if node.answers.problem:
+                console.print(f"{node.address}: {node.answers.problem}", style="red", highlight=False, markup=False)
     verdict = "healthy" if found.is_healthy else "not healthy"
     console.print(f"\n{found.slots_served} of {SLOTS} slots served: the cluster is {verdict}.", highlight=False)
