@@ -136,6 +136,10 @@ class Clients:
             return "pubsub"
         return "normal"
 
+    def type_of(self, session: Session) -> str:
+        """Its type for CLIENT LIST and CLIENT KILL."""
+        return "master" if session.flags & flags.PRIMARY else self.client_class(session)
+
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
         limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]

@@ -18,6 +18,7 @@ from node.commands.spec import CommandSpec, SpecError, declared
 MODULES: tuple[str, ...] = (
     "bitmaps",
     "config",
+    "client",
     "cluster",
     "connection",
     "debug",

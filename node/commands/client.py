@@ -1,0 +1,446 @@
+"""CLIENT: what a connection can say about itself and do to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from node import flags
+from node.clients import check_name
+from node.commands.cursor import require_int
+from node.commands.help import help_for
+from node.commands.spec import command, container
+from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Verbatim
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Session
+
+
+container(
+    "CLIENT",
+    arity=-2,
+    acl="-connection",
+    group="connection",
+    since="2.4.0",
+    summary="Commands about client connections.",
+    complexity="that of the subcommand",
+)
+
+
+@command(
+    "CLIENT GETNAME",
+    arity=2,
+    flags="noscript loading stale",
+    group="connection",
+    since="2.6.9",
+    summary="Return the name of the connection.",
+    complexity="O(1)",
+)
+def client_getname(s: Session, argv: list[bytes]) -> Reply:
+    return s.name or None
+
+
+@command(
+    "CLIENT GETREDIR",
+    arity=2,
+    flags="noscript loading stale",
+    group="connection",
+    since="6.0.0",
+    summary="Return the client that receives this connection's invalidation messages.",
+    complexity="O(1)",
+)
+def client_getredir(s: Session, argv: list[bytes]) -> Reply:
+    return -1
+
+
+help_for("CLIENT", group="connection", since="5.0.0")
+
+
+@command(
+    "CLIENT ID",
+    arity=2,
+    flags="noscript loading stale",
+    group="connection",
+    since="5.0.0",
+    summary="Return the id of the connection.",
+    complexity="O(1)",
+)
+def client_id(s: Session, argv: list[bytes]) -> Reply:
+    return s.id
+
+
+@command(
+    "CLIENT INFO",
+    arity=2,
+    flags="noscript loading stale",
+    group="connection",
+    since="6.2.0",
+    summary="Describe the connection in one line.",
+    complexity="O(1)",
+    tips="nondeterministic_output",
+)
+def client_info(s: Session, argv: list[bytes]) -> Reply:
+    return Verbatim(describe(s.node, s) + b"\n")
+
+
+@command(
+    "CLIENT KILL",
+    arity=-3,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="2.4.0",
+    summary="Close connections chosen by address or filters.",
+    complexity="O(N), N: connections",
+    args=(
+        "(address !2.8.12|([ID client-id:int @2.8.12]|[TYPE (NORMAL|MASTER @3.2.0|SLAVE|REPLICA "
+        "@5.0.0|PUBSUB)=normal_master_slave_pubsub @2.8.12]|[USER username]|[ADDR address]|[LADDR address "
+        "@6.2.0]|[SKIPME yes/no])=new-format...)=filter"
+    ),
+    history={
+        "2.8.12": "The filter form; `ID`.",
+        "3.2.0": "`TYPE master`.",
+        "5.0.0": "`TYPE replica`; `slave` stays an alias.",
+        "6.2.0": "`LADDR`.",
+    },
+)
+def client_kill(s: Session, argv: list[bytes]) -> Reply:
+    clients = list(s.node.clients.by_id.values())
+    if len(argv) == 3:
+        chosen = [client for client in clients if client.peer == argv[2]][:1]
+        if not chosen:
+            raise CommandError("ERR No such client")
+        kill(s, chosen)
+        return OK
+    if len(argv) % 2:
+        raise SYNTAX
+    accepts, skip_me = kill_filters(s, argv[2:])
+    chosen = [
+        client for client in clients if (client is not s or not skip_me) and all(test(client) for test in accepts)
+    ]
+    kill(s, chosen)
+    return len(chosen)
+
+
+@command(
+    "CLIENT LIST",
+    arity=-2,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="2.4.0",
+    summary="Describe every connection, one a line.",
+    complexity="O(N), N: connections",
+    args="[TYPE (NORMAL|MASTER|REPLICA|PUBSUB)=normal_master_replica_pubsub @5.0.0] [ID (client-id:int...)=id @6.2.0]",
+    tips="nondeterministic_output",
+    history={
+        "2.8.12": "The field `id`.",
+        "5.0.0": "`TYPE`.",
+        "6.0.0": "The field `user`.",
+        "6.2.0": "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.",
+        "7.0.0": "The fields `resp`, `multi-mem`, `rbs` and `rbp`.",
+        "7.0.3": "The field `ssub`.",
+    },
+)
+def client_list(s: Session, argv: list[bytes]) -> Reply:
+    clients = list(s.node.clients.by_id.values())
+    if len(argv) > 2:
+        option = argv[2].upper()
+        if option == b"TYPE" and len(argv) == 4:
+            wanted = client_type(argv[3])
+            clients = [client for client in clients if s.node.clients.type_of(client) == wanted]
+        elif option == b"ID" and len(argv) > 3:
+            by_id = s.node.clients.by_id
+            ids = [require_int(arg, CommandError("ERR Invalid client ID")) for arg in argv[3:]]
+            clients = [by_id[id] for id in ids if id in by_id]
+        else:
+            raise SYNTAX
+    return Verbatim(b"".join(describe(s.node, client) + b"\n" for client in clients))
+
+
+@command(
+    "CLIENT NO-EVICT",
+    arity=3,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="7.0.0",
+    summary="Exempt the connection from being closed to save memory.",
+    complexity="O(1)",
+    args="(ON|OFF)=enabled",
+)
+def client_no_evict(s: Session, argv: list[bytes]) -> Reply:
+    switch(s, argv[2], flags.NO_EVICT)
+    return OK
+
+
+@command(
+    "CLIENT NO-TOUCH",
+    arity=3,
+    flags="noscript loading stale",
+    group="connection",
+    since="7.2.0",
+    summary="Let the connection's commands leave access times and frequencies alone.",
+    complexity="O(1)",
+    args="(ON|OFF)=enabled",
+)
+def client_no_touch(s: Session, argv: list[bytes]) -> Reply:
+    switch(s, argv[2], flags.NO_TOUCH)
+    return OK
+
+
+@command(
+    "CLIENT PAUSE",
+    arity=-3,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="2.9.50",
+    summary="Hold back the commands of all clients for some time.",
+    complexity="O(1)",
+    args="timeout:int [(WRITE|ALL)=mode @6.2.0]",
+    history={"6.2.0": "The mode `WRITE`."},
+)
+def client_pause(s: Session, argv: list[bytes]) -> Reply:
+    duration_ms = require_int(argv[2], CommandError("ERR timeout is not an integer or out of range"))
+    if duration_ms < 0:
+        raise CommandError("ERR timeout is negative")
+    mode = argv[3].upper() if len(argv) == 4 else b"ALL"
+    if len(argv) > 4 or mode not in (b"WRITE", b"ALL"):
+        raise CommandError("ERR CLIENT PAUSE mode must be WRITE or ALL")
+    s.node.pause.start(s.node.space.now_ms + duration_ms, all_commands=mode == b"ALL")
+    return OK
+
+
+@command(
+    "CLIENT REPLY",
+    arity=3,
+    flags="noscript loading stale",
+    group="connection",
+    since="3.2.0",
+    summary="Turn the replies to this connection on or off, or skip the next one.",
+    complexity="O(1)",
+    args="(ON|OFF|SKIP)=on_off_skip",
+)
+def client_reply(s: Session, argv: list[bytes]) -> Reply:
+    match argv[2].upper():
+        case b"ON":
+            s.flags &= ~(flags.REPLY_OFF | flags.REPLY_SKIP | flags.REPLY_SKIP_NEXT)
+            return OK
+        case b"OFF":
+            s.flags |= flags.REPLY_OFF
+        case b"SKIP":
+            if not s.flags & flags.REPLY_OFF:
+                s.flags |= flags.REPLY_SKIP_NEXT
+        case _:
+            raise SYNTAX
+    return NO_REPLY
+
+
+@command(
+    "CLIENT SETINFO",
+    arity=4,
+    flags="noscript loading stale",
+    group="connection",
+    since="7.2.0",
+    summary="Record the name or version of the client's library.",
+    complexity="O(1)",
+    args="(LIB-NAME libname|LIB-VER libver)=attr",
+    tips="request_policy:all_nodes response_policy:all_succeeded",
+)
+def client_setinfo(s: Session, argv: list[bytes]) -> Reply:
+    option = argv[2].lower()
+    if option not in (b"lib-name", b"lib-ver"):
+        raise CommandError(b"ERR Unrecognized option '%s'" % argv[2])
+    check_name(argv[3], argv[2].decode("utf-8", "replace"))
+    if option == b"lib-name":
+        s.lib_name = argv[3]
+    else:
+        s.lib_ver = argv[3]
+    return OK
+
+
+@command(
+    "CLIENT SETNAME",
+    arity=3,
+    flags="noscript loading stale",
+    group="connection",
+    since="2.6.9",
+    summary="Name the connection.",
+    complexity="O(1)",
+    args="connection-name",
+)
+def client_setname(s: Session, argv: list[bytes]) -> Reply:
+    check_name(argv[2])
+    s.name = argv[2]
+    return OK
+
+
+@command(
+    "CLIENT TRACKINGINFO",
+    arity=2,
+    flags="noscript loading stale",
+    group="connection",
+    since="6.2.0",
+    summary="Return the state of tracking for the connection.",
+    complexity="O(1)",
+)
+def client_trackinginfo(s: Session, argv: list[bytes]) -> Reply:
+    return {b"flags": ReplySet([b"off"]), b"redirect": -1, b"prefixes": []}
+
+
+@command(
+    "CLIENT UNBLOCK",
+    arity=-3,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="5.0.0",
+    summary="Release a client that waits in a blocking command.",
+    complexity="O(log(N)), N: connections",
+    args="client-id:int [(TIMEOUT|ERROR)=timeout_error]",
+)
+def client_unblock(s: Session, argv: list[bytes]) -> Reply:
+    client_id = require_int(argv[2])
+    reason = argv[3].upper() if len(argv) == 4 else b"TIMEOUT"
+    if len(argv) > 4 or reason not in (b"TIMEOUT", b"ERROR"):
+        raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    target = s.node.clients.by_id.get(client_id)
+    return int(target is not None and s.node.blocking.unblock(target, error=reason == b"ERROR"))
+
+
+@command(
+    "CLIENT UNPAUSE",
+    arity=2,
+    flags="admin noscript loading stale",
+    group="connection",
+    since="6.2.0",
+    summary="End a pause of the clients.",
+    complexity="O(N), N: paused clients",
+)
+def client_unpause(s: Session, argv: list[bytes]) -> Reply:
+    s.node.pause.end()
+    return OK
+
+
+def switch(s: Session, word: bytes, flag: int) -> None:
+    """Set or clear a flag of the session, as ON or OFF says."""
+    if word.upper() == b"ON":
+        s.flags |= flag
+    elif word.upper() == b"OFF":
+        s.flags &= ~flag
+    else:
+        raise SYNTAX
+
+
+def client_type(word: bytes) -> str:
+    name = word.decode("utf-8", "replace").lower()
+    name = {"slave": "replica"}.get(name, name)
+    if name not in ("normal", "master", "replica", "pubsub"):
+        raise CommandError(f"ERR Unknown client type '{word.decode('utf-8', 'replace')}'")
+    return name
+
+
+def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
+    """The tests that a client must pass to be killed, and whether the caller is spared."""
+    accepts: list[Callable[[Session], bool]] = []
+    skip_me = True
+    for name, value in zip(args[::2], args[1::2], strict=True):
+        match name.upper():
+            case b"ID":
+                wanted = require_int(value)
+                if wanted < 1:
+                    raise CommandError("ERR client-id should be greater than 0")
+                accepts.append(lambda client, wanted=wanted: client.id == wanted)
+            case b"TYPE":
+                kind = client_type(value)
+                accepts.append(lambda client, kind=kind: s.node.clients.type_of(client) == kind)
+            case b"ADDR":
+                accepts.append(lambda client, value=value: client.peer == value)
+            case b"LADDR":
+                accepts.append(lambda client, value=value: client.local == value)
+            case b"USER":
+                if value != b"default":
+                    raise CommandError(b"ERR No such user '%s'" % value)
+                accepts.append(lambda client, value=value: client.user == value)
+            case b"MAXAGE":
+                oldest_ms = s.node.space.now_ms - require_int(value) * 1000
+                accepts.append(lambda client, oldest_ms=oldest_ms: client.created_ms <= oldest_ms)
+            case b"SKIPME":
+                if value.lower() not in (b"yes", b"no"):
+                    raise SYNTAX
+                skip_me = value.lower() == b"yes"
+            case _:
+                raise SYNTAX
+    return accepts, skip_me
+
+
+def kill(s: Session, chosen: list[Session]) -> None:
+    """Close connections; the caller's own only after it has its reply."""
+    for client in chosen:
+        if client is s:
+            s.flags |= flags.CLOSE
+        else:
+            s.node.clients.disconnect(client)
+
+
+def describe(node: NodeCore, client: Session) -> bytes:
+    """One line of CLIENT LIST."""
+    own = client.subscriptions
+    now_ms = node.space.now_ms
+    queued = -1 if client.multi is None else len(client.multi)
+    multi_bytes = sum(len(arg) + 32 for _, argv in client.multi or () for arg in argv)
+    waiting = client.output_bytes
+    buffers = client.input_capacity + client.output_capacity
+    fields: dict[str, Any] = {
+        "id": client.id,
+        "addr": (client.peer or b"").decode(),
+        "laddr": (client.local or b"").decode(),
+        "fd": client.file_descriptor,
+        "name": client.name.decode("utf-8", "surrogateescape"),
+        "age": max(0, now_ms - client.created_ms) // 1000,
+        "idle": max(0, now_ms - client.active_ms) // 1000,
+        "flags": letters(client),
+        "db": client.db.index,
+        "sub": len(own.channels) if own else 0,
+        "psub": len(own.patterns) if own else 0,
+        "ssub": len(own.shard_channels) if own else 0,
+        "multi": queued,
+        "qbuf": client.input_bytes,
+        "qbuf-free": client.input_capacity - client.input_bytes,
+        "argv-mem": 0,
+        "multi-mem": multi_bytes,
+        "rbs": client.output_capacity,
+        "rbp": client.output_capacity,
+        "obl": waiting,
+        "oll": 0,
+        "omem": 0,
+        "tot-mem": buffers + multi_bytes + 512,
+        "events": "rw" if waiting else "r",
+        "cmd": client.command.name.decode() if client.command is not None else "NULL",
+        "user": (client.user or b"default").decode("utf-8", "surrogateescape"),
+        "redir": -1,
+        "resp": client.proto,
+        "lib-name": client.lib_name.decode("utf-8", "surrogateescape"),
+        "lib-ver": client.lib_ver.decode("utf-8", "surrogateescape"),
+    }
+    return " ".join(f"{name}={value}" for name, value in fields.items()).encode("utf-8", "surrogateescape")
+
+
+LETTERS = (
+    (flags.REPLICA, "S"),
+    (flags.PRIMARY, "M"),
+    (flags.MONITOR, "O"),
+    (flags.BLOCKED, "b"),
+    (flags.MULTI, "x"),
+    (flags.DIRTY_CAS, "d"),
+    (flags.CLOSE, "c"),
+    (flags.READONLY, "r"),
+    (flags.UNIX, "U"),
+    (flags.NO_EVICT, "e"),
+    (flags.NO_TOUCH, "T"),
+)
+
+
+def letters(client: Session) -> str:
+    """The client's state as CLIENT LIST abbreviates it."""
+    found = "".join(letter for flag, letter in LETTERS if client.flags & flag)
+    if client.subscriptions is not None and client.subscriptions.any:
+        found += "P"
+    return found or "N"
