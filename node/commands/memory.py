@@ -37,7 +37,7 @@ def memory_doctor(s: Session, argv: list[bytes]) -> Reply:
     used, process = s.node.used_memory(), s.node.process()
     if used < 5 << 20:
         return Verbatim(
-            b"Hi Sam, this instance is empty or is using very little memory: there is nothing to find yet.\n"
+            b"Hi Sam, this instance holds very little data: there is nothing to find yet.\n"
         )
     if process.rss_bytes > 1.5 * used and process.rss_bytes - used > 128 << 20:
         return Verbatim(
