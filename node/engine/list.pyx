@@ -4,6 +4,10 @@ A node takes what `list-max-listpack-size` allows, by Redis' rules: a negative v
 elements (and its bytes to 8 KiB). An element that is larger than any node may be has a node of its own. Nodes are never
 empty, and two neighbours that a deletion has left small become one.
 
+The nodes at the ends are kept small while they are busy: a push goes to a node of up to YOUNG_BYTES, which joins its
+neighbour when it is full, and pops from the left first cut a few elements off a large node. A push or a pop in front of
+a full node would move 8 KiB each time; so it moves at most one, and the rest now and then.
+
 Redis links its nodes; the ring instead keeps their element counts side by side, so that finding an index in a list of
 millions reads a few cache lines instead of chasing a pointer for each node.
 """
@@ -23,6 +27,7 @@ cdef enum:
     PACKED = 2
     ENTRY_OVERHEAD = 8            # what an element is taken to need beside its bytes, as in Redis
     SAFETY_BYTES = 8192           # a node's limit where only its elements are limited
+    YOUNG_BYTES = 1024            # of a node at an end that small elements are pushed to: a block of the allocator's slabs
     FREED_AT_ONCE = 16384         # bytes that free_some counts as one more unit of work
 
 
@@ -43,12 +48,12 @@ cdef inline bint has_room(ListNode* node, size_t n) noexcept nogil:
     return fill < 0 or <long>node.count < fill
 
 
-cdef inline bint are_small(ListNode* a, ListNode* b) noexcept nogil:
-    """Together they would leave a quarter of a node free: worth merging, and not split again by the next insertion."""
+cdef inline bint fit(ListNode* a, ListNode* b, int parts) noexcept nogil:
+    """Together they would take at most so many quarters of a node."""
     cdef long fill = limits.list_max_listpack_size
-    if (<size_t>lp_bytes(a.lp) + lp_bytes(b.lp)) * 4 > bytes_limit() * 3:
+    if (<size_t>lp_bytes(a.lp) + lp_bytes(b.lp)) * 4 > bytes_limit() * parts:
         return False
-    return fill < 0 or (<long>a.count + <long>b.count) * 4 <= fill * 3
+    return fill < 0 or (<long>a.count + <long>b.count) * 4 <= fill * parts
 
 
 # --- The ring ------------------------------------------------------------------------------------------------------
@@ -110,20 +115,25 @@ cdef void free_node(List l, uint32_t i) noexcept nogil:
     remove_node(l, i)
 
 
-cdef bint merge(List l, uint32_t i) noexcept nogil:
-    """Make nodes i and i + 1 one if both are small. True when they were."""
+cdef bint join(List l, uint32_t i, int parts) noexcept nogil:
+    """Make nodes i and i + 1 one if that fills at most so many quarters of it. True when it was done."""
     cdef ListNode* left
     cdef ListNode* right
     if i + 1 >= l.node_count:
         return False
     left = node_at(l, i)
     right = node_at(l, i + 1)
-    if not are_small(left, right):
+    if not fit(left, right, parts):
         return False
     left.count += right.count
     left.lp = lp_join(left.lp, right.lp)
     remove_node(l, i + 1)
     return True
+
+
+cdef inline bint merge(List l, uint32_t i) noexcept nogil:
+    """Join nodes i and i + 1 if they are small enough not to be split again by the next insertion."""
+    return join(l, i, 3)
 
 
 cdef uint32_t find_node(List l, size_t index, uint32_t* offset) noexcept nogil:
@@ -281,12 +291,14 @@ cdef void list_push(List l, const char* v, size_t n, bint left) noexcept:
     l.size += 1
     if l.node_count:
         node = node_at(l, 0 if left else l.node_count - 1)
-        if has_room(node, n):
+        if has_room(node, n) and (lp_bytes(node.lp) + n <= YOUNG_BYTES or n >= YOUNG_BYTES // 4):
             if left:
                 prepend_to(node, v, n)
             else:
                 append_to(node, v, n)
             return
+        if l.node_count > 1:
+            join(l, 0 if left else l.node_count - 2, 4)
     add_node(l, 0 if left else l.node_count, packed(v, n))
 
 
@@ -299,12 +311,30 @@ cdef bint list_peek(List l, bint left, char* buf, const char** v, uint32_t* n) n
     return True
 
 
+cdef void cut_head(List l) noexcept nogil:
+    """Make a node of the first elements of a large head, before it shrinks from the left."""
+    cdef ListNode* head = node_at(l, 0)
+    cdef uint32_t count = 0
+    cdef lp_t p = lp_first(head.lp)
+    cdef lp_t rest
+    while p != NULL and p - head.lp < YOUNG_BYTES:
+        p = lp_next(head.lp, p)
+        count += 1
+    if p != NULL:
+        head.lp = lp_split(head.lp, p, &rest)
+        head.count = count
+        add_node(l, 1, rest)
+
+
 cdef void list_drop(List l, bint left, size_t count) noexcept:
     cdef ListNode* node
     cdef uint32_t i
     while count:
         i = 0 if left else l.node_count - 1
         node = node_at(l, i)
+        if left and node.count > count and lp_bytes(node.lp) > 2 * YOUNG_BYTES:
+            cut_head(l)
+            node = node_at(l, i)
         if node.count <= count:
             count -= node.count
             free_node(l, i)

@@ -451,21 +451,34 @@ cdef lp_t lp_delete(lp_t lp, lp_t p, uint32_t count, lp_t* at) noexcept nogil:
     return lp
 
 
-cdef lp_t lp_split(lp_t lp, lp_t p, lp_t* rest) noexcept nogil:
-    cdef uint32_t total = load32(lp)
-    cdef uint32_t offset = <uint32_t>(p - lp)
-    cdef uint32_t count = lp_count(lp), moved = 0
-    cdef lp_t other = <lp_t>mem_alloc(HEADER + total - offset)
-    memcpy(other + HEADER, p, total - offset)
-    store32(other, HEADER + total - offset)
-    while p[0] != EOF:
-        moved += 1
-        p = skip(p)
-    store_count(other, moved)
-    lp = splice(lp, offset, total - 1 - offset, 0)
-    store_count(lp, count - moved)
-    rest[0] = other
+cdef lp_t packed(const unsigned char* entries, uint32_t n, uint32_t count) noexcept nogil:
+    """A listpack of these n bytes of entries."""
+    cdef lp_t lp = <lp_t>mem_alloc(HEADER + n + 1)
+    store32(lp, HEADER + n + 1)
+    store_count(lp, count)
+    memcpy(lp + HEADER, entries, n)
+    lp[HEADER + n] = EOF
     return lp
+
+
+cdef lp_t lp_split(lp_t lp, lp_t p, lp_t* rest) noexcept nogil:
+    cdef uint32_t before = <uint32_t>(p - lp) - HEADER
+    cdef uint32_t after = load32(lp) - HEADER - 1 - before
+    cdef uint32_t count = lp_count(lp), count_before = 0
+    cdef lp_t q = lp + HEADER
+    cdef lp_t first
+    while q != p:
+        count_before += 1
+        q = skip(q)
+    if before < after:                                # the smaller part gets the new block
+        first = packed(lp + HEADER, before, count_before)
+        rest[0] = splice(lp, HEADER, before, 0)
+    else:
+        rest[0] = packed(p, after, count - count_before)
+        first = splice(lp, HEADER + before, after, 0)
+    store_count(first, count_before)
+    store_count(rest[0], count - count_before)
+    return first
 
 
 cdef lp_t lp_join(lp_t a, lp_t b) noexcept nogil:
