@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from bus_host import REDIS_SERVER, Ours, Redis, eventually
+from tests.compat.bus_host import REDIS_SERVER, Ours, Redis, eventually
 
 from cluster import nodesconf
 from cluster.admin import ClusterAdmin
