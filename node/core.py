@@ -84,6 +84,8 @@ class NodeCore:
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
         self.sleep: Callable[[float], None] = lambda seconds: None
         """Set by the host: what only the operating system knows, the exact time, and DEBUG SLEEP."""
+        self.checks_payloads = True
+        """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.after_command = self.blocking.serve
         self._build_commands()
         self._subscribe_to_config()

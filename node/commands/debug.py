@@ -137,6 +137,13 @@ def set_active_expire(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("SET-SKIP-CHECKSUM-VALIDATION", 1)
+def set_skip_checksum_validation(s: Session, args: list[bytes]) -> Reply:
+    """Let RESTORE take payloads with wrong checksums: how tests get damaged values past the first check."""
+    s.node.checks_payloads = require_int(args[0]) == 0
+    return OK
+
+
 @action("STRINGMATCH-LEN", 2)
 def stringmatch_len(s: Session, args: list[bytes]) -> Reply:
     from node.glob import matches

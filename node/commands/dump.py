@@ -66,7 +66,7 @@ def restore(s: Session, argv: list[bytes]) -> Reply:
     at_ms = require_int(argv[2])
     if at_ms < 0:
         raise INVALID_TTL
-    value = _value(argv[3])
+    value = _value(argv[3], s.node.checks_payloads)
     if at_ms and not options.absttl:
         at_ms += s.db.space.now_ms
     if at_ms and at_ms <= s.db.space.now_ms and s.db.space.lazy_expire:
@@ -138,9 +138,9 @@ def _options(args: Cursor) -> Options:
     return found
 
 
-def _value(payload: bytes) -> Value:
+def _value(payload: bytes, check: bool) -> Value:
     try:
-        return load_payload(payload)
+        return load_payload(payload, check)
     except WrongFooter:
         raise WRONG_FOOTER from None
     except Malformed:
