@@ -238,9 +238,11 @@ def lpos(s: Session, argv: list[bytes]) -> Reply:
     args = Cursor(argv, 3)
     for word in args.words():
         if word == b"RANK" and args.left:
-            rank = args.take_int(INT64_MIN + 1)
+            rank = args.take_int()
             if rank == 0:
                 raise ZERO_RANK
+            if rank == INT64_MIN:
+                rank = -1  # in Redis its absolute value overflows, and every match counts
         elif word == b"COUNT" and args.left:
             count = args.take_int(0, error=NEGATIVE_COUNT)
         elif word == b"MAXLEN" and args.left:

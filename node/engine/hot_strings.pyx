@@ -1,7 +1,7 @@
 """Native string commands: GET and SET with all their forms, MGET, MSET, INCR and its family."""
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from node.engine.dict cimport Entry
 from node.engine.hot cimport (
@@ -36,6 +36,24 @@ cdef enum ExpireForm:
     MILLISECONDS = 2
     AT_SECONDS = 3
     AT_MILLISECONDS = 4
+
+
+ctypedef struct Options:
+    bint nx, xx, get, keep_ttl, persist
+    ExpireForm form
+    Arg* when               # the argument of the form
+
+
+cdef inline ExpireForm expire_form(Arg* a) noexcept:
+    if is_word(a, "EX"):
+        return SECONDS
+    if is_word(a, "PX"):
+        return MILLISECONDS
+    if is_word(a, "EXAT"):
+        return AT_SECONDS
+    if is_word(a, "PXAT"):
+        return AT_MILLISECONDS
+    return NONE
 
 
 cdef inline void w_entry(Session s, Entry* e) noexcept:
@@ -82,58 +100,63 @@ cdef int cmd_get(Session s, Arg* a, int argc) except -1:
     return 0
 
 
+cdef bint read_options(Arg* a, int i, int argc, bint for_set, Options* o) noexcept:
+    """The options of SET or GETEX from argument i on; False on a syntax error.
+
+    As in Redis an option may be repeated (the last one counts), but each excludes those that contradict it.
+    """
+    cdef ExpireForm form
+    memset(o, 0, sizeof(Options))
+    while i < argc:
+        form = expire_form(&a[i])
+        if form != NONE:
+            if (o.form != NONE and o.form != form) or o.keep_ttl or o.persist or i + 1 == argc:
+                return False
+            o.form = form
+            i += 1
+            o.when = &a[i]
+        elif not for_set:
+            if not is_word(&a[i], "PERSIST") or o.form != NONE:
+                return False
+            o.persist = True
+        elif is_word(&a[i], "NX") and not o.xx:
+            o.nx = True
+        elif is_word(&a[i], "XX") and not o.nx:
+            o.xx = True
+        elif is_word(&a[i], "GET"):
+            o.get = True
+        elif is_word(&a[i], "KEEPTTL") and o.form == NONE:
+            o.keep_ttl = True
+        else:
+            return False
+        i += 1
+    return True
+
+
 cdef int store(Session s, Arg* key, Arg* value, bint keep_ttl, int64_t at_ms) except -1:
     cdef Entry* e = s.db.put_string(key.p, <unsigned int>key.n, s.slot, value.p, value.n, keep_ttl)
-    if at_ms != NO_EXPIRE:
-        s.db.set_expire(e, s.slot, at_ms)
+    if at_ms == NO_EXPIRE:
+        return touched(s, key.p, key.n, "set", "$", 1)
+    s.db.set_expire(e, s.slot, at_ms)
+    if s.engine.propagating:
+        s.effect(b"SET", key.p[: key.n], value.p[: value.n], b"PXAT", b"%d" % at_ms)
     touched(s, key.p, key.n, "set", "$", 1)
-    if at_ms != NO_EXPIRE:
-        touched(s, key.p, key.n, "expire", "g", 0)
-    return 0
+    return touched(s, key.p, key.n, "expire", "g", 0)
 
 
 cdef int cmd_set(Session s, Arg* a, int argc) except -1:
-    cdef bint nx = False, xx = False, get = False, keep_ttl = False
-    cdef ExpireForm form = NONE
-    cdef ExpireForm asked
-    cdef Arg* when = NULL
+    cdef Options o
     cdef int64_t at_ms = NO_EXPIRE
     cdef Entry* e
-    cdef int i = 3
-    while i < argc:
-        asked = NONE
-        if is_word(&a[i], "NX") and not xx:
-            nx = True
-        elif is_word(&a[i], "XX") and not nx:
-            xx = True
-        elif is_word(&a[i], "GET"):
-            get = True
-        elif is_word(&a[i], "KEEPTTL") and form == NONE:
-            keep_ttl = True
-        elif is_word(&a[i], "EX"):
-            asked = SECONDS
-        elif is_word(&a[i], "PX"):
-            asked = MILLISECONDS
-        elif is_word(&a[i], "EXAT"):
-            asked = AT_SECONDS
-        elif is_word(&a[i], "PXAT"):
-            asked = AT_MILLISECONDS
-        else:
-            return syntax_error(s)
-        if asked != NONE:
-            if form != NONE or keep_ttl or i + 1 == argc:
-                return syntax_error(s)
-            form = asked
-            i += 1
-            when = &a[i]
-        i += 1
-    if when != NULL and expire_at(s, when, form, "set", &at_ms) != 1:
-        return 0
-    if not nx and not xx and not get:
-        store(s, &a[1], &a[2], keep_ttl, at_ms)
+    if argc == 3:
+        store(s, &a[1], &a[2], False, NO_EXPIRE)
         w_ok(&s.out)
         return 0
-    if get:
+    if not read_options(a, 3, argc, True, &o):
+        return syntax_error(s)
+    if o.form != NONE and expire_at(s, o.when, o.form, "set", &at_ms) != 1:
+        return 0
+    if o.get:
         e = find_read(s, &a[1])
         if e != NULL and entry_type(e) != TYPE_STRING:
             return wrong_type(s)
@@ -141,14 +164,14 @@ cdef int cmd_set(Session s, Arg* a, int argc) except -1:
             w_null(&s.out, s.proto)
         else:
             w_entry(s, e)
-    else:
+    if o.nx or o.xx:
         e = find_write(s, &a[1])
-    if (nx and e != NULL) or (xx and e == NULL):
-        if not get:
-            w_null(&s.out, s.proto)
-        return 0
-    store(s, &a[1], &a[2], keep_ttl, at_ms)
-    if not get:
+        if (o.nx and e != NULL) or (o.xx and e == NULL):
+            if not o.get:
+                w_null(&s.out, s.proto)
+            return 0
+    store(s, &a[1], &a[2], o.keep_ttl, at_ms)
+    if not o.get:
         w_ok(&s.out)
     return 0
 
@@ -204,24 +227,10 @@ cdef int cmd_getdel(Session s, Arg* a, int argc) except -1:
 
 
 cdef int cmd_getex(Session s, Arg* a, int argc) except -1:
-    cdef bint persist = False
-    cdef ExpireForm form = NONE
+    cdef Options o
     cdef int64_t at_ms = NO_EXPIRE
     cdef Entry* e
-    if argc == 3 and is_word(&a[2], "PERSIST"):
-        persist = True
-    elif argc == 4:
-        if is_word(&a[2], "EX"):
-            form = SECONDS
-        elif is_word(&a[2], "PX"):
-            form = MILLISECONDS
-        elif is_word(&a[2], "EXAT"):
-            form = AT_SECONDS
-        elif is_word(&a[2], "PXAT"):
-            form = AT_MILLISECONDS
-        else:
-            return syntax_error(s)
-    elif argc != 2:
+    if not read_options(a, 2, argc, False, &o):
         return syntax_error(s)
     e = find_read(s, &a[1])
     if e == NULL:
@@ -229,19 +238,28 @@ cdef int cmd_getex(Session s, Arg* a, int argc) except -1:
         return 0
     if entry_type(e) != TYPE_STRING:
         return wrong_type(s)
-    if form != NONE and expire_at(s, &a[3], form, "getex", &at_ms) != 1:
+    if o.form != NONE and expire_at(s, o.when, o.form, "getex", &at_ms) != 1:
         return 0
     w_entry(s, e)
-    if form != NONE:
-        if at_ms <= s.engine.space.now_ms:
-            s.db.remove(a[1].p, <unsigned int>a[1].n, s.slot, False)
-            return touched(s, a[1].p, a[1].n, "del", "g", 1)
-        s.db.set_expire(e, s.slot, at_ms)
-        touched(s, a[1].p, a[1].n, "expire", "g", 1)
-    elif persist and entry_expire_ms(e) != NO_EXPIRE:
+    if o.form != NONE:
+        return expire_read(s, &a[1], e, at_ms)
+    if o.persist and entry_expire_ms(e) != NO_EXPIRE:
         s.db.set_expire(e, s.slot, NO_EXPIRE)
         touched(s, a[1].p, a[1].n, "persist", "g", 1)
     return 0
+
+
+cdef int expire_read(Session s, Arg* key, Entry* e, int64_t at_ms) except -1:
+    """GETEX gives the key that it has read a time to die; one that has passed already kills it now."""
+    if at_ms <= s.engine.space.now_ms:
+        if s.engine.propagating:
+            s.effect(b"DEL", key.p[: key.n])
+        s.db.remove(key.p, <unsigned int>key.n, s.slot, False)
+        return touched(s, key.p, key.n, "del", "g", 1)
+    if s.engine.propagating:
+        s.effect(b"PEXPIREAT", key.p[: key.n], b"%d" % at_ms)
+    s.db.set_expire(e, s.slot, at_ms)
+    return touched(s, key.p, key.n, "expire", "g", 1)
 
 
 cdef int cmd_mget(Session s, Arg* a, int argc) except -1:
