@@ -50,6 +50,28 @@ def hscan(s: Session, argv: list[bytes]) -> Reply:
 
 
 @command(
+    "SCAN",
+    arity=-2,
+    flags="readonly touches_arbitrary_keys",
+    group="generic",
+    since="2.8.0",
+    summary="Walk through all keys, a few at each call.",
+    complexity="O(1) a call, O(N) in all, N: keys",
+    args="cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type @6.0.0]",
+    tips="nondeterministic_output request_policy:special",
+    history={"6.0.0": "`TYPE`."},
+)
+def scan(s: Session, argv: list[bytes]) -> Reply:
+    cursor = scan_cursor(argv[1])
+    options = scan_options(argv, 2, typed=True)
+    cursor, keys = s.db.scan(cursor, options.count)
+    keys = [key for key in keys if options.wants(key)]
+    if options.type is not None:
+        keys = [key for key in keys if s.db.type_of(key) == options.type]
+    return scan_reply(cursor, keys)
+
+
+@command(
     "SSCAN",
     arity=-3,
     flags="readonly",

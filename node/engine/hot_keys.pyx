@@ -1,10 +1,11 @@
 """Native commands on keys of any type: DEL, EXISTS, EXPIRE, PEXPIRE, TTL, PTTL."""
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from node.engine.dict cimport Entry
 from node.engine.hot cimport arg_int, find_write, is_word, not_integer
-from node.engine.session cimport Session, register_native, session_error, touched
+from node.engine.session cimport HOOK_MISS, Session, register_native, session_error, touched
 from node.engine.table cimport NO_EXPIRE, entry_expire_ms, key_slot
 from node.engine.wire cimport Arg, w_int
 
@@ -15,6 +16,9 @@ cdef int cmd_del(Session s, Arg* a, int argc) except -1:
     for i in range(1, argc):
         if i > 1 and not s.engine.cluster:
             s.slot = key_slot(a[i].p, a[i].n)
+        # A dead key counts as absent: the lookup removes it and says so.
+        if s.db.volatile_keys and s.db.peek(a[i].p, <unsigned int>a[i].n, s.slot) == NULL:
+            continue
         if s.db.remove(a[i].p, <unsigned int>a[i].n, s.slot, False):
             touched(s, a[i].p, a[i].n, "del", "g", 1)
             deleted += 1
@@ -22,11 +26,13 @@ cdef int cmd_del(Session s, Arg* a, int argc) except -1:
     return 0
 
 
-cdef inline Entry* look(Session s, Arg* key):
+cdef inline Entry* look(Session s, Arg* key) except? NULL:
     """A lookup that counts as hit or miss and leaves the access clock alone."""
     cdef Entry* e = s.db.peek(key.p, <unsigned int>key.n, s.slot)
     if e == NULL:
         s.engine.space.misses += 1
+        if s.engine.hooks & HOOK_MISS:
+            s.engine.node.key_missed(s, PyBytes_FromStringAndSize(key.p, key.n))
     else:
         s.engine.space.hits += 1
     return e

@@ -23,7 +23,10 @@ from node.engine.session cimport Session, register_native, session_error, touche
 from node.engine.table cimport TYPE_ZSET, entry_object, entry_type
 from node.engine.wire cimport Arg, w_bulk, w_double, w_header, w_int, w_null
 from node.engine.zset cimport (
+    ZSET_ADDED,
+    ZSET_MOVED,
     ZSet,
+    ZSetChange,
     zset_len,
     zset_range,
     zset_rank,
@@ -31,8 +34,6 @@ from node.engine.zset cimport (
     zset_score,
     zset_set,
 )
-
-from node.replies import wrong_arity
 
 cdef enum AddFlag:
     NX = 1
@@ -54,6 +55,7 @@ cdef int add(Session s, Arg* a, int argc, int at, int flags) except -1:
     cdef long added = 0, updated = 0
     cdef double score = 0, old
     cdef Arg* m
+    cdef ZSetChange change
     cdef bint present, processed = False
     if pairs > 16:
         scores = <double*>malloc(pairs * sizeof(double))
@@ -82,7 +84,9 @@ cdef int add(Session s, Arg* a, int argc, int at, int flags) except -1:
             score = scores[i]
             if flags == 0:
                 # The usual form: set the score whatever it was.
-                added += zset_set(z, m.p, <uint32_t>m.n, score)
+                change = zset_set(z, m.p, <uint32_t>m.n, score)
+                added += change == ZSET_ADDED
+                updated += change == ZSET_MOVED
                 continue
             present = zset_score(z, m.p, <uint32_t>m.n, &old)
             if present:
@@ -113,12 +117,8 @@ cdef int add(Session s, Arg* a, int argc, int at, int flags) except -1:
             w_null(&s.out, s.proto)
     else:
         w_int(&s.out, added + updated if flags & CH else added)
-    if flags == 0:
-        touched(s, a[1].p, a[1].n, "zadd", "z", pairs)
-    elif added or updated:
+    if added or updated:
         touched(s, a[1].p, a[1].n, "zincr" if flags & INCR else "zadd", "z", added + updated)
-    elif zset_len(z) == 0:
-        drop_key(s, &a[1])
     return 0
 
 
@@ -264,23 +264,18 @@ cdef int range_by_rank(Session s, Arg* a, bint reverse, bint scores) except -1:
     if start > stop or start >= size:
         w_header(&s.out, 42, 0)
         return 0
+    if reverse:
+        start, stop = size - 1 - stop, size - 1 - start
     if not scores:
         w_header(&s.out, 42, stop - start + 1)
-        each_in_range(s, z, start, stop, reverse, w_only_member)
+        zset_range(z, start, stop, reverse, w_only_member, <void*>s)
     elif s.proto == 2:
         w_header(&s.out, 42, 2 * (stop - start + 1))
-        each_in_range(s, z, start, stop, reverse, w_flat_pair)
+        zset_range(z, start, stop, reverse, w_flat_pair, <void*>s)
     else:
         w_header(&s.out, 42, stop - start + 1)
-        each_in_range(s, z, start, stop, reverse, w_nested_pair)
+        zset_range(z, start, stop, reverse, w_nested_pair, <void*>s)
     return 0
-
-
-ctypedef void (*ScoredFn)(void* arg, const char* m, uint32_t n, double score) noexcept
-
-
-cdef inline void each_in_range(Session s, ZSet z, long start, long stop, bint reverse, ScoredFn visit) noexcept:
-    zset_range(z, start, stop, reverse, visit, <void*>s)
 
 
 cdef int cmd_zrange(Session s, Arg* a, int argc) except -1:
@@ -296,7 +291,7 @@ cdef int cmd_zrevrange(Session s, Arg* a, int argc) except -1:
         return range_by_rank(s, a, True, False)
     if argc == 5 and is_word(&a[4], "WITHSCORES"):
         return range_by_rank(s, a, True, True)
-    return syntax_error(s)
+    return fallback(s, a, argc)
 
 
 cdef int cmd_zrem(Session s, Arg* a, int argc) except -1:
@@ -330,8 +325,7 @@ cdef int pop(Session s, Arg* a, int argc, bint lowest) except -1:
     cdef bytes member
     cdef list popped
     if argc > 3:
-        s.error(wrong_arity("zpopmin" if lowest else "zpopmax"))
-        return 0
+        return syntax_error(s)
     if argc == 3 and (not arg_int(&a[2], &count) or count < 0):
         return session_error(s, "ERR value is out of range, must be positive")
     e = find_write(s, &a[1])

@@ -180,6 +180,18 @@ def parse_bound(bytes text not None):
     return value, is_open
 
 
+def parse_weight(bytes text not None):
+    """The number that SORT takes an element for, or None when it is none: strtod as for a bound, but within range."""
+    cdef const char* s = text
+    cdef char* end
+    cdef double value
+    (&errno)[0] = 0
+    value = strtod(s, &end)
+    if end[0] != 0 or errno == ERANGE or isnan(value):
+        return None
+    return value
+
+
 def float_kind(bytes text not None):
     """'finite' or 'infinite' when INCRBYFLOAT and HINCRBYFLOAT take the text for a number, else None."""
     cdef long double value

@@ -14,10 +14,15 @@ cdef class ZSet:
     cdef lp_t lp               # NULL once indexed
     cdef ZIndex* index         # NULL while compact
 
+cdef enum ZSetChange:
+    ZSET_SAME = 0
+    ZSET_ADDED = 1             # the member is new
+    ZSET_MOVED = 2             # it had another score
+
 # Native calls, for the hot commands. Scores are never NaN. What a visitor gets is valid until the next change.
 cdef size_t zset_len(ZSet z) noexcept
 cdef bint zset_score(ZSet z, const char* m, uint32_t n, double* score) noexcept
-cdef bint zset_set(ZSet z, const char* m, uint32_t n, double score) noexcept          # True: the member is new
+cdef ZSetChange zset_set(ZSet z, const char* m, uint32_t n, double score) noexcept
 cdef bint zset_remove(ZSet z, const char* m, uint32_t n) noexcept
 cdef long zset_rank(ZSet z, const char* m, uint32_t n) noexcept                       # -1: absent; reversed: len - 1 - rank
 ctypedef void (*ScoredFn)(void* arg, const char* m, uint32_t n, double score) noexcept

@@ -137,28 +137,30 @@ cdef bint zset_score(ZSet z, const char* m, uint32_t n, double* score) noexcept:
     return True
 
 
-cdef bint zset_set(ZSet z, const char* m, uint32_t n, double score) noexcept:
+cdef ZSetChange zset_set(ZSet z, const char* m, uint32_t n, double score) noexcept:
     cdef lp_t p
     cdef ZMember* item
     cdef uint64_t h
     if z.lp != NULL:
         p = zpack_find(z.lp, m, n)
         if p != NULL:
-            if zpack_score(z.lp, p) != score:
-                z.lp = zpack_move(z.lp, p, m, n, score)
-            return False
+            if zpack_score(z.lp, p) == score:
+                return ZSET_SAME
+            z.lp = zpack_move(z.lp, p, m, n, score)
+            return ZSET_MOVED
         if stays_compact(z, m, n):
             z.lp = zpack_add(z.lp, m, n, score)
-            return True
+            return ZSET_ADDED
         leave_listpack(z)
     h = hash_bytes(m, n)
     item = <ZMember*>dict_find(&z.index.dict, m, n, h)
     if item == NULL:
         index_add(z.index, m, n, h, score)
-        return True
-    if item.score != score:
-        tree_move(&z.index.tree, item, score)
-    return False
+        return ZSET_ADDED
+    if item.score == score:
+        return ZSET_SAME
+    tree_move(&z.index.tree, item, score)
+    return ZSET_MOVED
 
 
 cdef bint zset_remove(ZSet z, const char* m, uint32_t n) noexcept:
@@ -377,7 +379,7 @@ cdef class ZSet:
         """Add the member, or change its score. True when it is new."""
         if isnan(score):
             raise ValueError("a score cannot be NaN")
-        return zset_set(self, member, <uint32_t>len(member), score)
+        return zset_set(self, member, <uint32_t>len(member), score) == ZSET_ADDED
 
     def remove(self, bytes member not None):
         return zset_remove(self, member, <uint32_t>len(member))
