@@ -36,9 +36,7 @@ container(
 def memory_doctor(s: Session, argv: list[bytes]) -> Reply:
     used, process = s.node.used_memory(), s.node.process()
     if used < 5 << 20:
-        return Verbatim(
-            b"Hi Sam, this instance holds very little data: there is nothing to find yet.\n"
-        )
+        return Verbatim(b"Hi Sam, this instance holds very little data: there is nothing to find yet.\n")
     if process.rss_bytes > 1.5 * used and process.rss_bytes - used > 128 << 20:
         return Verbatim(
             b"Sam, the process holds %d bytes and the data takes %d: memory was freed and is kept for reuse. "

@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "debug",
     "dump",
     "expire",
+    "functions",
     "geo",
     "hashes",
     "hyperloglog",
