@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench asan fuzz docs clean
+.PHONY: help env build test lint format bench stalls asan fuzz docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ format: env  ## Format the code
 
 bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
 	@$(PYTHON_BIN) scripts/bench $(ARGS)
+
+stalls: env  ## How long something big keeps others waiting, beside redis-server (ARGS= for scripts/stalls)
+	@$(PYTHON_BIN) scripts/stalls $(ARGS)
 
 asan: env  ## Run the engine's tests under AddressSanitizer
 	@PYTHON=$(PYTHON_BIN) scripts/asan $(ARGS)

@@ -78,7 +78,7 @@ def frames_of(data: bytes) -> list[Frame]:
         except (BadReply, ValueError) as error:
             raise AssertionError(f"not RESP at byte {at}: {error}") from None
         except NeedMore:
-            raise AssertionError(f"a frame is cut short at byte {at} of {len(data)}: {data[at:at + 80]!r}") from None
+            raise AssertionError(f"a frame is cut short at byte {at} of {len(data)}: {data[at : at + 80]!r}") from None
         frames.append(frame)
     return frames
 

@@ -102,5 +102,10 @@ def difference(command: str, ours: Frame, theirs: Frame) -> str:
     """One disagreement, for the reader of a failed test."""
     if show(ours) == show(theirs):
         return f"{command}\n      ours   {ours.raw[:600]!r}\n      redis  {theirs.raw[:600]!r}"
-    left, right = (show(frame)[:1500].replace("\n", "\n             ") for frame in (ours, theirs))
-    return f"{command}\n      ours   {left}\n      redis  {right}"
+    return f"{command}\n      ours   {_excerpt(ours)}\n      redis  {_excerpt(theirs)}"
+
+
+def _excerpt(frame: Frame, lines: int = 24) -> str:
+    text = show(frame)[:4000].splitlines()
+    shown = text if len(text) <= lines else [*text[:lines], f"... ({len(text)} lines)"]
+    return "\n             ".join(shown)

@@ -94,7 +94,7 @@ def parse(buffer: bytes | bytearray, at: int = 0) -> tuple[Frame, int]:
         if len(buffer) < after + length + 2:
             raise NeedMore
         if buffer[after + length : after + length + 2] != b"\r\n":
-            raise BadReply(f"no line end after {length} bytes: {bytes(buffer[at:after + 60])!r}")
+            raise BadReply(f"no line end after {length} bytes: {bytes(buffer[at : after + 60])!r}")
         return Frame(kind, bytes(buffer[at : after + length + 2]), bytes(buffer[after : after + length])), (
             after + length + 2
         )
