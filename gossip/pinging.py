@@ -91,14 +91,14 @@ def _worth_a_mention(peer: Peer) -> bool:
 def gossip_entry(peer: Peer) -> GossipEntry:
     """What we say about `peer`."""
     return GossipEntry(
-        node_id=peer.id,
-        ping_sent_s=peer.ping_sent_ms // 1000,
-        pong_received_s=peer.pong_received_ms // 1000,
-        ip=peer.ip,
-        port=peer.port,
-        bus_port=peer.bus_port,
-        flags=peer.flags,
-        plain_port=peer.plain_port,
+        peer.id,
+        peer.ping_sent_ms // 1000,
+        peer.pong_received_ms // 1000,
+        peer.ip,
+        peer.port,
+        peer.bus_port,
+        peer.flags,
+        peer.plain_port,
     )
 
 

@@ -10,9 +10,10 @@ lives on, as in Redis, where the peer may simply be newer. Broken framing is wor
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from gossip.extensions import ExtensionError, decode_extensions, encode_extensions
@@ -55,6 +56,9 @@ _SLOTS_AT = 80
 _TAIL_AT = 2128
 _COUNT_AT = 14
 _NO_ID = bytes(40)
+
+_NODE_ID = re.compile("[0-9a-z]{40}")
+_ADDRESS = re.compile("[0-9A-Za-z.:_%-]*")
 
 assert _HEAD.size == _SLOTS_AT
 assert _SLOTS_AT + SLOTS_BYTES == _TAIL_AT
@@ -132,14 +136,16 @@ def decode(packet: bytes) -> Message | Unknown:
 
 def valid_node_id(node_id: str) -> bool:
     """Forty characters, digits and small letters."""
-    return len(node_id) == 40 and node_id.isascii() and node_id.isalnum() and node_id == node_id.lower()
+    return _NODE_ID.fullmatch(node_id) is not None
 
 
 def valid_address(text: str) -> bool:
     """Whether `text` may stand in an address field: an IP address, or a name announced in its place."""
-    return text.isascii() and all(c.isalnum() or c in ".:-_%" for c in text)
+    return _ADDRESS.fullmatch(text) is not None
 
 
+# The same few ids and addresses come in every packet, so what they mean is remembered. The limit is for liars.
+@lru_cache(maxsize=1024)
 def _node_id(raw: bytes) -> str:
     node_id = raw.decode("latin-1")
     if not valid_node_id(node_id):
@@ -147,6 +153,7 @@ def _node_id(raw: bytes) -> str:
     return node_id
 
 
+@lru_cache(maxsize=1024)
 def _address(raw: bytes) -> str:
     text = raw.split(b"\0", 1)[0].decode("latin-1")
     if not valid_address(text):
@@ -198,9 +205,11 @@ def _read_gossip(sections: bytes) -> tuple[GossipEntry, ...]:
     """The sections that make sense. One that does not must not cost us the news about the sender and the others."""
     found: list[GossipEntry] = []
     for node_id, ping_s, pong_s, ip, port, bus_port, flags, plain_port, _ in _GOSSIP.iter_unpack(sections):
-        with suppress(BadPacket):
+        try:
             entry = GossipEntry(_node_id(node_id), ping_s, pong_s, _address(ip), port, bus_port, flags, plain_port)
-            found.append(entry)
+        except BadPacket:
+            continue
+        found.append(entry)
     return tuple(found)
 
 

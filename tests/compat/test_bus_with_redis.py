@@ -4,7 +4,6 @@ import asyncio
 import random
 
 import pytest
-from tests.compat.bus_host import REDIS_SERVER, Ours, Redis, eventually
 
 from cluster import nodesconf
 from cluster.admin import ClusterAdmin
@@ -13,6 +12,7 @@ from cluster.core import ClusterCore
 from cluster.errors import ClusterError
 from cluster.state import ClusterSettings
 from gossip.effects import Deliver
+from tests.compat.bus_host import REDIS_SERVER, Ours, Redis, eventually
 
 pytestmark = pytest.mark.skipif(REDIS_SERVER is None, reason="needs redis-server")
 

@@ -39,6 +39,7 @@ class Node:
     number: int
     disk: str = ""
     alive: bool = True
+    due_ms: int = 0
     ends: dict = field(default_factory=dict)  # link id -> (other node, its link id)
     effects: list = field(default_factory=list)  # what the bus did not carry out itself, without notes
     keys: Keys = field(default_factory=Keys)
@@ -121,7 +122,8 @@ class Net:
         began, deadline = self.now, self.now + within_ms
         while not condition():
             alive = [node for node in self.nodes if node.alive]
-            due = min([node.core.next_due_ms() for node in alive] + [deadline])
+            first = min(alive, key=lambda node: node.due_ms, default=None)
+            due = min(first.due_ms if first else deadline, deadline)
             if self._events:
                 due = min(due, self._events[0][0])
             self.now = max(self.now, due)
@@ -133,11 +135,9 @@ class Net:
                 if node.alive and node.core is core:
                     node.core.step(event, self.now)
                     self.run_effects(node)
-                continue
-            for node in alive:
-                if node.core.next_due_ms() <= self.now:
-                    node.core.tick(self.now)
-                    self.run_effects(node)
+            elif first:
+                first.core.tick(self.now)
+                self.run_effects(first)
         return self.now - began
 
     def later(self, node, event, delay_ms):
@@ -176,6 +176,7 @@ class Net:
         assert Persist not in kinds or Send not in kinds or kinds.index(Persist) < kinds.index(Send)
         for effect in effects:
             self._perform(node, effect)
+        node.due_ms = node.core.next_due_ms()
 
     def _perform(self, node, effect):
         match effect:

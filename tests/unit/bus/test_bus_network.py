@@ -1,10 +1,10 @@
 """Several nodes on a simulated network: who gets to know whom, who is thought dead, who owns what."""
 
 import pytest
-from simnet import Net
 
 from cluster.effects import DropKeys, FollowPrimary
 from gossip.effects import Deliver
+from tests.unit.bus.simnet import Net
 
 SEEDS = [1, 2, 3, 4, 5]
 

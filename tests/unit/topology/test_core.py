@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from worlds import NOW, primary
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
@@ -16,6 +15,7 @@ from cluster.state import ClusterSettings
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist
+from tests.unit.topology.worlds import NOW, primary
 
 ALL = [b"0", b"16383"]
 

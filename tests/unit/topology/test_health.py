@@ -2,13 +2,12 @@
 
 import random
 
-from worlds import NOW, primary, world
-
 from cluster import nodesconf
 from cluster.health import Health
 from cluster.slots import range_set
 from cluster.state import ClusterSettings
 from gossip import flags
+from tests.unit.topology.worlds import NOW, primary, world
 
 SETTINGS = ClusterSettings(node_timeout_ms=5000)
 

@@ -6,11 +6,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import NOW, primary, world
 
 from cluster import nodesconf
 from cluster.nodesconf import CorruptConfig
 from gossip import flags
+from tests.unit.topology.worlds import NOW, primary, world
 
 A, B, C, D = (f"{n:040x}" for n in (0xA, 0xB, 0xC, 0xD))
 

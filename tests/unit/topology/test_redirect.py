@@ -1,11 +1,11 @@
 """Where a request is served, case by case."""
 
 import pytest
-from worlds import world
 
 from cluster.redirect import Ask, CrossSlot, Down, Moved, Request, Serve, TryAgain, Why, error_text, route
 from cluster.slots import key_slot, range_set
 from cluster.state import ClusterSettings
+from tests.unit.topology.worlds import world
 
 MINE, THEIRS = b"{bar}", b"{foo}"  # slots 5061 and 12182
 MY_SLOT, THEIR_SLOT = key_slot(MINE), key_slot(THEIRS)

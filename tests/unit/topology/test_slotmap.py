@@ -4,10 +4,10 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import primary, world
 
 from cluster.slotmap import Claimed, SlotMap
 from cluster.slots import SLOTS, range_set, slot_set
+from tests.unit.topology.worlds import primary, world
 
 
 def test_the_higher_epoch_wins_and_the_lower_does_not():
