@@ -131,6 +131,8 @@ class BlockedClients:
         finally:
             self.engine.current = outer
         if reply is not None:
+            if self.engine.propagating:
+                self.engine.node.propagate(session, waiting.command, waiting.argv)
             self.finish(waiting, reply)
 
     def finish(self, waiting: Waiting, reply: Reply) -> None:

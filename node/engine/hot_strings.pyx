@@ -221,9 +221,10 @@ cdef int cmd_getdel(Session s, Arg* a, int argc) except -1:
     if entry_type(e) != TYPE_STRING:
         return wrong_type(s)
     w_entry(s, e)
+    if s.engine.propagating:
+        s.effect(b"DEL", a[1].p[: a[1].n])
     s.db.remove(a[1].p, <unsigned int>a[1].n, s.slot, False)
-    touched(s, a[1].p, a[1].n, "del", "g", 1)
-    return 0
+    return touched(s, a[1].p, a[1].n, "del", "g", 1)
 
 
 cdef int cmd_getex(Session s, Arg* a, int argc) except -1:
@@ -244,6 +245,8 @@ cdef int cmd_getex(Session s, Arg* a, int argc) except -1:
     if o.form != NONE:
         return expire_read(s, &a[1], e, at_ms)
     if o.persist and entry_expire_ms(e) != NO_EXPIRE:
+        if s.engine.propagating:
+            s.effect(b"PERSIST", a[1].p[: a[1].n])
         s.db.set_expire(e, s.slot, NO_EXPIRE)
         touched(s, a[1].p, a[1].n, "persist", "g", 1)
     return 0
