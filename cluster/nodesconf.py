@@ -135,6 +135,8 @@ class _Loader:
         _read_address(peer, words[1])
         peer.flags |= parse_flags(words[2])
         peer.fail_ms = self.now_ms if peer.failed else 0
+        if words[3] == peer.id:
+            raise ValueError(f"node {peer.id} replicates itself")
         if words[3] != "-":
             peer.follow(self._peer(words[3]))
         peer.ping_sent_ms = self.now_ms if int(words[4]) else 0

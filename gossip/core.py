@@ -128,8 +128,10 @@ class GossipCore:
         return self._last_link_id
 
     def close(self, link: Link) -> None:
-        """Close a link from our side. The host will not report it."""
+        """Close a link from our side. The host will not report it. If it was ours to a peer, another is opened soon."""
         if self.links.pop(link.id, None) is not None:
+            if link.peer is not None and link.peer.link is link:
+                self.watch(link.peer, 0)
             self._detach(link)
             self.effect(Close(link.id))
 

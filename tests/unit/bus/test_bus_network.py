@@ -212,6 +212,15 @@ def test_a_quiet_cluster_stays_quiet():
     assert sent < 600 * 6 * 6
 
 
+def test_a_link_that_is_cut_by_hand_is_opened_again():
+    net = Net(2).formed()
+    a, b = net.nodes
+    a.core.bus.close(a.peer(b).link)
+    net.run_effects(a)
+    assert not a.peer(b).connected
+    net.until(lambda: a.peer(b).connected, 100)
+
+
 def test_a_moved_node_is_found_again():
     net = Net(3).formed()
     moved, *others = net.nodes

@@ -99,6 +99,7 @@ CORRUPT = [
     LINE.replace("7000@", "port@"),
     LINE.replace("master", "mister"),
     LINE.replace("- 0 0 0", "0 0 0"),
+    LINE.replace("master - ", f"slave {A} "),
     LINE + " 16384",
     LINE + " 5-3",
     LINE + " nonsense",
