@@ -66,7 +66,7 @@ def restore(s: Session, argv: list[bytes]) -> Reply:
     at_ms = require_int(argv[2])
     if at_ms < 0:
         raise INVALID_TTL
-    value = _value(argv[3], s.node.checks_payloads)
+    value = _value(s, argv[3])
     if at_ms and not options.absttl:
         at_ms += s.db.space.now_ms
     if at_ms and at_ms <= s.db.space.now_ms and s.db.space.lazy_expire:
@@ -138,12 +138,13 @@ def _options(args: Cursor) -> Options:
     return found
 
 
-def _value(payload: bytes, check: bool) -> Value:
+def _value(s: Session, payload: bytes) -> Value:
     try:
-        return load_payload(payload, check)
+        return load_payload(payload, s.node.checks_payloads)
     except WrongFooter:
         raise WRONG_FOOTER from None
-    except Malformed:
+    except Malformed as error:
+        s.node.log.verbose(f"A payload for RESTORE was refused: {error}")
         raise BAD_FORMAT from None
 
 

@@ -4,7 +4,8 @@ Written is what Redis 7.0 writes, byte for byte where the encodings are equal (t
 server's own). Read is everything from Redis 2.2 to 7.4 for the five types. Streams and modules are not here yet.
 
 A value from outside is rebuilt element by element or checked as a whole before it becomes a collection: repeated
-members, empty collections, scores that are no numbers and broken compact forms are Malformed.
+members, scores that are no numbers and broken compact forms are Malformed, and so are empty collections, though those
+have a class of their own, since old versions of Redis could save them.
 """
 
 from __future__ import annotations
@@ -15,14 +16,22 @@ from typing import Any
 
 from node.engine.hash import Hash
 from node.engine.list import List
+from node.engine.listpack import pack
 from node.engine.numbers import parse_double
+from node.engine.quicklist import quicklist_nodes
 from node.engine.rdb import Malformed, Reader, Writer
 from node.engine.set import Set
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 
+EMPTY_LISTPACK = pack([])
+
 Value = bytes | Hash | List | Set | ZSet
+
+
+class Empty(Malformed):
+    """A collection without elements. A snapshot may go on without it."""
 
 
 def write_value(w: Writer, value: Value) -> None:
@@ -42,12 +51,7 @@ def read_value(r: Reader, kind: int) -> Value:
     reader = _READERS.get(kind)
     if reader is None:
         raise Malformed(f"unknown kind of value: {kind}")
-    try:
-        return reader(r)
-    except Malformed:
-        raise
-    except ValueError as error:  # the collections' own refusal of a broken compact form
-        raise Malformed(str(error)) from error
+    return reader(r)
 
 
 # Writing.
@@ -59,7 +63,7 @@ def _write_string(w: Writer, value: bytes) -> None:
 
 
 def _write_list(w: Writer, value: List) -> None:
-    nodes = value.nodes()
+    nodes = quicklist_nodes(value)
     w.byte(kinds.LIST_NODES)
     w.length(len(nodes))
     for container, node in nodes:
@@ -116,8 +120,25 @@ def _count(r: Reader) -> int:
     """How many elements follow. Only a promise: it is kept by reading them, never by reserving room."""
     n = r.length()
     if n == 0:
-        raise Malformed("an empty collection")
+        raise Empty("an empty collection")
     return n
+
+
+def _compact(form: str, build: Callable[[bytes], Value]) -> Callable[[Reader], Value]:
+    """The reader of a value that is one string, a compact form; `form` names it when the collection refuses it."""
+
+    def read(r: Reader) -> Value:
+        data = r.string()
+        if data == EMPTY_LISTPACK:
+            raise Empty("an empty collection")
+        try:
+            return build(data)
+        except Empty:
+            raise
+        except ValueError as error:
+            raise Malformed(f"{form} integrity check failed: {error}") from error
+
+    return read
 
 
 def _read_list(r: Reader) -> List:
@@ -125,8 +146,13 @@ def _read_list(r: Reader) -> List:
 
 
 def _read_list_nodes(r: Reader) -> List:
-    """The nodes as they are, so that a list comes out of a restore as it went into its dump."""
-    return List.from_nodes((r.length(), r.string()) for _ in range(_count(r)))
+    nodes = [(r.length(), r.string()) for _ in range(_count(r))]
+    if not all(data for _, data in nodes):
+        raise Malformed("an empty list node")
+    try:
+        return List.from_nodes(nodes)
+    except ValueError as error:
+        raise Malformed(f"Quicklist integrity check failed: {error}") from error
 
 
 def _read_set(r: Reader) -> Set:
@@ -152,20 +178,14 @@ def _read_zset_text(r: Reader) -> ZSet:
 # Reading: the forms of Redis before 7.
 
 
-def _read_list_ziplist(r: Reader) -> List:
-    return _list_of(ziplist_elements(r.string()))
-
-
 def _read_list_ziplists(r: Reader) -> List:
-    return _list_of(element for _ in range(_count(r)) for element in ziplist_elements(r.string()))
-
-
-def _read_hash_ziplist(r: Reader) -> Hash:
-    return _hash_of(_paired(ziplist_elements(r.string())))
-
-
-def _read_hash_zipmap(r: Reader) -> Hash:
-    return _hash_of(zipmap_pairs(r.string()))
+    elements: list[bytes] = []
+    for node in [r.string() for _ in range(_count(r))]:
+        try:
+            elements += ziplist_elements(node)
+        except Malformed as error:
+            raise Malformed(f"Ziplist integrity check failed: {error}") from error
+    return _list_of(elements)
 
 
 def _score(text: bytes) -> float:
@@ -175,27 +195,27 @@ def _score(text: bytes) -> float:
     return score
 
 
-def _read_zset_ziplist(r: Reader) -> ZSet:
-    return _zset_of((member, _score(score)) for member, score in _paired(ziplist_elements(r.string())))
+def _zset_of_ziplist(data: bytes) -> ZSet:
+    return _zset_of((member, _score(score)) for member, score in _paired(ziplist_elements(data)))
 
 
 _READERS: dict[int, Callable[[Reader], Value]] = {
     kinds.STRING: Reader.string,
     kinds.LIST: _read_list,
     kinds.LIST_NODES: _read_list_nodes,
-    kinds.LIST_ZIPLIST: _read_list_ziplist,
+    kinds.LIST_ZIPLIST: _compact("List ziplist", lambda data: _list_of(ziplist_elements(data))),
     kinds.LIST_ZIPLISTS: _read_list_ziplists,
     kinds.SET: _read_set,
-    kinds.SET_INTSET: lambda r: _not_empty(Set.from_intset(r.string())),
-    kinds.SET_LISTPACK: lambda r: _not_empty(Set.from_listpack(r.string())),
+    kinds.SET_INTSET: _compact("Intset", lambda data: _not_empty(Set.from_intset(data))),
+    kinds.SET_LISTPACK: _compact("Set listpack", Set.from_listpack),
     kinds.HASH: _read_hash,
-    kinds.HASH_LISTPACK: lambda r: _not_empty(Hash.from_listpack(r.string())),
-    kinds.HASH_ZIPLIST: _read_hash_ziplist,
-    kinds.HASH_ZIPMAP: _read_hash_zipmap,
+    kinds.HASH_LISTPACK: _compact("Hash listpack", Hash.from_listpack),
+    kinds.HASH_ZIPLIST: _compact("Hash ziplist", lambda data: _hash_of(_paired(ziplist_elements(data)))),
+    kinds.HASH_ZIPMAP: _compact("Zipmap", lambda data: _hash_of(zipmap_pairs(data))),
     kinds.ZSET: _read_zset,
     kinds.ZSET_TEXT: _read_zset_text,
-    kinds.ZSET_LISTPACK: lambda r: _not_empty(ZSet.from_listpack(r.string())),
-    kinds.ZSET_ZIPLIST: _read_zset_ziplist,
+    kinds.ZSET_LISTPACK: _compact("Zset listpack", ZSet.from_listpack),
+    kinds.ZSET_ZIPLIST: _compact("Zset ziplist", _zset_of_ziplist),
 }
 
 
@@ -204,7 +224,7 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
 
 def _not_empty(value: Any) -> Any:
     if not len(value):
-        raise Malformed("an empty collection")
+        raise Empty("an empty collection")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,13 @@ from node.engine.set import Set
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Value, kind_of, read_value, write_value
+from node.persistence.rdb.values import Empty, Value, kind_of, read_value, write_value
+
+
+@pytest.fixture
+def list_limit() -> Iterator[None]:
+    yield
+    set_limit("list-max-listpack-size", -2)
 
 
 def list_of(*elements: bytes) -> List:
@@ -108,11 +115,22 @@ def test_the_bytes_are_those_of_redis(value: Value, payload: str) -> None:
     assert kind_of(value) == bytes.fromhex(payload)[0]
 
 
-def test_a_list_keeps_its_nodes() -> None:
+def test_a_list_goes_out_in_the_nodes_that_redis_would_make(list_limit: None) -> None:
     payload = "1202020d0d0000000200816102816202ff020a0a0000000100816302ff0a00a60192a8f736b5c0"
-    loaded = load_payload(bytes.fromhex(payload))
-    assert plain(loaded) == [b"a", b"b", b"c"]
-    assert dump_payload(loaded).hex() == payload
+    set_limit("list-max-listpack-size", 2)
+    assert dump_payload(list_of(b"a", b"b", b"c")).hex() == payload
+    assert plain(load_payload(bytes.fromhex(payload))) == [b"a", b"b", b"c"]
+
+
+@pytest.mark.parametrize("limit", [-5, -2, -1, 1, 3, 1000])
+def test_however_a_list_was_pushed_it_goes_out_alike(list_limit: None, limit: int) -> None:
+    set_limit("list-max-listpack-size", limit)
+    elements = [b"%d" % i * (i % 40) for i in range(3000)]
+    left, right = List(), list_of(*elements)
+    for element in reversed(elements):
+        left.push(element, True)
+    assert dump_payload(left) == dump_payload(right)
+    assert plain(load_payload(dump_payload(left))) == elements
 
 
 def test_strings_stay_plain_without_compression() -> None:
@@ -279,12 +297,33 @@ MALFORMED: list[tuple[str, bytes]] = [
     ("unknown kind of node", b"\x12\x01\x03\x01a"),
     ("node that is no listpack", b"\x12\x01\x02\x01a"),
     ("empty node", b"\x12\x01\x02" + rdb_string(pack([]))),
+    ("plain node of nothing", b"\x12\x01\x01\x00"),
 ]
 
 
 @pytest.mark.parametrize("body", [body for _, body in MALFORMED], ids=[name for name, _ in MALFORMED])
 def test_what_is_no_value_is_refused(body: bytes) -> None:
     with pytest.raises(Malformed):
+        load_payload(sealed(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x01\x00",
+        b"\x02\x00",
+        b"\x04\x00",
+        b"\x05\x00",
+        b"\x09" + rdb_string(b"\x00\xff"),
+        b"\x0a" + rdb_string(ziplist()),
+        b"\x0d" + rdb_string(ziplist()),
+        b"\x0e\x01" + rdb_string(ziplist()),
+        b"\x10" + rdb_string(pack([])),
+        b"\x11" + rdb_string(pack([])),
+    ],
+)
+def test_an_empty_collection_is_told_from_a_broken_one(body: bytes) -> None:
+    with pytest.raises(Empty):
         load_payload(sealed(body))
 
 

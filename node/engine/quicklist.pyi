@@ -1,0 +1,3 @@
+from node.engine.list import List
+
+def quicklist_nodes(value: List) -> list[tuple[int, bytes]]: ...
