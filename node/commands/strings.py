@@ -194,7 +194,7 @@ def incrbyfloat(s: Session, argv: list[bytes]) -> Reply:
         raise NOT_FLOAT from None
     except OverflowError:
         raise CommandError("ERR increment would produce NaN or Infinity") from None
-    s.db.set(key, total, keep_ttl=True)
+    s.db.set_text(key, total)
     s.changed(key, "incrbyfloat", "$")
     s.effect(b"SET", key, total, b"KEEPTTL")
     return total

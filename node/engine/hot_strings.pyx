@@ -134,10 +134,10 @@ cdef bint read_options(Arg* a, int i, int argc, bint for_set, Options* o) noexce
 
 
 cdef int store(Session s, Arg* key, Arg* value, bint keep_ttl, int64_t at_ms) except -1:
-    cdef Entry* e = s.db.put_string(key.p, <unsigned int>key.n, s.slot, value.p, value.n, keep_ttl)
     if at_ms == NO_EXPIRE:
+        s.db.put_string(key.p, <unsigned int>key.n, s.slot, value.p, value.n, keep_ttl)
         return touched(s, key.p, key.n, "set", "$", 1)
-    s.db.set_expire(e, s.slot, at_ms)
+    s.db.put_string_until(key.p, <unsigned int>key.n, s.slot, value.p, value.n, at_ms)
     if s.engine.propagating:
         s.effect(b"SET", key.p[: key.n], value.p[: value.n], b"PXAT", b"%d" % at_ms)
     touched(s, key.p, key.n, "set", "$", 1)

@@ -84,7 +84,7 @@ cdef class Db:
     cdef Entry* place(self, const char* key, uint32_t klen, int slot, uint32_t shape, size_t payload,
                       int64_t at_ms) except NULL
     cdef Entry* put_text(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
-                         int64_t at_ms) except NULL
+                         int64_t at_ms, bint as_number) except NULL
     cdef void insert(self, Entry* e, int slot, uint64_t h) noexcept
     cdef Entry* detach(self, const char* key, uint32_t klen, int slot) noexcept
     cdef void count_volatile(self, int slot, int by) noexcept

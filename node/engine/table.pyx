@@ -332,11 +332,11 @@ cdef class Db:
         return e
 
     cdef Entry* put_text(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
-                         int64_t at_ms) except NULL:
+                         int64_t at_ms, bint as_number) except NULL:
         cdef int64_t number
         cdef Entry* e
         cdef Raw* raw
-        if vlen <= DIGITS_MAX and parse_int64(val, vlen, &number):
+        if as_number and vlen <= DIGITS_MAX and parse_int64(val, vlen, &number):
             e = self.place(key, klen, slot, entry_shape(TYPE_STRING, ENC_INT), 8, at_ms)
             entry_put_int(e, number)
         elif vlen <= INLINE_MAX:
@@ -351,11 +351,11 @@ cdef class Db:
 
     cdef Entry* put_string(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
                            bint keep_ttl) except NULL:
-        return self.put_text(key, klen, slot, val, vlen, KEEP_TTL if keep_ttl else NO_EXPIRE)
+        return self.put_text(key, klen, slot, val, vlen, KEEP_TTL if keep_ttl else NO_EXPIRE, True)
 
     cdef Entry* put_string_until(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
                                  int64_t at_ms) except NULL:
-        return self.put_text(key, klen, slot, val, vlen, at_ms)
+        return self.put_text(key, klen, slot, val, vlen, at_ms, True)
 
     cdef Entry* put_int(self, const char* key, uint32_t klen, int slot, int64_t val, bint keep_ttl) except NULL:
         cdef Entry* e = self.place(key, klen, slot, entry_shape(TYPE_STRING, ENC_INT), 8,
@@ -520,6 +520,11 @@ cdef class Db:
                             keep_ttl)
         else:
             self.put_object(p, PyBytes_GET_SIZE(key), slot_of(key), type_of_value(value), value, keep_ttl)
+
+    def set_text(self, bytes key, bytes value):
+        """Store what stays text even if it reads as an integer, and keep the key's expiry: INCRBYFLOAT's result."""
+        self.put_text(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot_of(key), PyBytes_AS_STRING(value),
+                      PyBytes_GET_SIZE(value), KEEP_TTL, False)
 
     def grow(self, bytes key, size_t size):
         """A string of at least `size` bytes to write into (SETRANGE, SETBIT): valid until the next change."""
