@@ -46,10 +46,10 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
 
 
 def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
-    """Run a command that has passed; what MONITOR shows is written first."""
+    """Run a command that has passed, then show it to MONITOR (the commands of a transaction before its EXEC)."""
+    session.invoke(command, argv)
     if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
         node.clients.feed_monitors(session, argv)
-    session.invoke(command, argv)
     if session.effects is not None or (node.engine.propagating and "write" in command.spec.flags):
         node.propagate(session, command, argv)
 

@@ -23,7 +23,7 @@ from node.engine.session cimport (
     session_input,
     unix_ms,
 )
-from node.engine.wire cimport buf_free, buf_init
+from node.engine.wire cimport buf_free, buf_shrink
 
 import errno as errors
 
@@ -60,7 +60,7 @@ cdef enum:
     READ_BYTES = 64 * 1024
     EVENTS = 256
     ACCEPTS = 256                 # connections taken from one listener before the others get a turn
-    KEEP_OUTPUT = 16 * 1024       # a drained output buffer larger than this is given back
+    KEEP_OUTPUT = 16 * 1024       # a drained output buffer is cut down to this
     SLICE_NS = 2_000_000          # how long one on_ready may go on
 
 
@@ -209,7 +209,7 @@ cdef class SocketDriver:
             s.out.len = 0
             s.sent = 0
             if s.out.cap > KEEP_OUTPUT:
-                buf_free(&s.out)
+                buf_shrink(&s.out, KEEP_OUTPUT)
             if s.interest & EPOLLOUT:
                 s.interest = EPOLLIN
                 self.watch(s.fd, EPOLLIN, EPOLL_CTL_MOD)

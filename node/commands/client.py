@@ -319,6 +319,9 @@ def client_unpause(s: Session, argv: list[bytes]) -> Reply:
     return OK
 
 
+BAD_ID = CommandError("ERR client-id should be greater than 0")
+
+
 def switch(s: Session, word: bytes, flag: int) -> None:
     """Set or clear a flag of the session, as ON or OFF says."""
     if word.upper() == b"ON":
@@ -344,9 +347,9 @@ def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Callable[[Session]
     for name, value in zip(args[::2], args[1::2], strict=True):
         match name.upper():
             case b"ID":
-                wanted = require_int(value)
+                wanted = require_int(value, BAD_ID)
                 if wanted < 1:
-                    raise CommandError("ERR client-id should be greater than 0")
+                    raise BAD_ID
                 accepts.append(lambda client, wanted=wanted: client.id == wanted)
             case b"TYPE":
                 kind = client_type(value)

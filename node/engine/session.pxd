@@ -108,6 +108,8 @@ cdef class Session:
     cdef size_t sent                    # bytes of `out` already written
     cdef public object sink             # of another carrier (TLS): called with the session when output waits
     cdef public Command command         # the last one
+    cdef bytes kept                     # pushes to a client whose own replies are switched off
+    cdef size_t request_bytes           # of the request that runs
     cdef public int64_t created_ms, active_ms
     cdef public int64_t soft_since_ms   # since when the output is over its soft limit; 0: it is not
     cdef public uint64_t commands, bytes_in, bytes_out

@@ -297,7 +297,8 @@ cdef class Session:
 
     @property
     def input_bytes(self) -> int:
-        return self.qlen
+        """Bytes of requests that wait, with the one that runs."""
+        return self.qlen if self.qlen else self.request_bytes
 
     @property
     def input_capacity(self) -> int:
@@ -329,8 +330,12 @@ cdef class Session:
         session_mark(self)
 
     def push(self, value) -> None:
-        """A message nobody asked for (pub/sub, tracking). In RESP2 an array, in RESP3 a push."""
+        """A message nobody asked for (pub/sub, tracking). In RESP2 an array, in RESP3 a push. CLIENT REPLY OFF does not
+        silence it."""
+        cdef size_t before = self.out.len
         w_value(&self.out, value, self.proto)
+        if self.flags & (F_REPLY_OFF | F_REPLY_SKIP) and self.engine.current is self:
+            self.kept = (self.kept or b"") + PyBytes_FromStringAndSize(self.out.p + before, self.out.len - before)
         session_mark(self)
 
     def raw(self, bytes data) -> None:
@@ -544,8 +549,10 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
             break
         used += s.parser.at
         if s.parser.argc:
+            s.request_bytes = s.parser.at
             run_request(s)
         parser_reset(&s.parser)
+    s.request_bytes = 0
     if s.flags & (F_CLOSE | F_CLOSED):
         used = n
     if own:
@@ -676,6 +683,9 @@ cdef int run_argv(Session s, list argv) except -1:
     if s.flags & (F_REPLY_OFF | F_REPLY_SKIP):
         s.out.len = before
         s.flags &= ~<uint32_t>F_REPLY_SKIP
+        if s.kept is not None:
+            buf_put(&s.out, PyBytes_AS_STRING(s.kept), PyBytes_GET_SIZE(s.kept))
+            s.kept = None
     if s.flags & F_REPLY_SKIP_NEXT:
         s.flags = (s.flags & ~<uint32_t>F_REPLY_SKIP_NEXT) | F_REPLY_SKIP
     if e.ready:

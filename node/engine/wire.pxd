@@ -10,6 +10,7 @@ ctypedef struct Buf:
 
 cdef void buf_init(Buf* b) noexcept nogil
 cdef void buf_free(Buf* b) noexcept nogil
+cdef void buf_shrink(Buf* b, size_t cap) noexcept nogil        # of an empty buffer
 cdef void buf_grow(Buf* b, size_t more) noexcept nogil
 
 cdef inline char* buf_room(Buf* b, size_t more) noexcept nogil:

@@ -48,6 +48,13 @@ cdef void buf_free(Buf* b) noexcept nogil:
     b.cap = 0
 
 
+cdef void buf_shrink(Buf* b, size_t cap) noexcept nogil:
+    cdef char* p = <char*>realloc(b.p, cap)
+    if p != NULL:
+        b.p = p
+        b.cap = cap
+
+
 cdef void buf_grow(Buf* b, size_t more) noexcept nogil:
     cdef size_t cap = b.cap * 2
     if cap < 1024:

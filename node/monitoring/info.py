@@ -90,7 +90,7 @@ def clients(node: NodeCore) -> Fields:
         "maxclients": node.config["maxclients"],
         "client_recent_max_input_buffer": max((each.input_capacity for each in sessions), default=0),
         "client_recent_max_output_buffer": max((each.output_capacity for each in sessions), default=0),
-        "blocked_clients": node.blocking.count,
+        "blocked_clients": node.blocking.count + len(node.pause.waiting),
         "tracking_clients": 0,
         "clients_in_timeout_table": node.blocking.with_deadline,
     }
