@@ -51,12 +51,16 @@ DIRECTIVES = (
 class Clustering:
     """One node's part in its cluster."""
 
-    def __init__(self, node: NodeCore, rng: random.Random, nodes_conf: str) -> None:
-        """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged."""
+    def __init__(self, node: NodeCore, rng: random.Random, nodes_conf: str, clock: Callable[[], int]) -> None:
+        """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged.
+
+        `clock` is the bus' own, which no change of the wall clock moves: with another, peers would fall silent at once.
+        """
         self.node = node
+        self.clock = clock
         self.settings = ClusterSettings()
         apply_directives(node.config, self.settings)
-        self.core = ClusterCore(self.settings, rng, node.space.now_ms, nodes_conf, _Keys(node.space.dbs[0]))
+        self.core = ClusterCore(self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]))
         self.admin = ClusterAdmin(self.core)
         self.views = ClusterViews(self.core)
         self.attend: Callable[[], None] = self.refresh
@@ -66,6 +70,11 @@ class Clustering:
         node.pubsub.broadcast = self._broadcast
         node.config.subscribe(DIRECTIVES, self._directives_changed)
         self.refresh()
+
+    @property
+    def now_ms(self) -> int:
+        """The time for everything that the cluster does."""
+        return self.clock()
 
     # -- requests
 
@@ -171,7 +180,7 @@ class Clustering:
     def _directives_changed(self, config: Config) -> None:
         apply_directives(config, self.settings)
         self.core.apply_settings()
-        self.core.settle(self.node.space.now_ms)
+        self.core.settle(self.now_ms)
         self.attend()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cluster.aio.nodesfile import ConfigInUse, NodesFile
 from cluster.nodesconf import CorruptConfig
 from gossip.aio.bus import Bus
-from node.aio.clock import unix_ms
+from gossip.aio.clock import steady_clock
 from node.clustering import Clustering, bus_port
 from node.core import NodeCore
 
@@ -38,14 +38,15 @@ class ClusterBus:
             raise CannotJoin(
                 f"Port {port} for the cluster bus is too high: choose a client port below 55536 or set cluster-port."
             )
+        clock = steady_clock()
         try:
             text = self.file.open()
-            node.clustering = Clustering(node, node.rng, text)
+            node.clustering = Clustering(node, node.rng, text, clock)
         except (OSError, ConfigInUse, CorruptConfig) as error:
             raise CannotJoin(f"Cannot use {node.config['cluster-config-file']}: {error}") from None
         bus = Bus(
             node.clustering.core,
-            unix_ms,
+            clock,
             write_config=self.file.write,
             carry_out=node.clustering.carry_out,
             on_fatal=self.on_fatal,

@@ -56,7 +56,7 @@ container(
 )
 def cluster_addslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.add_slots, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.add_slots, argv[2:], c.now_ms)
     return OK
 
 
@@ -74,7 +74,7 @@ def cluster_addslotsrange(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
     if len(argv) % 2:
         raise wrong_arity("cluster|addslotsrange")
-    c.act(c.admin.add_slots_range, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.add_slots_range, argv[2:], c.now_ms)
     return OK
 
 
@@ -90,7 +90,7 @@ def cluster_addslotsrange(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_bumpepoch(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.bump_epoch, s.node.space.now_ms)
+    return c.act(c.admin.bump_epoch, c.now_ms)
 
 
 @command(
@@ -106,7 +106,7 @@ def cluster_bumpepoch(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_count_failure_reports(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.count_failure_reports, argv[2], s.node.space.now_ms)
+    return c.act(c.admin.count_failure_reports, argv[2], c.now_ms)
 
 
 @command(
@@ -136,7 +136,7 @@ def cluster_countkeysinslot(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_delslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.del_slots, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.del_slots, argv[2:], c.now_ms)
     return OK
 
 
@@ -154,7 +154,7 @@ def cluster_delslotsrange(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
     if len(argv) % 2:
         raise wrong_arity("cluster|delslotsrange")
-    c.act(c.admin.del_slots_range, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.del_slots_range, argv[2:], c.now_ms)
     return OK
 
 
@@ -169,7 +169,7 @@ def cluster_delslotsrange(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_flushslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.flush_slots, s.node.space.now_ms)
+    c.act(c.admin.flush_slots, c.now_ms)
     return OK
 
 
@@ -185,7 +185,7 @@ def cluster_flushslots(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_forget(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.forget, argv[2], s.node.space.now_ms)
+    c.act(c.admin.forget, argv[2], c.now_ms)
     return OK
 
 
@@ -266,7 +266,7 @@ def cluster_links(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_meet(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.meet, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.meet, argv[2:], c.now_ms)
     return OK
 
 
@@ -344,7 +344,7 @@ def cluster_reset(s: Session, argv: list[bytes]) -> Reply:
     mode = argv[2].lower() if len(argv) > 2 else b"soft"
     if len(argv) > 3 or mode not in (b"soft", b"hard"):
         raise SYNTAX
-    c.act(c.admin.reset, mode == b"hard", s.node.space.now_ms)
+    c.act(c.admin.reset, mode == b"hard", c.now_ms)
     return OK
 
 
@@ -375,7 +375,7 @@ def cluster_saveconfig(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_set_config_epoch(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.set_config_epoch, argv[2], s.node.space.now_ms)
+    c.act(c.admin.set_config_epoch, argv[2], c.now_ms)
     return OK
 
 
@@ -391,7 +391,7 @@ def cluster_set_config_epoch(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_setslot(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.set_slot, argv[2:], s.node.space.now_ms)
+    c.act(c.admin.set_slot, argv[2:], c.now_ms)
     return OK
 
 
