@@ -175,7 +175,7 @@ class Server:
         node.space.now_ms = unix_ms()
         node.tick()
         node.clients.tick()
-        if node.space.lazyfree_pending and not self._freeing:
+        if not self._freeing:
             self._freeing = True
             self.loop.call_soon(self._free)
         if not self._expiring:
@@ -184,7 +184,7 @@ class Server:
         self._timers = [self.loop.call_later(1 / self.config["hz"], self._cron)]
 
     def _free(self) -> None:
-        """A slice of lazy freeing; as long as there is more, every turn of the loop has one."""
+        """A slice of lazy freeing and of giving memory back; while there is more, every turn of the loop has one."""
         if self.node.space.free_some(FREE_BUDGET):
             self.loop.call_soon(self._free)
         else:

@@ -14,4 +14,5 @@ cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil        # 
 cdef void* mem_grow_zeroed(void* p, size_t old, size_t new) noexcept nogil    # new >= old; what is new is zero
 cdef size_t mem_size(size_t n) noexcept nogil                                 # what a request of n bytes occupies
 cdef bint mem_fits(size_t old, size_t new) noexcept nogil                     # a block of old bytes may go on as one of new
+cdef bint mem_trim(int pages) noexcept nogil                                  # empty pages' memory to the system; True: more
 cpdef void mem_account(ssize_t delta) noexcept nogil                          # an object's own size, at birth and (negative) death

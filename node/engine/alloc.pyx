@@ -8,8 +8,9 @@ Three ranges of sizes, each counted in `mem_used` by what a block really occupie
 - above: mmap, so that a huge array is zero without being written, grows without being copied (mremap) and is gone from
   the process as soon as it is freed.
 
-Pages are carved from arenas whose address space is kept for good; an empty page gives its memory back with madvise,
-except for a few that stay warm, since a class that hovers around a page's edge would otherwise call the kernel each time.
+Pages are carved from arenas whose address space is kept for good. An empty page is warm at first: it has memory, and is
+the next to be used. `mem_trim` gives the memory of warm pages back with madvise, some at a time: when a million keys go,
+nearly all of their pages become empty with the last few keys, and giving back that much at once takes milliseconds.
 
 One thread allocates: the one that holds the GIL. Out of memory ends the process, as there is no state to go back to.
 Under AddressSanitizer every block comes from malloc, so that each one has its red zones.
@@ -53,7 +54,7 @@ cdef enum:
     PAGE = 1 << 16
     PAGE_HEADER = 64             # keeps blocks of 16, 32, 48 ... bytes aligned to 16
     ARENA = 4 << 20
-    WARM_MAX = 16                # empty pages that keep their memory
+    WARM_MAX = 16                # empty pages that keep their memory for good, against calling the kernel at every turn
     CLASSES = 48                 # 8..256 by 8, 288..512 by 32, 576..1024 by 64
 
 ctypedef struct Page:
@@ -67,7 +68,7 @@ ctypedef struct Page:
 
 cdef Page* with_room[CLASSES]
 cdef Page* warm                  # empty pages, linked by next
-cdef int warm_count
+cdef size_t warm_count
 cdef void** cold                 # a stack of empty pages without memory; has room for every page there is
 cdef size_t cold_count
 cdef size_t pages_total
@@ -166,16 +167,25 @@ cdef Page* new_page(int c) noexcept nogil:
 
 
 cdef void retire_page(Page* page) noexcept nogil:
-    global warm, warm_count, cold_count
+    global warm, warm_count
     unlink_page(page)
-    if warm_count < WARM_MAX:
-        page.next = warm
-        warm = page
-        warm_count += 1
-        return
-    madvise(page, PAGE, MADV_DONTNEED)
-    cold[cold_count] = page
-    cold_count += 1
+    page.next = warm
+    warm = page
+    warm_count += 1
+
+
+cdef bint mem_trim(int pages) noexcept nogil:
+    global warm, warm_count, cold_count
+    cdef Page* page
+    while pages > 0 and warm_count > WARM_MAX:
+        page = warm
+        warm = page.next
+        warm_count -= 1
+        madvise(page, PAGE, MADV_DONTNEED)
+        cold[cold_count] = page
+        cold_count += 1
+        pages -= 1
+    return warm_count > WARM_MAX
 
 
 cdef inline void* slab_alloc(int c) noexcept nogil:

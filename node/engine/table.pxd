@@ -39,7 +39,7 @@ cdef class Keyspace:
     cdef uint32_t idle_s(self, uint32_t clock) noexcept    # LRU seconds since an access clock
     cdef bint is_dead(self, Entry* e) noexcept
     cdef int bury(self, Grave grave, bint counted) except -1
-    cpdef bint free_some(self, long budget_items)          # True while there is more to free
+    cpdef bint free_some(self, long budget_items)          # True while there is more to free; the host calls it regularly
 
 cdef class Db:
     cdef readonly Keyspace space

@@ -13,7 +13,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from node.engine.alloc cimport mem_calloc, mem_free, mem_size
+from node.engine.alloc cimport mem_calloc, mem_free, mem_size, mem_trim
 from node.engine.dict cimport (
     dict_bytes, dict_find, dict_find_word, dict_insert, dict_next, dict_random, dict_remove, dict_scan, hash_bytes,
     random_word, word_item, word_set,
@@ -36,6 +36,7 @@ cdef enum:
     SLOT_BITS = 14
     KEEP_TTL = -2              # for place(): neither a time nor NO_EXPIRE
     LFU_START = 5              # counter of a new key, so that it survives its first minutes
+    ITEMS_A_PAGE = 100         # items that take as long to free as a page's memory to give back
     BURIAL_COST = 2000         # items freed by whoever adds to what waits, so that waiting never outruns freeing
 
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
@@ -83,7 +84,7 @@ cdef class Keyspace:
         return 0
 
     cpdef bint free_some(self, long budget_items):
-        """Free about that many items of what was unlinked; True while there is more."""
+        """Free about that many items of what was unlinked, and give empty memory back; True while there is more."""
         cdef Grave grave
         cdef size_t before, after
         cdef bint more
@@ -97,7 +98,9 @@ cdef class Keyspace:
                 self.lazyfreed += before - after
             if not more:
                 self._graves.pop()
-        return bool(self._graves)
+        if budget_items > 0:
+            return mem_trim(1 + budget_items // ITEMS_A_PAGE)
+        return True
 
     # -- time and room -------------------------------------------------------------------------------------------------
 

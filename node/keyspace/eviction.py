@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from node.core import NodeCore
 
 KEYS_A_CALL = 4096
+FREEING_SLICES = 16
 
 
 class Eviction:
@@ -40,14 +41,20 @@ class Eviction:
             return False
         samples = node.config["maxmemory-samples"]
         lazy = node.config["lazyfree-lazy-eviction"]
+        slices = 0
         for _ in range(KEYS_A_CALL):
+            if space.lazyfree_pending:
+                # A large collection on its way out may be all the room that is needed: no other key before it is gone.
+                if slices == FREEING_SLICES:
+                    return True
+                slices += 1
+                space.free_some(2000)
+                if not self.over_limit():
+                    return True
+                continue
             candidate = space.evict_candidate(policy, samples)
             if candidate is None:
-                # What waits to be freed may still bring the memory down.
-                while space.free_some(1000):
-                    if not self.over_limit():
-                        return True
-                return not self.over_limit()
+                return False
             db, key = candidate
             db.delete(key, lazy=lazy)
             space.evicted += 1
