@@ -13,12 +13,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import node.engine.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
 from node.blocking import BlockedClients
 from node.clients import Clients
 from node.commands import registry
 from node.config import Config
-from node.engine import hot  # noqa: F401  (registers the native commands)
 from node.engine.alloc import mem_used
 from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
@@ -86,6 +86,8 @@ class NodeCore:
         """Set by the host: what only the operating system knows, the exact time, and DEBUG SLEEP."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
+        self.propagate: Callable[[Session, Command, list[bytes]], None] = _not_propagating
+        """Called for every write while `engine.propagating`: set by whoever repeats them elsewhere, with that flag."""
         self.after_command = self.blocking.serve
         self._build_commands()
         self._subscribe_to_config()
@@ -272,6 +274,10 @@ class NodeCore:
             for key in self.blocking.keys_waited_for(index):
                 if self.space.dbs[index].exists(key):
                     self.blocking.signal(index, key)
+
+
+def _not_propagating(session: Session, command: Command, argv: list[bytes]) -> None:
+    raise AssertionError("engine.propagating is set and nobody takes the writes")
 
 
 def make_command(spec: Any) -> Command:

@@ -340,9 +340,24 @@ def client_type(word: bytes) -> str:
     return name
 
 
-def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
+Filter = Callable[["Session"], bool]
+
+
+def _having(attribute: str, value: object) -> Filter:
+    return lambda client: getattr(client, attribute) == value
+
+
+def _of_type(s: Session, kind: str) -> Filter:
+    return lambda client: s.node.clients.type_of(client) == kind
+
+
+def _older_than(created_ms: int) -> Filter:
+    return lambda client: client.created_ms <= created_ms
+
+
+def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Filter], bool]:
     """The tests that a client must pass to be killed, and whether the caller is spared."""
-    accepts: list[Callable[[Session], bool]] = []
+    accepts: list[Filter] = []
     skip_me = True
     for name, value in zip(args[::2], args[1::2], strict=True):
         match name.upper():
@@ -350,21 +365,20 @@ def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Callable[[Session]
                 wanted = require_int(value, BAD_ID)
                 if wanted < 1:
                     raise BAD_ID
-                accepts.append(lambda client, wanted=wanted: client.id == wanted)
+                accepts.append(_having("id", wanted))
             case b"TYPE":
                 kind = client_type(value)
-                accepts.append(lambda client, kind=kind: s.node.clients.type_of(client) == kind)
+                accepts.append(_of_type(s, kind))
             case b"ADDR":
-                accepts.append(lambda client, value=value: client.peer == value)
+                accepts.append(_having("peer", value))
             case b"LADDR":
-                accepts.append(lambda client, value=value: client.local == value)
+                accepts.append(_having("local", value))
             case b"USER":
                 if value != b"default":
                     raise CommandError(b"ERR No such user '%s'" % value)
-                accepts.append(lambda client, value=value: client.user == value)
+                accepts.append(_having("user", value))
             case b"MAXAGE":
-                oldest_ms = s.node.space.now_ms - require_int(value) * 1000
-                accepts.append(lambda client, oldest_ms=oldest_ms: client.created_ms <= oldest_ms)
+                accepts.append(_older_than(s.node.space.now_ms - require_int(value) * 1000))
             case b"SKIPME":
                 if value.lower() not in (b"yes", b"no"):
                     raise SYNTAX

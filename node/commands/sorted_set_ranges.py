@@ -262,7 +262,7 @@ class Query:
 def read_query(
     argv: list[bytes], at: int = 1, by: str | None = None, reverse: bool | None = None, stores: bool = False
 ) -> Query:
-    """`key start stop [options]`, from argument `at` on; `by` and `reverse` are given where the command decides them."""
+    """`key start stop [options]` from argument `at` on; `by` and `reverse` are given where the command decides."""
     key, first, last = argv[at : at + 3]
     may_choose, may_turn = by is None, reverse is None
     limit, with_scores = (0, -1), False
