@@ -28,8 +28,8 @@ NEGATIVE_BOX = CommandError("ERR height or width cannot be negative")
 COUNT_TOO_LOW = CommandError("ERR COUNT must be > 0")
 ANY_NEEDS_COUNT = CommandError("ERR the ANY argument requires COUNT argument")
 
-CHUNK = 256
-"""Members looked at in one go when ANY asks to stop early."""
+FIRST_CHUNK, CHUNK_MAX = 8, 1024
+"""Members looked at in one go when ANY asks to stop early: few at first, since most of them may lie inside."""
 
 Place = tuple[bytes, float, float, float, float]
 """Member, score, distance from the centre in metres, longitude, latitude."""
@@ -214,13 +214,14 @@ def _sorted(places: list[Place], count: int, descending: bool) -> list[Place]:
 
 def _gather_some(source: ZSet, shape: Shape, low: float, high: float, enough: int, places: list[Place]) -> None:
     """Add the places of one range of scores until there are enough of them."""
-    offset = 0
+    offset, chunk = 0, min(enough - len(places) + FIRST_CHUNK, CHUNK_MAX)
     while len(places) < enough:
-        members = source.range_by_score(low, False, high, True, offset=offset, count=CHUNK)
+        members = source.range_by_score(low, False, high, True, offset=offset, count=chunk)
         places += shape.inside(members)
-        if len(members) < CHUNK:
+        if len(members) < chunk:
             break
-        offset += CHUNK
+        offset += chunk
+        chunk = min(2 * chunk, CHUNK_MAX)
     del places[enough:]
 
 

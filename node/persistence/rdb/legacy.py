@@ -59,7 +59,7 @@ def zipmap_pairs(data: bytes) -> list[tuple[bytes, bytes]]:
         if at > end:
             raise Malformed("an entry leaves its zipmap")
         pairs.append((field, value))
-    if data[0] < WIDE_LENGTH and data[0] != len(pairs):
+    if not pairs or (data[0] < WIDE_LENGTH and data[0] != len(pairs)):
         raise Malformed("a zipmap is wrong about its entries")
     return pairs
 

@@ -13,7 +13,7 @@ PLACES = [
     (15.087269, 37.502669, 3479447370796909, b"sqdtr74hyu0"),
     (-122.4194, 37.7749, 1367859919124626, b"9q8yyk8ytp0"),
     (0.0, 0.0, 3377699720527872, b"s0000000000"),
-    (180.0, 85.05112878, 13510798882111488, b"bp05b5048p0"),       # the corner of the map, one bit beyond 52
+    (180.0, 85.05112878, 13510798882111488, b"bp05b5048p0"),  # the corner of the map, one bit beyond 52
 ]
 
 
@@ -46,7 +46,7 @@ def test_any_score_decodes_to_somewhere_on_the_map(score: float) -> None:
 def test_distance() -> None:
     palermo, catania = geohash.decode(3479099956230698), geohash.decode(3479447370796909)
     assert round(geohash.distance(*palermo, *catania), 4) == 166274.1516
-    assert geohash.distance(5, 10, 5, 11) == pytest.approx(111226.3, abs=0.1)      # along a meridian
+    assert geohash.distance(5, 10, 5, 11) == pytest.approx(111226.3, abs=0.1)  # along a meridian
     assert geohash.distance(5, 10, 5, 10) == 0
 
 

@@ -142,11 +142,11 @@ def test_the_header_decides_what_is_a_sketch(value: bytes, valid: bool) -> None:
 
 
 CORRUPT = [
-    STALE,                                       # no runs at all
-    EMPTY + b"hello",                            # runs beyond the last register
-    STALE + b"\x7f\xfe",                         # one register short
-    STALE + b"\x7f",                             # a run cut in the middle
-    STALE + b"\x7f\xff" * 140_000 + b"\xff",     # far more registers than 32 bits can count
+    STALE,  # no runs at all
+    EMPTY + b"hello",  # runs beyond the last register
+    STALE + b"\x7f\xfe",  # one register short
+    STALE + b"\x7f",  # a run cut in the middle
+    STALE + b"\x7f\xff" * 140_000 + b"\xff",  # far more registers than 32 bits can count
     STALE + b"\x3f" * 300 + b"\xff",
 ]
 

@@ -51,15 +51,15 @@ def test_there_and_back(plain: bytes) -> None:
     [
         (b"", 1),
         (b"\x00a", 0),
-        (b"\x00a", 2),                # shorter than promised
-        (b"\x01ab", 1),               # longer than promised
-        (b"\x05ab", 6),               # literals cut off
-        (b"\x20\x00", 3),             # refers to before the start
+        (b"\x00a", 2),  # shorter than promised
+        (b"\x01ab", 1),  # longer than promised
+        (b"\x05ab", 6),  # literals cut off
+        (b"\x20\x00", 3),  # refers to before the start
         (b"\x00a\x20\x01", 4),
-        (b"\x00a\x20", 4),            # no offset
-        (b"\x00a\xe0", 12),           # no length
+        (b"\x00a\x20", 4),  # no offset
+        (b"\x00a\xe0", 12),  # no length
         (b"\x00a\xe0\x05", 15),
-        (b"\x00a", 2**62),            # no memory is reserved for a lie
+        (b"\x00a", 2**62),  # no memory is reserved for a lie
     ],
 )
 def test_malformed_input_gives_none(packed: bytes, size: int) -> None:
