@@ -1,11 +1,7 @@
-"""What the server says it is. Clients look at `redis_version` to know which commands they may use."""
+"""What the server says it is. Clients look at `redis_version` to know which commands they may use.
 
-from importlib.metadata import PackageNotFoundError, version
+pyproject.toml takes the version from here; asking for the installed one would load two megabytes of modules.
+"""
 
-try:
-    VERSION = version("shardis")
-except PackageNotFoundError:
-    # Run from a source tree that is not installed.
-    VERSION = "0.1.0"
-
+VERSION = "0.1.0"
 REDIS_VERSION = "7.2.4"

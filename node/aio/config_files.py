@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sys
-import tempfile
 
 from node.config import Config, load
 from node.config.words import to_bytes, to_text
@@ -43,16 +43,16 @@ class DiskConfigFile:
 
     def write(self, text: str) -> None:
         folder = os.path.dirname(self.path)
-        handle, draft = tempfile.mkstemp(prefix=os.path.basename(self.path) + ".", dir=folder)
+        draft = f"{self.path}.{os.getpid()}.draft"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(draft, "wb") as file:
                 file.write(to_bytes(text))
                 file.flush()
-                os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
             os.replace(draft, self.path)
         except OSError:
-            os.unlink(draft)
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
             raise
         folder_handle = os.open(folder, os.O_RDONLY)
         try:

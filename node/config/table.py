@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from node.config import clustering, data, durability, server, tls
 from node.config.directive import Directive
 
@@ -44,5 +42,7 @@ FILE_ONLY = ("include", "user", "rename-command", "loadmodule")
 
 def nearest(name: str) -> str | None:
     """The known name most like one that is not known."""
+    import difflib  # Wanted for a mistake only.
+
     close = difflib.get_close_matches(name.lower(), [*NAMES, *FILE_ONLY], n=1, cutoff=0.6)
     return close[0] if close else None
