@@ -7,6 +7,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 
+MOST_STARS = 1000
+"""A pattern with more stars before its end is taken for an attack, and matches nothing."""
+
+
 def compile_glob(pattern: bytes) -> Callable[[bytes], bool]:
     """A predicate that tells whether a whole byte string matches."""
     if pattern == b"*":
@@ -43,6 +47,8 @@ def _regex(pattern: bytes) -> re.Pattern[bytes]:
         else:
             pieces[-1].append(re.escape(char))
         i += 1
+    if len(pieces) - 1 - (not pieces[-1]) > MOST_STARS:
+        return re.compile(rb"(?!)")
     fixed = [b"".join(piece) for piece in pieces]
     if len(fixed) == 1:
         text = fixed[0]

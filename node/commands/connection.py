@@ -158,7 +158,7 @@ def reset(s: Session, argv: list[bytes]) -> Reply:
     args="index:int",
 )
 def select(s: Session, argv: list[bytes]) -> Reply:
-    index = require_int(argv[1])
+    index = Cursor(argv).take_int(-(2**31), 2**31 - 1)
     if s.node.engine.cluster and index != 0:
         raise CommandError("ERR SELECT is not allowed in cluster mode")
     if not 0 <= index < len(s.node.space.dbs):

@@ -56,15 +56,8 @@ def copy(s: Session, argv: list[bytes]) -> Reply:
     _, source, destination = argv[:3]
     if target is s.db and source == destination:
         raise SAME_OBJECT
-    value = s.db.get(source)
-    if value is None:
+    if (destination in target and not replace) or not s.db.copy(source, target, destination):
         return 0
-    if destination in target and not replace:
-        return 0
-    expire_ms = s.db.expire_at(source)
-    target.set(destination, value if isinstance(value, bytes) else value.copy())
-    if expire_ms is not None:
-        target.set_expire(destination, expire_ms)
     tell(s, target, destination, "copy_to")
     s.engine.space.dirty += 1
     return 1

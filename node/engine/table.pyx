@@ -592,6 +592,34 @@ cdef class Db:
         self.insert(moved, to_slot, hash_bytes(p, klen))
         return True
 
+    def copy(self, bytes key, Db target, bytes to) -> bool:
+        """Copy a value with its expiry to another key, here or in another database; False: no such key."""
+        cdef const char* p = PyBytes_AS_STRING(to)
+        cdef uint32_t klen = PyBytes_GET_SIZE(to)
+        cdef int to_slot = slot_of(to)
+        cdef Entry* e = self.read(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot_of(key))
+        cdef Entry* copied
+        cdef char digits[24]
+        cdef char* text
+        cdef size_t n
+        if e == NULL:
+            return False
+        if self is target and key == to:
+            return True
+        target.remove(p, klen, to_slot, False)
+        if entry_encoding(e) == ENC_OBJECT:
+            copied = target.put_object(p, klen, to_slot, entry_type(e), entry_object(e).copy(), False)
+        else:
+            entry_string(e, digits, &text, &n)
+            if e.klen_flags & FORCED_RAW:
+                memcpy(target.grow_string(p, klen, to_slot, n), text, n)
+                copied = target.find(p, klen, to_slot)
+            else:
+                copied = target.put_string(p, klen, to_slot, text, n, False)
+        if e.klen_flags & VOLATILE:
+            target.set_expire(copied, to_slot, entry_expire_ms(e))
+        return True
+
     # -- for handlers: facts about a key -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
