@@ -94,9 +94,13 @@ cdef int expire(Session s, Arg* a, int argc, int64_t base_ms, int64_t unit_ms, b
         return 0
     if at_ms <= s.engine.space.now_ms and s.engine.space.lazy_expire:
         s.db.remove(a[1].p, <unsigned int>a[1].n, s.slot, False)
+        if s.engine.propagating:
+            s.effect(b"DEL", a[1].p[: a[1].n])
         touched(s, a[1].p, a[1].n, "del", "g", 1)
     else:
         s.db.set_expire(e, s.slot, at_ms if at_ms >= 0 else 0)
+        if s.engine.propagating:
+            s.effect(b"PEXPIREAT", a[1].p[: a[1].n], b"%d" % at_ms)
         touched(s, a[1].p, a[1].n, "expire", "g", 1)
     w_int(&s.out, 1)
     return 0

@@ -134,16 +134,11 @@ SORTED_SETS = {
     "ZRANGE <key> <index> <index> REV [WITHSCORES]": "",
     "ZRANGE <key> <min> <max> BYSCORE [LIMIT <index> <count>] [WITHSCORES]": "",
     "ZRANGE <key> <max> <min> BYSCORE REV [LIMIT <index> <count>] [WITHSCORES]": "",
-    "ZRANGE <key> <lexmin> <lexmax> BYLEX [LIMIT <index> <count>]": "",
     "ZRANGEBYSCORE <key> <min> <max> [WITHSCORES] [LIMIT <index> <count>]": "",
     "ZREVRANGEBYSCORE <key> <max> <min> [WITHSCORES] [LIMIT <index> <count>]": "",
-    "ZRANGEBYLEX <key> <lexmin> <lexmax> [LIMIT <index> <count>]": "",
-    "ZREVRANGEBYLEX <key> <lexmax> <lexmin> [LIMIT <index> <count>]": "",
     "ZCOUNT <key> <min> <max>": "",
-    "ZLEXCOUNT <key> <lexmin> <lexmax>": "",
     "ZREMRANGEBYRANK <key> <index> <index>": "",
     "ZREMRANGEBYSCORE <key> <min> <max>": "",
-    "ZREMRANGEBYLEX <key> <lexmin> <lexmax>": "",
     "(ZPOPMIN|ZPOPMAX) <key> [<count>]": "",
     "ZMPOP 2 <key> <key> (MIN|MAX) [COUNT <some>]": "",
     "ZRANDMEMBER <key> <count> [WITHSCORES]": "shape",
@@ -163,6 +158,20 @@ SORTED_SETS = {
     "GEOSEARCHSTORE <key> <key> FROMLONLAT <lon> <lat> BYRADIUS <radius> <unit>": "",
 }
 
+# Ranges by member are only defined where all scores are equal.
+SORTED_SETS_BY_MEMBER = {
+    "ZADD <key> (0 <member>)+": "",
+    "ZREM <key> (<member>)+": "",
+    "ZRANGE <key> <lexmin> <lexmax> BYLEX [LIMIT <index> <count>]": "",
+    "ZRANGE <key> <lexmax> <lexmin> BYLEX REV [LIMIT <index> <count>]": "",
+    "ZRANGEBYLEX <key> <lexmin> <lexmax> [LIMIT <index> <count>]": "",
+    "ZREVRANGEBYLEX <key> <lexmax> <lexmin> [LIMIT <index> <count>]": "",
+    "ZRANGESTORE <key> <key> <lexmin> <lexmax> BYLEX [LIMIT <index> <count>]": "",
+    "ZLEXCOUNT <key> <lexmin> <lexmax>": "",
+    "ZREMRANGEBYLEX <key> <lexmin> <lexmax>": "",
+}
+
+# Not here: OBJECT ENCODING, which Redis' SORT changes for sorted sets. At the end the encodings are compared.
 KEYSPACE = {
     "(DEL|UNLINK|EXISTS|TOUCH) (<key>)+": "",
     "TYPE <key>": "",
@@ -172,10 +181,10 @@ KEYSPACE = {
     "TTL <key>": "near 2",
     "(RENAME|RENAMENX) <key> <key>": "",
     "COPY <key> <key> [REPLACE]": "",
-    "OBJECT ENCODING <key>": "",
     "KEYS <pattern>": "sorted",
-    "SORT <key> [BY nosort] [LIMIT <index> <count>] [ASC|DESC] ALPHA": "anyhow",
-    "SORT <key> [LIMIT <index> <count>] [ASC|DESC]": "anyhow",
+    "SORT <key> BY nosort [ASC|DESC]": "anyhow",
+    "SORT <key> [LIMIT <index> <count>] [ASC|DESC] ALPHA": "",
+    "SORT <key> [LIMIT <index> <count>] [ASC|DESC]": "",
     "SORT <key> ALPHA STORE <key>": "",
     "DBSIZE": "",
     "MULTI": "",
@@ -190,5 +199,6 @@ GROUPS = {
     "hashes": HASHES,
     "sets": SETS,
     "sorted sets": SORTED_SETS,
+    "sorted sets by member": SORTED_SETS_BY_MEMBER,
     "everything": {**STRINGS, **LISTS, **HASHES, **SETS, **SORTED_SETS},
 }
