@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-
 MOST_STARS = 1000
 """A pattern with more stars before its end is taken for an attack, and matches nothing."""
 

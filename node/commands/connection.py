@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.clients import check_name
-from node.commands.cursor import Cursor, require_int
+from node.commands.cursor import Cursor
 from node.commands.spec import command, native
 from node.replies import OK, SYNTAX, WRONGPASS, CommandError, Reply
 from node.transactions import discard as leave_multi

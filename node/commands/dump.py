@@ -35,7 +35,7 @@ INVALID_FREQ = CommandError("ERR Invalid FREQ value, must be >= 0 and <= 255")
     tips="nondeterministic_output",
 )
 def dump(s: Session, argv: list[bytes]) -> Reply:
-    value = s.db.get(argv[1])
+    value = s.lookup(argv[1])
     return None if value is None else dump_payload(value, s.node.config["rdbcompression"])
 
 

@@ -56,8 +56,9 @@ def copy(s: Session, argv: list[bytes]) -> Reply:
     _, source, destination = argv[:3]
     if target is s.db and source == destination:
         raise SAME_OBJECT
-    if (destination in target and not replace) or not s.db.copy(source, target, destination):
+    if not s.touch(source) or (destination in target and not replace):
         return 0
+    s.db.copy(source, target, destination)
     tell(s, target, destination, "copy_to")
     s.engine.space.dirty += 1
     return 1
@@ -295,7 +296,7 @@ def renamenx(s: Session, argv: list[bytes]) -> Reply:
     tips="request_policy:multi_shard response_policy:agg_sum",
 )
 def touch(s: Session, argv: list[bytes]) -> Reply:
-    return sum(s.db.touch(key) for key in argv[1:])
+    return sum(s.touch(key) for key in argv[1:])
 
 
 @command(
@@ -310,7 +311,7 @@ def touch(s: Session, argv: list[bytes]) -> Reply:
     args="key",
 )
 def type_(s: Session, argv: list[bytes]) -> Reply:
-    return (s.db.type_of(argv[1]) if s.db.exists(argv[1]) else None) or "none"
+    return s.db.type_of(argv[1]) if s.exists(argv[1]) else "none"
 
 
 @command(

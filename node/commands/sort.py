@@ -198,9 +198,9 @@ def look_up(s: Session, pattern: bytes, element: bytes) -> bytes | None:
         return None
     key_end, _, hash_field = after.partition(b"->")
     if hash_field:
-        fields = s.db.get(before + element + key_end)
+        fields = s.lookup(before + element + key_end)
         return fields.get(hash_field) if type(fields) is Hash else None
-    value = s.db.get(before + element + after)
+    value = s.lookup(before + element + after)
     return value if isinstance(value, bytes) else None
 
 

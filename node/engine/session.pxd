@@ -121,6 +121,7 @@ cdef class Session:
     cdef public object tracking         # tracking state, or None
     cdef public object effects          # what is replicated instead of the command: list of argv, or None
     cdef public object extra            # dict for what is rare, or None
+    cdef int note_miss(self, bytes key) except -1
 
 cdef void register_native(const char* name, NativeFn fn) noexcept
 cdef int session_input(Session s, const char* p, size_t n) except -1        # new bytes from the client

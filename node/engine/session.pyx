@@ -360,8 +360,7 @@ cdef class Session:
         """The value at key if it is of this kind (bytes for a string), None if there is none; else WRONGTYPE."""
         value = self.db.get(key)
         if value is None:
-            if self.engine.hooks & HOOK_MISS:
-                self.engine.node.key_missed(self, key)
+            self.note_miss(key)
             return None
         if type(value) is not kind:
             raise WRONGTYPE
@@ -374,14 +373,39 @@ cdef class Session:
             raise WRONGTYPE
         return value
 
+    def lookup(self, bytes key):
+        """The value at key of whatever kind (bytes for a string), None if there is none."""
+        value = self.db.get(key)
+        if value is None:
+            self.note_miss(key)
+        return value
+
+    def exists(self, bytes key) -> bool:
+        """A reading command asks for a key and leaves its access clock alone."""
+        if self.db.exists(key):
+            return True
+        self.note_miss(key)
+        return False
+
+    def touch(self, bytes key) -> bool:
+        """An access that is not interested in the value. False: no such key."""
+        if self.db.touch(key):
+            return True
+        self.note_miss(key)
+        return False
+
+    cdef int note_miss(self, bytes key) except -1:
+        if self.engine.hooks & HOOK_MISS:
+            self.engine.node.key_missed(self, key)
+        return 0
+
     def view(self, bytes key):
         """The bytes of the string at key without a copy, valid until the next change; None if there is none, or WRONGTYPE."""
         text = self.db.view(key)
         if text is None:
             if self.db.type_of(key) is not None:
                 raise WRONGTYPE
-            if self.engine.hooks & HOOK_MISS:
-                self.engine.node.key_missed(self, key)
+            self.note_miss(key)
         return text
 
     def length(self, bytes key):

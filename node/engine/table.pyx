@@ -593,11 +593,11 @@ cdef class Db:
         return True
 
     def copy(self, bytes key, Db target, bytes to) -> bool:
-        """Copy a value with its expiry to another key, here or in another database; False: no such key."""
+        """Copy a value with its expiry to another key, here or in another database; False: no such key. No access."""
         cdef const char* p = PyBytes_AS_STRING(to)
         cdef uint32_t klen = PyBytes_GET_SIZE(to)
         cdef int to_slot = slot_of(to)
-        cdef Entry* e = self.read(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot_of(key))
+        cdef Entry* e = self.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot_of(key))
         cdef Entry* copied
         cdef char digits[24]
         cdef char* text
