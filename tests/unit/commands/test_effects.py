@@ -26,6 +26,14 @@ CASES = [
     ("RPUSH l a b c", "BLMPOP 0 1 l LEFT COUNT 9", ["LPOP l 3"]),
     ("RPUSH l a", "BLMOVE l d LEFT RIGHT 0", ["LMOVE l d LEFT RIGHT"]),
     ("RPUSH l a", "BRPOPLPUSH l d 0", ["RPOPLPUSH l d"]),
+    ("ZADD z 1 a 2 b", "BZPOPMIN z 0", ["ZPOPMIN z"]),
+    ("ZADD z 1 a 2 b", "BZPOPMAX y z 0", ["ZPOPMAX z"]),
+    ("ZADD z 1 a 2 b", "ZMPOP 2 y z MIN", ["ZPOPMIN z 1"]),
+    ("ZADD z 1 a 2 b", "BZMPOP 0 1 z MAX COUNT 9", ["ZPOPMAX z 2"]),
+    ("SET k v", "EXPIRE k 10", ["PEXPIREAT k 1010000"]),
+    ("SET k v", "PEXPIRE k 10 NX", ["PEXPIREAT k 1000010"]),
+    ("SET k v", "EXPIREAT k 5000", ["PEXPIREAT k 5000000"]),
+    ("SET k v", "EXPIRE k -1", ["DEL k"]),
 ]
 
 
