@@ -23,6 +23,7 @@ from node.engine.alloc import mem_used
 from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
 from node.engine.table import Db, Keyspace
+from node.engine.wire import used_by_buffers
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.monitoring.latency import LatencyMonitor
@@ -62,6 +63,8 @@ class NodeCore:
         self.space = Keyspace(databases)
         self.space.now_ms = now_ms
         self.space.on_expired = self._expired
+        # Its arrays count from the start, so that the figures do not jump with the first key.
+        self.space.dbs[0].prepare()
         self.engine = Engine(self.space, self)
         self.engine.cluster = config["cluster-enabled"]
         self.registry = registry.load()
@@ -144,17 +147,21 @@ class NodeCore:
         self.notifications.configure(config["notify-keyspace-events"])
         self._set_hook(flags.HOOK_NOTIFY, self.notifications.enabled)
         self._set_hook(flags.HOOK_MISS, self.notifications.misses)
+        space.on_created = self._created if self.notifications.tells_of_new_keys else None
         slower_than_us = config["slowlog-log-slower-than"]
         engine.slow_ns = slower_than_us * 1000 if slower_than_us >= 0 else -1
         self.slowlog.max_len = config["slowlog-max-len"]
         engine.track_latency = config["latency-tracking"]
         self.latency.threshold_ms = config["latency-monitor-threshold"]
+        engine.latency_ns = self.latency.threshold_ms * 1_000_000
         engine.max_bulk = config["proto-max-bulk-len"]
         engine.query_buffer_limit = config["client-query-buffer-limit"]
         space.lfu = config["maxmemory-policy"].endswith("lfu")
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
         engine.maxmemory = config["maxmemory"]
+        if engine.maxmemory:
+            self.eviction.make_room()
 
     def _set_hook(self, bit: int, on: bool) -> None:
         self.engine.hooks = self.engine.hooks | bit if on else self.engine.hooks & ~bit
@@ -188,6 +195,14 @@ class NodeCore:
 
     def _expired(self, db: Db, key: bytes) -> None:
         self.key_changed(None, db, key, "expired", "x")
+
+    def _created(self, db: Db, key: bytes) -> None:
+        self.notifications.notify("n", "new", key, db.index)
+
+    def late_command(self, command: Command, duration_ns: int) -> None:
+        """A command took longer than latency-monitor-threshold."""
+        event = "fast-command" if "fast" in command.spec.flags else "command"
+        self.latency.add(event, self.space.now_ms // 1000, duration_ns // 1_000_000)
 
     def internal_error(self, session: Session, argv: list[bytes], error: Exception) -> CommandError:
         """A bug of ours must not take the node down: the client is told and the log says where it was."""
@@ -223,8 +238,7 @@ class NodeCore:
 
     def used_memory(self) -> int:
         """The data and the clients' buffers, in bytes: what this server has allocated for its users."""
-        buffers = sum(each.input_capacity + each.output_capacity for each in self.clients.by_id.values())
-        return mem_used() + buffers
+        return mem_used() + used_by_buffers()
 
     def cluster_connections(self) -> int:
         """Links of the bus, both ways."""
@@ -262,6 +276,7 @@ class NodeCore:
                 self.watches.touch_all(db)
             self.space.dirty += len(db)
             db.flush(lazy)
+        self.space.dbs[0].prepare()
 
     def swap_dbs(self, first: int, second: int) -> None:
         """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""

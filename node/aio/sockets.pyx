@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport abort, free, malloc
 from posix.unistd cimport close as c_close
 
+from node.engine cimport wire
 from node.engine.session cimport (
     F_BLOCKED,
     F_CLOSE,
@@ -85,6 +86,7 @@ cdef class SocketDriver:
         self.buffer = <char*>malloc(READ_BYTES)
         if self.buffer == NULL:
             abort()
+        wire.buffer_bytes += READ_BYTES
 
     def __init__(self, Engine engine, on_connect, on_close):
         self.engine = engine
@@ -101,6 +103,7 @@ cdef class SocketDriver:
         if self.epfd >= 0:
             c_close(self.epfd)
         free(self.buffer)
+        wire.buffer_bytes -= READ_BYTES
 
     def fileno(self) -> int:
         """What the event loop watches for reading."""

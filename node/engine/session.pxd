@@ -76,6 +76,7 @@ cdef class Engine:
     cdef public uint32_t hooks          # Hook bits
     cdef public size_t maxmemory
     cdef public int64_t slow_ns         # slowlog-log-slower-than, -1: off
+    cdef public int64_t latency_ns      # latency-monitor-threshold, 0: off
     cdef public bint track_latency      # latency-tracking
     cdef public bint propagating        # some replica or AOF wants the stream of writes
     cdef public uint64_t processed      # commands

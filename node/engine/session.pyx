@@ -14,6 +14,7 @@ from libc.stdlib cimport abort, calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
+from node.engine cimport wire
 from node.engine.alloc cimport mem_used
 from node.engine.entry cimport TYPE_STRING, entry_length, entry_type
 from node.engine.table cimport key_slot
@@ -252,7 +253,7 @@ cdef class Session:
     def __dealloc__(self):
         buf_free(&self.out)
         parser_free(&self.parser)
-        free(self.qb)
+        drop_input(self)
 
     # -- the conversation
 
@@ -480,6 +481,8 @@ cdef class Session:
             command.failed += 1
         if 0 <= self.engine.slow_ns <= ended - started:
             self.engine.node.slow_command(self, command, argv, ended - started)
+        if 0 < self.engine.latency_ns <= ended - started:
+            self.engine.node.late_command(command, ended - started)
 
     def call(self, Command command, list argv):
         """Run a command and return its reply as RESP bytes instead of sending it (scripts)."""
@@ -584,15 +587,20 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
             s.qlen -= used
             memmove(s.qb, s.qb + used, s.qlen)
             if s.qlen == 0:
-                free(s.qb)
-                s.qb = NULL
-                s.qcap = 0
+                drop_input(s)
     elif used < n:
         keep_input(s, p + used, n - used)
     if s.qlen > e.query_buffer_limit:
         e.node.query_buffer_overrun(s)
         s.flags |= F_CLOSE
     return 0
+
+
+cdef void drop_input(Session s) noexcept:
+    wire.buffer_bytes -= s.qcap
+    free(s.qb)
+    s.qb = NULL
+    s.qlen = s.qcap = 0
 
 
 cdef void keep_input(Session s, const char* p, size_t n) noexcept:
@@ -607,6 +615,7 @@ cdef void keep_input(Session s, const char* p, size_t n) noexcept:
         s.qb = <char*>realloc(s.qb, want)
         if s.qb == NULL:
             abort()
+        wire.buffer_bytes += want - s.qcap
         s.qcap = want
     memcpy(s.qb + s.qlen, p, n)
     s.qlen += n
@@ -656,7 +665,7 @@ cdef int run_request(Session s) except -1:
         or e.gates
         or (argc != c.arity if c.arity > 0 else argc < -c.arity)
         or (c.first > 0 and not serves(e, s, c, a, argc))
-        or (e.maxmemory and mem_used > e.maxmemory)
+        or (e.maxmemory and mem_used + wire.buffer_bytes > e.maxmemory)
     ):
         return run_slowly(s, a, argc)
     s.command = c
@@ -671,6 +680,8 @@ cdef int run_request(Session s) except -1:
     c.count(now - e.last_ns, e.track_latency)
     if 0 <= e.slow_ns <= now - e.last_ns:
         e.node.slow_command(s, c, arguments(a, argc), now - e.last_ns)
+    if 0 < e.latency_ns <= now - e.last_ns:
+        e.node.late_command(c, now - e.last_ns)
     e.last_ns = now
     e.processed += 1
     s.commands += 1

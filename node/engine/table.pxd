@@ -29,6 +29,7 @@ cdef class Keyspace:
     cdef public uint64_t hits, misses, expired, evicted, expire_capped
     cdef public double expired_stale_perc
     cdef public uint64_t dirty                # changes since the last save
+    cdef public object on_created             # callable(db, key: bytes) | None, after a key was added
     cdef public object on_expired             # callable(db, key: bytes) | None, after a dead key was deleted
     cdef list _graves                         # emptied slots and big objects, freed in slices
     cdef public size_t lazyfree_pending       # objects in them
@@ -85,6 +86,7 @@ cdef class Db:
                       int64_t at_ms) except NULL
     cdef Entry* put_text(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
                          int64_t at_ms, bint as_number) except NULL
+    cpdef void prepare(self) noexcept
     cdef void insert(self, Entry* e, int slot, uint64_t h) noexcept
     cdef Entry* detach(self, const char* key, uint32_t klen, int slot) noexcept
     cdef void count_volatile(self, int slot, int by) noexcept

@@ -211,15 +211,22 @@ cdef class Db:
         self.volatile_groups[slot >> GROUP_BITS] += by
         self.volatile_keys += by
 
-    cdef void insert(self, Entry* e, int slot, uint64_t h) noexcept:
+    cpdef void prepare(self) noexcept:
+        """Allocate the slots' arrays; the first key would do it, too."""
         if self.slots == NULL:
             self.slots = <Dict*>mem_calloc(SLOTS * sizeof(Dict))           # zeros are empty dicts of entries
             self.volatile_in_slot = <uint32_t*>mem_calloc(SLOTS * sizeof(uint32_t))
+
+    cdef void insert(self, Entry* e, int slot, uint64_t h) noexcept:
+        if self.slots == NULL:
+            self.prepare()
         dict_insert(&self.slots[slot], e, h)
         self.groups[slot >> GROUP_BITS] += 1
         self.size += 1
         if e.klen_flags & VOLATILE:
             self.count_volatile(slot, 1)
+        if self.space.on_created is not None:
+            self.space.on_created(self, entry_key(e)[:entry_klen(e)])
 
     cdef Entry* detach(self, const char* key, uint32_t klen, int slot) noexcept:
         """Take an entry out without freeing anything."""

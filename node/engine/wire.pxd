@@ -8,6 +8,8 @@ ctypedef struct Buf:
     size_t len
     size_t cap
 
+cdef size_t buffer_bytes         # of all clients, requests and replies that wait; counts towards maxmemory
+
 cdef void buf_init(Buf* b) noexcept nogil
 cdef void buf_free(Buf* b) noexcept nogil
 cdef void buf_shrink(Buf* b, size_t cap) noexcept nogil        # of an empty buffer

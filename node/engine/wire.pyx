@@ -42,6 +42,8 @@ cdef void buf_init(Buf* b) noexcept nogil:
 
 
 cdef void buf_free(Buf* b) noexcept nogil:
+    global buffer_bytes
+    buffer_bytes -= b.cap
     free(b.p)
     b.p = NULL
     b.len = 0
@@ -49,13 +51,16 @@ cdef void buf_free(Buf* b) noexcept nogil:
 
 
 cdef void buf_shrink(Buf* b, size_t cap) noexcept nogil:
+    global buffer_bytes
     cdef char* p = <char*>realloc(b.p, cap)
     if p != NULL:
+        buffer_bytes += cap - b.cap
         b.p = p
         b.cap = cap
 
 
 cdef void buf_grow(Buf* b, size_t more) noexcept nogil:
+    global buffer_bytes
     cdef size_t cap = b.cap * 2
     if cap < 1024:
         cap = 1024
@@ -64,7 +69,13 @@ cdef void buf_grow(Buf* b, size_t more) noexcept nogil:
     b.p = <char*>realloc(b.p, cap)
     if b.p == NULL:
         abort()
+    buffer_bytes += cap - b.cap
     b.cap = cap
+
+
+def used_by_buffers() -> int:
+    """Bytes of all clients' buffers."""
+    return buffer_bytes
 
 
 cdef void buf_put(Buf* b, const char* p, size_t n) noexcept nogil:

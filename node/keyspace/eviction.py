@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.engine.alloc import mem_used
+from node.engine.wire import used_by_buffers
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -29,7 +30,7 @@ class Eviction:
     def over_limit(self) -> int:
         """Bytes over maxmemory, or 0."""
         limit = self.node.engine.maxmemory
-        return max(0, mem_used() - limit) if limit else 0
+        return max(0, mem_used() + used_by_buffers() - limit) if limit else 0
 
     def make_room(self) -> bool:
         """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""

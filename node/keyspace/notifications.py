@@ -27,6 +27,10 @@ class Notifications:
     def misses(self) -> bool:
         return self.enabled and "m" in self.classes
 
+    @property
+    def tells_of_new_keys(self) -> bool:
+        return self.enabled and "n" in self.classes
+
     def notify(self, kind: str, event: str, key: bytes, db_index: int) -> None:
         """Publish one event of class `kind` (a letter of notify-keyspace-events)."""
         if kind not in self.classes:
