@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from node import flags
 from node.commands.cursor import INT64_MAX, Cursor, parse_int, require_int
 from node.commands.keyspec import KeyUse
+from node.commands.rawstrings import store_raw
 from node.commands.spec import command, native
 from node.engine.bits import bitop as combine
 from node.engine.bits import bitpos as find_bit
@@ -270,7 +271,7 @@ def bitop(s: Session, argv: list[bytes]) -> Reply:
     target = argv[2]
     result = combine(operation, [s.read(key, bytes) or b"" for key in argv[3:]])
     if result:
-        s.db.set(target, result)
+        store_raw(s.db, target, result)
         s.changed(target, "set", "$")
     elif s.db.delete(target):
         s.changed(target, "del", "g")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from node.commands.rawstrings import store_raw
 from node.commands.spec import command
 from node.engine.hll import (
     Corrupted,
@@ -66,7 +67,7 @@ def pfadd(s: Session, argv: list[bytes]) -> Reply:
     if old is None:
         changes += 1  # the key itself
     if changes:
-        s.db.set(key, value, keep_ttl=True)
+        store_raw(s.db, key, value, keep_ttl=True)
         s.changed(key, "pfadd", "$", changes)
     return int(changes > 0)
 
@@ -94,7 +95,7 @@ def pfcount(s: Session, argv: list[bytes]) -> Reply:
     if count is None:
         with _corruption_reported():
             count = hll_count([value])
-        s.db.set(argv[1], hll_with_cached_count(value, count), keep_ttl=True)
+        store_raw(s.db, argv[1], hll_with_cached_count(value, count), keep_ttl=True)
         s.changed(argv[1], "", "")  # the bytes differ, though the sketch says what it said
     return count
 
@@ -137,7 +138,7 @@ def _made_dense(s: Session, key: bytes, value: bytes) -> bytes:
         return value
     with _corruption_reported():
         dense = hll_to_dense(value)
-    s.db.set(key, dense, keep_ttl=True)
+    store_raw(s.db, key, dense, keep_ttl=True)
     s.changed(key, "", "")
     return dense
 
@@ -164,7 +165,7 @@ def pfmerge(s: Session, argv: list[bytes]) -> Reply:
     values = [_checked(s.read(key, bytes)) for key in argv[1:]]
     with _corruption_reported():
         merged = hll_merge(values[0], values[1:])
-    s.db.set(target, merged, keep_ttl=True)
+    store_raw(s.db, target, merged, keep_ttl=True)
     s.changed(target, "pfadd", "$")
     return OK
 
