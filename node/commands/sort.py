@@ -169,24 +169,33 @@ def in_order(s: Session, query: Query) -> list[bytes]:
         elements = value.range(0, -1)
     if query.unsorted:
         return elements[::-1] if query.descending and type(value) is not Set else elements
-    return sorted_by_weight(s, query, elements)
+    return by_text(s, query, elements) if query.alpha else by_number(s, query, elements)
 
 
-def sorted_by_weight(s: Session, query: Query, elements: list[bytes]) -> list[bytes]:
-    if query.alpha:
-        if query.by is None:
-            return sorted(elements, reverse=query.descending)
-        texts = [look_up(s, query.by, element) for element in elements]
-        ranked = [(text is not None, text or b"", i) for i, text in enumerate(texts)]
-        ranked.sort(key=lambda item: item[:2], reverse=query.descending)
-        return [elements[i] for _, _, i in ranked]
-    weights = [element if query.by is None else look_up(s, query.by, element) for element in elements]
-    numbers = [0.0 if weight is None else parse_weight(weight) for weight in weights]
+def by_text(s: Session, query: Query, elements: list[bytes]) -> list[bytes]:
+    """ALPHA. An element whose weight does not exist comes before all others."""
+    if query.by is None:
+        return sorted(elements, reverse=query.descending)
+    texts = [look_up(s, query.by, element) for element in elements]
+    weights = [(text is not None, text or b"") for text in texts]
+    order = sorted(range(len(elements)), key=weights.__getitem__, reverse=query.descending)
+    return [elements[i] for i in order]
+
+
+def by_number(s: Session, query: Query, elements: list[bytes]) -> list[bytes]:
+    """A weight that does not exist is 0."""
+    weights: list[bytes | None] = [*elements]
+    if query.by is not None:
+        weights = [look_up(s, query.by, element) for element in elements]
+    numbers: list[Any] = [parse_weight(b"0" if weight is None else weight) for weight in weights]
     if None in numbers:
         raise NOT_NUMBERS
-    # Equal weights: by the elements themselves, so that the order is always the same.
-    pairs = sorted(zip(numbers, elements, strict=True), reverse=query.descending)
-    return [element for _, element in pairs]
+    order = list(range(len(elements)))
+    if len(set(numbers)) < len(numbers):
+        # Equal weights: by the elements themselves, so that the order is always the same.
+        order.sort(key=elements.__getitem__, reverse=query.descending)
+    order.sort(key=numbers.__getitem__, reverse=query.descending)
+    return [elements[i] for i in order]
 
 
 def look_up(s: Session, pattern: bytes, element: bytes) -> bytes | None:
