@@ -77,6 +77,13 @@ def log(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("CONFIG-REWRITE-FORCE-ALL")
+def config_rewrite_force_all(s: Session, args: list[bytes]) -> Reply:
+    """CONFIG REWRITE, but with a line for every directive, so that reading every line back can be tested."""
+    s.node.config.rewrite(everything=True)
+    return OK
+
+
 @action("ERROR", 1)
 def error(s: Session, args: list[bytes]) -> Reply:
     raise CommandError(args[0])

@@ -125,12 +125,12 @@ class Config:
                     _tell_again(told, self)
                     raise _failed(called, str(error)) from None
 
-    def rewrite(self) -> None:
+    def rewrite(self, everything: bool = False) -> None:
         """CONFIG REWRITE: bring the file that this configuration was read from up to date."""
         if self.file is None:
             raise CommandError("ERR The server is running without a config file")
         try:
-            self.file.write(rewritten(self.file.read(), self._values))
+            self.file.write(rewritten(self.file.read(), self._values, everything))
         except OSError as error:
             raise CommandError(f"ERR Rewriting config file: {error.strerror or error}") from None
 

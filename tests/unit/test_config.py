@@ -256,7 +256,8 @@ def test_rewrite_comments_out_what_it_does_not_know() -> None:
     assert file.text.startswith("# ??? bogus 1\n# ??? hz 'x\n")
 
 
-def test_a_rewritten_file_gives_the_same_configuration() -> None:
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_rewritten_file_gives_the_same_configuration(everything: bool) -> None:
     config = Config()
     config.put("dir", "/data")
     pairs = [("maxmemory", "7mb"), ("save", ""), ("client-output-buffer-limit", "pubsub 1 2 3"), ("bind", "")]
@@ -264,7 +265,7 @@ def test_a_rewritten_file_gives_the_same_configuration() -> None:
         [*pairs, ("notify-keyspace-events", "KA"), ("shutdown-on-sigterm", "nosave now"), ("requirepass", "ü\n\"'")]
     )
     config.file = file = OneFile("")
-    config.rewrite()
+    config.rewrite(everything)
     again = load(["f"], MemoryFiles({"/etc/f": file.text}))
     assert again.get(["*"]) == config.get(["*"])
 
