@@ -20,7 +20,7 @@ from cluster.views import ClusterViews
 from gossip.effects import Deliver, Effect, Note
 from node import flags
 from node.config import Config
-from node.replies import CommandError
+from node.replies import CommandError, Redirection
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -87,7 +87,7 @@ class Clustering:
         if isinstance(decision, Serve):
             return None
         text = error_text(decision, self.settings)
-        return CommandError(text or "")
+        return Redirection(text or "")
 
     def _request(self, session: Session, command: Command, argv: list[bytes]) -> Request:
         if command.name == b"exec":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.replies import NOAUTH, OOM, CommandError, unknown_subcommand, wrong_arity
+from node.replies import NOAUTH, OOM, CommandError, Redirection, unknown_subcommand, wrong_arity
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -118,11 +118,13 @@ def refuse(node: NodeCore, session: Session, command: Command | None, argv: list
         command.rejected += 1
     if session.flags & flags.MULTI:
         session.flags |= flags.DIRTY_EXEC
-        if command is not None and command.name == b"exec":
-            from node.transactions import discard
+    if argv[0].lower() == b"exec":
+        from node.transactions import discard
 
-            discard(session, node.watches)
-            error = CommandError(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"-"))
+        discard(session, node.watches)
+        if not isinstance(error, Redirection):
+            reason = error.text.removeprefix(b"ERR ")
+            error = CommandError(b"EXECABORT Transaction discarded because of: " + reason)
     session.error(error)
 
 

@@ -30,6 +30,10 @@ class CommandError(Exception):
         return self.text.split(b" ", 1)[0]
 
 
+class Redirection(CommandError):
+    """The request belongs to another node, or to none. EXEC passes it on as it is: clients look for its first word."""
+
+
 class ProtocolError(Exception):
     """The client broke the protocol: it gets the text as an error and its connection is closed."""
 
@@ -150,6 +154,13 @@ CLUSTER_DISABLED = CommandError("ERR This instance has cluster support disabled"
 def wrong_arity(name: str) -> CommandError:
     """`name` is the command's full lower-case name, `config|get` for a subcommand."""
     return CommandError(f"ERR wrong number of arguments for '{name}' command")
+
+
+def wrong_syntax(sub: bytes, command: str) -> CommandError:
+    """A subcommand that is known, with arguments that it does not take."""
+    text = sub[:128].decode("utf-8", "surrogateescape")
+    name = command.upper()
+    return CommandError(f"ERR unknown subcommand or wrong number of arguments for '{text}'. Try {name} HELP.")
 
 
 def unknown_subcommand(sub: bytes, command: str) -> CommandError:

@@ -16,10 +16,10 @@ from node.replies import (
     BigNumber,
     CommandError,
     Push,
-    Raw,
     Reply,
     ReplySet,
     Verbatim,
+    wrong_syntax,
 )
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def action(name: str, least: int = 0) -> Callable[[Action], Action]:
 def debug(s: Session, argv: list[bytes]) -> Reply:
     least, function = ACTIONS.get(argv[1].upper(), (0, None))
     if function is None or len(argv) - 2 < least:
-        name = argv[1][:128].decode("utf-8", "surrogateescape")
-        raise CommandError(f"ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.")
+        raise wrong_syntax(argv[1], "DEBUG")
     return function(s, argv[2:])
 
 
@@ -215,9 +214,9 @@ def protocol(s: Session, args: list[bytes]) -> Reply:
             "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"
         )
     if name == b"push":
-        # The push is out of band: no reply follows it, just as in Redis.
+        # The push is out of band: a client that waits for its reply needs one besides.
         s.push(samples[name])
-        return Raw(b"")
+        return b"Some real reply following the push reply"
     return samples[name]
 
 

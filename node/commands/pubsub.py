@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from node import flags, glob
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.replies import NO_REPLY, CommandError, Push, Reply
+from node.replies import NO_REPLY, CommandError, Push, Reply, wrong_syntax
 
 if TYPE_CHECKING:
     from node.engine.session import Session
@@ -245,6 +245,8 @@ def matching(channels: Iterable[bytes], argv: list[bytes]) -> list[bytes]:
     """The channels somebody listens to, all or those that match the pattern."""
     if len(argv) == 2:
         return list(channels)
+    if len(argv) > 3:
+        raise wrong_syntax(argv[1], "PUBSUB")
     return [channel for channel in channels if glob.matches(argv[2], channel)]
 
 

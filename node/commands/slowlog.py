@@ -39,7 +39,7 @@ def slowlog_get(s: Session, argv: list[bytes]) -> Reply:
     count = 10
     if len(argv) == 3:
         error = CommandError("ERR count should be greater than or equal to -1")
-        count = require_int(argv[2])
+        count = require_int(argv[2], error)
         if count < -1:
             raise error
     entries = list(s.node.slowlog.entries)

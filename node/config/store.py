@@ -64,9 +64,12 @@ class Config:
     def get(self, patterns: Iterable[str]) -> dict[str, str]:
         """What CONFIG GET replies: names and aliases that match any pattern. A plain name is echoed as it was typed."""
         found: dict[str, str] = {}
+        plain: set[str] = set()
         for pattern in patterns:
             if not any(sign in pattern for sign in "[*?"):
-                if pattern.lower() in NAMES:
+                name = pattern.lower()
+                if name in NAMES and name not in plain and name not in found:
+                    plain.add(name)
                     found[pattern] = self.show(pattern)
                 continue
             matches = compile_glob(to_bytes(pattern.lower()))

@@ -71,7 +71,7 @@ def test_cluster_fix_covers_what_nobody_owns(fleet: Fleet) -> None:
     run("redis-cli", "--cluster", "create", *(node.address for node in nodes), "--cluster-yes")
     for node in nodes:
         node.call("CLUSTER", "DELSLOTS", 1, 2, 3)
-    run("redis-cli", "--cluster", "fix", nodes[0].address, "--cluster-yes")
+    run("redis-cli", "--cluster", "fix", nodes[0].address, stdin="yes\n")
     wait_until(lambda: all(n.cluster_info()["cluster_slots_ok"] == "16384" for n in nodes), "all slots are covered")
     wait_until(lambda: "[ERR]" not in _check(nodes[0]), "all nodes agree about it")
 

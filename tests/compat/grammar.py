@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -80,6 +81,10 @@ class Command:
 
     def __repr__(self) -> str:
         return " ".join(_readable(word) for word in self.words)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How hypothesis shows it in a failure."""
+        printer.text(repr(self))
 
 
 def _words(draw: st.DrawFn, parts: tuple[Part, ...], pools: Mapping[str, st.SearchStrategy[bytes]]) -> list[bytes]:

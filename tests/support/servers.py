@@ -139,7 +139,11 @@ class Server:
         """One command on a connection kept for the test's own questions."""
         if self._admin is None:
             self._admin = self.connect()
-        frame = self._admin.ask(*argv)
+        try:
+            frame = self._admin.ask(*argv)
+        except TimeoutError:
+            self._admin = None  # a late reply must not answer the next question
+            raise AssertionError(f"{self.name} does not answer {argv}") from None
         if frame is CLOSED:
             self._admin = self.connect()
             frame = self._admin.ask(*argv)
