@@ -41,7 +41,8 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
         return
     if node.engine.gates & flags.GATE_PAUSE and node.pause.holds(session, command, argv):
         return
-    session.flags &= ~flags.ASKING if command.name != b"asking" else ~0
+    if command.name not in (b"asking", b"multi"):  # ASKING holds for one command, or for the transaction that follows
+        session.flags &= ~flags.ASKING
     run(node, session, command, argv)
 
 
@@ -118,6 +119,8 @@ def refuse(node: NodeCore, session: Session, command: Command | None, argv: list
         command.rejected += 1
     if session.flags & flags.MULTI:
         session.flags |= flags.DIRTY_EXEC
+    else:
+        session.flags &= ~flags.ASKING
     if argv[0].lower() == b"exec":
         from node.transactions import discard
 
