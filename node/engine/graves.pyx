@@ -64,6 +64,7 @@ cdef bint free_slots(Grave grave, long* budget, list graves) except -1:
             budget[0] -= 1
             grave.pending -= 1
             if inner is not None:
+                inner.pending = 0              # as an object it has just been counted
                 graves.append(inner)
                 return True
             if budget[0] <= 0:

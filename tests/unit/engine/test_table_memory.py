@@ -71,6 +71,16 @@ def test_a_million_small_keys_take_less_than_75_bytes_each():
     assert settled() == before
 
 
+def test_a_flush_counts_each_key_once_however_large():
+    space = new_space()
+    db = space.dbs[0]
+    for i in range(20):
+        db.set(b"%d" % i, big_zset(1000))
+    db.flush(lazy=True)
+    free_all(space)
+    assert (space.lazyfree_pending, space.lazyfreed) == (0, 20)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("end", ["delete", "flush", "drop"])
 def test_nothing_leaks(seed, end):
