@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.servers import OURS, Fleet, Pair, split_command
 
 _relaxed = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
-settings.register_profile("ci", max_examples=60, **_relaxed)
+settings.register_profile("ci", max_examples=100, **_relaxed)
 settings.register_profile("fuzz", max_examples=5000, **_relaxed)
 settings.load_profile("fuzz" if os.environ.get("SHARDIS_FUZZ") else "ci")
 

@@ -6,6 +6,7 @@ or as a bulk string. Here every reply is a `Frame`: its raw bytes, its parts, an
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -166,13 +167,21 @@ class Connection:
                 else:
                     del self.buffer[:end]
                     return frame
+            if not self._fill():
+                return CLOSED
+
+    def _fill(self) -> bool:
+        """Wait for data, and take what is there up to twice what we have: a frame that is long in coming is parsed from
+        its start only a few times. False: the server has hung up."""
+        enough = 2 * len(self.buffer) + (1 << 16)
+        while True:
             try:
-                data = self.sock.recv(1 << 16)
+                data = self.sock.recv(1 << 18)
             except ConnectionResetError:
-                return CLOSED
-            if not data:
-                return CLOSED
+                return False
             self.buffer += data
+            if not data or len(self.buffer) >= enough or not select.select([self.sock], [], [], 0)[0]:
+                return bool(data)
 
     def ask(self, *argv: Word) -> Frame:
         self.send(*argv)
