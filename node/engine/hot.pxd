@@ -9,7 +9,8 @@ from node.engine.dict cimport Entry
 from node.engine.digits cimport parse_int64
 from node.engine.session cimport HOOK_MISS, Session, session_error
 from node.engine.table cimport ENC_OBJECT, TYPE_STRING, Db, entry_type, key_slot
-from node.engine.wire cimport Arg, w_null
+from node.engine.framer cimport Arg
+from node.engine.wire cimport w_null
 
 cdef inline int wrong_type(Session s) except -1:
     return session_error(s, "WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -32,6 +33,16 @@ cdef inline bint is_word(Arg* a, const char* upper) noexcept:
         if a.p[i] & 0xDF != upper[i]:
             return False
     return True
+
+cdef inline bint clamp_range(int64_t* start, int64_t* stop, int64_t size) noexcept:
+    """Turn the range of LRANGE and ZRANGE, where negative counts from the end, into indexes; False: it is empty."""
+    if start[0] < 0:
+        start[0] = max(start[0] + size, 0)
+    if stop[0] < 0:
+        stop[0] += size
+    if stop[0] >= size:
+        stop[0] = size - 1
+    return start[0] <= stop[0] and start[0] < size
 
 cdef inline Entry* find_read(Session s, Arg* key):
     """The entry that a reading command works on, at the slot of the command's first key."""

@@ -7,7 +7,8 @@ from node.engine.dict cimport Entry
 from node.engine.hot cimport arg_int, find_read, find_write, wrong_type
 from node.engine.session cimport F_PRIMARY, Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_STRING, entry_string, entry_type
-from node.engine.wire cimport Arg, w_int
+from node.engine.framer cimport Arg
+from node.engine.wire cimport w_int
 
 
 cdef inline bint arg_offset(Session s, Arg* a, int64_t* offset) except -1:

@@ -16,7 +16,8 @@ from node.engine.hot cimport (
 )
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_HASH, entry_object, entry_type
-from node.engine.wire cimport Arg, Buf, w_bulk, w_header, w_int, w_map, w_null, w_ok
+from node.engine.framer cimport Arg
+from node.engine.wire cimport Buf, w_bulk, w_header, w_int, w_map, w_null, w_ok
 
 from node.replies import wrong_arity
 

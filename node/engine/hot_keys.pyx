@@ -7,7 +7,8 @@ from node.engine.dict cimport Entry
 from node.engine.hot cimport arg_int, find_write, is_word, not_integer
 from node.engine.session cimport HOOK_MISS, Session, register_native, session_error, touched
 from node.engine.table cimport NO_EXPIRE, entry_expire_ms, key_slot
-from node.engine.wire cimport Arg, w_int
+from node.engine.framer cimport Arg
+from node.engine.wire cimport w_int
 
 
 cdef int cmd_del(Session s, Arg* a, int argc) except -1:

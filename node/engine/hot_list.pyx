@@ -4,11 +4,12 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t
 
 from node.engine.dict cimport Entry
-from node.engine.hot cimport arg_int, drop_key, find_read, find_write, not_integer, wrong_type
+from node.engine.hot cimport arg_int, clamp_range, drop_key, find_read, find_write, not_integer, wrong_type
 from node.engine.list cimport List, list_len, list_peek, list_pop, list_push, list_range
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_LIST, entry_object, entry_type
-from node.engine.wire cimport Arg, Buf, w_bulk, w_header, w_int, w_null, w_null_array
+from node.engine.framer cimport Arg
+from node.engine.wire cimport Buf, w_bulk, w_header, w_int, w_null, w_null_array
 
 from node.replies import wrong_arity
 
@@ -124,13 +125,7 @@ cdef int cmd_lrange(Session s, Arg* a, int argc) except -1:
         return wrong_type(s)
     values = <List>entry_object(e)
     size = list_len(values)
-    if start < 0:
-        start = max(start + size, 0)
-    if stop < 0:
-        stop += size
-    if stop >= size:
-        stop = size - 1
-    if start > stop or start >= size:
+    if not clamp_range(&start, &stop, size):
         w_header(&s.out, 42, 0)
         return 0
     w_header(&s.out, 42, stop - start + 1)

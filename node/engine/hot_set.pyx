@@ -18,7 +18,8 @@ from node.engine.hot cimport (
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.set cimport Set, set_add, set_each, set_has, set_len, set_pop, set_remove
 from node.engine.table cimport TYPE_SET, entry_object, entry_type
-from node.engine.wire cimport Arg, Buf, w_bulk, w_header, w_int, w_null
+from node.engine.framer cimport Arg
+from node.engine.wire cimport Buf, w_bulk, w_header, w_int, w_null
 
 
 cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:

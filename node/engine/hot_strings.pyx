@@ -26,7 +26,8 @@ from node.engine.table cimport (
     entry_value,
     key_slot,
 )
-from node.engine.wire cimport Arg, w_bulk, w_header, w_int, w_null, w_ok
+from node.engine.framer cimport Arg
+from node.engine.wire cimport w_bulk, w_header, w_int, w_null, w_ok
 
 from node.replies import wrong_arity
 

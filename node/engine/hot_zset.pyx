@@ -9,6 +9,7 @@ from node.engine.dict cimport Entry
 from node.engine.hot cimport (
     PyBytes_FromStringAndSize,
     arg_int,
+    clamp_range,
     drop_key,
     fallback,
     find_read,
@@ -21,7 +22,8 @@ from node.engine.hot cimport (
 from node.engine.numbers cimport text_to_double
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_ZSET, entry_object, entry_type
-from node.engine.wire cimport Arg, w_bulk, w_double, w_header, w_int, w_null
+from node.engine.framer cimport Arg
+from node.engine.wire cimport w_bulk, w_double, w_header, w_int, w_null
 from node.engine.zset cimport (
     ZSET_ADDED,
     ZSET_MOVED,
@@ -255,13 +257,7 @@ cdef int range_by_rank(Session s, Arg* a, bint reverse, bint scores) except -1:
         return wrong_type(s)
     z = <ZSet>entry_object(e)
     size = zset_len(z)
-    if start < 0:
-        start = max(start + size, 0)
-    if stop < 0:
-        stop += size
-    if stop >= size:
-        stop = size - 1
-    if start > stop or start >= size:
+    if not clamp_range(&start, &stop, size):
         w_header(&s.out, 42, 0)
         return 0
     if reverse:

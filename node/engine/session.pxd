@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from node.engine.dict cimport Entry
 from node.engine.table cimport Db, Keyspace
-from node.engine.wire cimport Arg, Buf, Parser
+from node.engine.framer cimport Arg, Parser
+from node.engine.wire cimport Buf
 
 ctypedef int (*NativeFn)(Session s, Arg* a, int argc) except -1
 

@@ -18,22 +18,17 @@ from node.engine cimport wire
 from node.engine.alloc cimport mem_used
 from node.engine.entry cimport TYPE_STRING, entry_length, entry_type
 from node.engine.table cimport key_slot
-from node.engine.wire cimport (
+from node.engine.framer cimport (
     PARSE_DONE,
     PARSE_ERROR,
     PARSE_MORE,
     ParseResult,
-    buf_free,
-    buf_init,
-    buf_put,
     parse,
     parser_free,
     parser_init,
     parser_reset,
-    w_error,
-    w_header,
-    w_value,
 )
+from node.engine.wire cimport buf_free, buf_init, buf_put, w_error, w_header, w_value
 
 from node.replies import NO_REPLY, WRONGTYPE, Blocked, CommandError
 

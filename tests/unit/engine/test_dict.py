@@ -58,7 +58,7 @@ def test_beyond_16_bits_of_tag_all_items_are_found_through_growth_and_shrinking(
 
 
 def test_a_large_array_is_resized_in_steps_and_ends():
-    d = filled(1792)          # seven eighths of 2048 words
+    d = filled(1792)  # seven eighths of 2048 words
     assert not d.resizing
     d.add(b"one more")
     assert d.resizing
@@ -181,4 +181,4 @@ def test_hashes_differ_for_every_length_and_byte():
     seen |= {probe.hash_of(bytes(i) + b"\x01" + bytes(39 - i)) for i in range(40)}
     assert len(seen) == 240
     low = {probe.hash_of(member(i)) & 0xFFFF for i in range(20_000)}
-    assert len(low) > 16_500       # 17,235 expected of a uniform function
+    assert len(low) > 16_500  # 17,235 expected of a uniform function

@@ -57,7 +57,7 @@ class Model:
 def test_random_commands_agree_with_a_dict(space, db, seed):
     chance = random.Random(seed)
     model = Model()
-    tag = b"{t}" if seed % 2 else b""        # all keys in one slot, or all over
+    tag = b"{t}" if seed % 2 else b""  # all keys in one slot, or all over
     universe = [b"%s%d%s" % (tag, i, b"k" * (i % 40)) for i in range(chance.choice([5, 100, 2000]))]
     for _ in range(8000):
         key = chance.choice(universe)
@@ -122,7 +122,7 @@ def test_random_commands_agree_with_a_dict(space, db, seed):
     assert sorted(keys) == sorted(model.values)
     assert {key: db.peek(key) for key in keys} == model.values
     for key in universe:
-        db.exists(key)                       # the dead go when they are touched
+        db.exists(key)  # the dead go when they are touched
     assert len(db) == len(model.values)
     assert db.volatile_keys == len(model.expires)
     by_slot: dict[int, int] = {}
@@ -161,7 +161,7 @@ def test_collections_are_kept_as_they_are(db):
         assert db.type_of(key) == kind
         assert db.view(key) is None
         assert db.strlen(key) is None
-        db.set(key, value)                   # in its own place
+        db.set(key, value)  # in its own place
         assert db.get_write(key) is value
     with pytest.raises(TypeError):
         db.set(b"k", [1])
@@ -201,7 +201,7 @@ def test_a_dead_key_goes_when_touched_and_is_told(space, db):
     db.set(b"k", b"v")
     db.set_expire(b"k", START_MS + 10)
     space.now_ms = START_MS + 10
-    assert db.get(b"k") == b"v"              # as in Redis, it lives through its last millisecond
+    assert db.get(b"k") == b"v"  # as in Redis, it lives through its last millisecond
     space.now_ms += 1
     assert db.get(b"k") is None
     assert told == [(0, b"k")]
@@ -240,7 +240,7 @@ def test_a_replica_hides_the_dead_and_keeps_them(space, db):
     assert db.get(b"k") is None
     assert db.scan(0, 10)[1] == db.keys() == []
     assert len(db) == 1
-    assert db.random_key() == b"k"           # nothing but the dead: better than hanging
+    assert db.random_key() == b"k"  # nothing but the dead: better than hanging
     assert not space.expire_some(1000)
     space.show_dead = True
     assert db.get(b"k") == b"v"
@@ -293,7 +293,7 @@ def test_many_keys_dying_at_once_are_gone_after_a_bounded_number_of_slices(space
         slices += 1
         assert again or not db.volatile_keys
     assert slices <= 60
-    assert largest <= 400                    # a slice stays a slice
+    assert largest <= 400  # a slice stays a slice
     assert len(db) == 10_000
     assert len(told) == len(set(told)) == 10_000
     assert space.expired_stale_perc > 70
@@ -320,7 +320,7 @@ def test_idle_time_counts_from_the_last_access(space, db):
     assert db.idle_s(b"k") == 0
     db.set_idle(b"k", 1000)
     assert db.idle_s(b"k") == 1000
-    space.now_ms += (1 << 24) * 1000 - 1_000_000      # the clock wraps
+    space.now_ms += (1 << 24) * 1000 - 1_000_000  # the clock wraps
     assert db.idle_s(b"k") == 0
 
 
@@ -331,7 +331,7 @@ def test_frequency_grows_with_the_logarithm_of_uses_and_decays(space, db):
     for _ in range(20_000):
         db.get(b"k")
     grown = db.freq(b"k")
-    assert 30 < grown < 110                  # about 63 for a factor of 10
+    assert 30 < grown < 110  # about 63 for a factor of 10
     space.now_ms += 10 * 60_000
     assert db.freq(b"k") == grown - 10
     space.lfu_decay_time = 0
@@ -417,5 +417,5 @@ def test_random_keys_are_uniform_over_slots_of_any_size(db):
     seen = dict.fromkeys(keys, 0)
     for _ in range(20_000):
         seen[db.random_key()] += 1
-    assert min(seen.values()) > 120          # 200 expected each
+    assert min(seen.values()) > 120  # 200 expected each
     assert max(seen.values()) < 300

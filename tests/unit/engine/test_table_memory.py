@@ -64,9 +64,9 @@ def test_a_million_small_keys_take_less_than_75_bytes_each():
     assert db.flush(lazy=True) == 1_000_000
     assert len(db) == 0
     assert 990_000 < space.lazyfree_pending < 1_000_000
-    assert free_all(space) > 900             # slices, not one long stop
+    assert free_all(space) > 900  # slices, not one long stop
     assert (space.lazyfree_pending, space.lazyfreed) == (0, 1_000_000)
-    if "asan" not in os.environ.get("LD_PRELOAD", ""):      # which keeps freed memory in quarantine
+    if "asan" not in os.environ.get("LD_PRELOAD", ""):  # which keeps freed memory in quarantine
         assert full - resident() > 50_000_000
     assert settled() == before
 
