@@ -122,17 +122,20 @@ class BlockedClients:
             self.engine.ready = False
 
     def _ask(self, waiting: Waiting) -> None:
-        session = waiting.session
-        outer, self.engine.current = self.engine.current, session
+        session, engine = waiting.session, self.engine
+        dirty = engine.space.dirty
+        outer, engine.current = engine.current, session
         try:
             reply = waiting.resume(session)
         except CommandError as error:
             reply = error
         finally:
-            self.engine.current = outer
+            engine.current = outer
+        if engine.propagating:
+            if engine.space.dirty != dirty or session.effects is not None:
+                engine.node.propagate(session, waiting.command, waiting.argv)
+            engine.node.stream.end_unit()
         if reply is not None:
-            if self.engine.propagating:
-                self.engine.node.propagate(session, waiting.command, waiting.argv)
             self.finish(waiting, reply)
 
     def finish(self, waiting: Waiting, reply: Reply) -> None:

@@ -91,6 +91,7 @@ class Clients:
             node.blocking.remove(session.blocked)
         node.pause.forget(session)
         node.pubsub.forget(session)
+        node.replicas.gone(session)
         self.stop_monitoring(session)
         discard(session, node.watches)
 
@@ -143,6 +144,8 @@ class Clients:
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
         limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]
+        if session.flags & flags.REPLICA:
+            waiting_bytes -= self.node.replicas.of(session).snapshot_left
         now_ms = self.node.space.now_ms
         over = bool(limit.hard_bytes) and waiting_bytes >= limit.hard_bytes
         if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:

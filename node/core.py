@@ -1,9 +1,9 @@
 """NodeCore: one server, without its sockets, files and clocks.
 
 It holds what the commands of a node share and wires the parts together: configuration, keyspace and engine, clients,
-pub/sub, waiting clients, watches, notifications, the slow log, statistics and the cluster. node/aio/server.py is the
-host that gives it bytes and time; tests and simulations are other hosts. What the parts do stands in their own modules:
-this one only creates them, connects them and answers the engine's hooks.
+pub/sub, waiting clients, watches, notifications, replicas, snapshots, the slow log, statistics and the cluster.
+node/aio/server.py is the host that gives it bytes and time; tests and simulations are other hosts. What the parts do
+stands in their own modules: this one only creates them, connects them and answers the engine's hooks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
+from node.persistence.saving import Saving
 from node.pubsub import PubSub
+from node.replication.replicas import Replicas
+from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
 from node.transactions import WatchTable
 
@@ -89,9 +92,10 @@ class NodeCore:
         """Set by the host: what only the operating system knows, the exact time, and DEBUG SLEEP."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
-        self.propagate: Callable[[Session, Command, list[bytes]], None] = _not_propagating
-        """Called for every write while `engine.propagating`: set by whoever repeats them elsewhere, with that flag."""
-        self.after_command = self.blocking.serve
+        self.stream = WriteStream(self.engine)
+        self.propagate = self.stream.record
+        self.replicas = Replicas(self)
+        self.saving = Saving(self)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -190,10 +194,17 @@ class NodeCore:
         if hooks & flags.HOOK_NOTIFY and event:
             self.notifications.notify(kind, event, key, db.index)
 
+    def after_command(self) -> None:
+        """A command has ended after which something is due: its writes go out, then those who waited for them go on."""
+        self.stream.end_unit()
+        self.blocking.serve()
+
     def key_missed(self, session: Session, key: bytes) -> None:
         self.notifications.notify("m", "keymiss", key, session.db.index)
 
     def _expired(self, db: Db, key: bytes) -> None:
+        if self.engine.propagating:
+            self.stream.deleted(db, key, self.config["lazyfree-lazy-expire"])
         self.key_changed(None, db, key, "expired", "x")
 
     def _created(self, db: Db, key: bytes) -> None:
@@ -254,6 +265,7 @@ class NodeCore:
         """The regular work, some ten times a second; `space.now_ms` is the time."""
         self.blocking.tick(self.space.now_ms)
         self.pause.tick(self.space.now_ms)
+        self.replicas.tick(self.space.now_ms, self.clients.disconnect)
         self.stats.sample(self.engine, self.space.now_ms)
 
     def reset_stats(self) -> None:
@@ -285,14 +297,12 @@ class NodeCore:
         self.watches.touch_all(b, a)
         self.space.swap(first, second)
         self.space.dirty += 1
+        self.space.show_dead = True  # who waits finds out by itself: a deletion now would be replicated before the swap
         for index in (first, second):
             for key in self.blocking.keys_waited_for(index):
-                if self.space.dbs[index].exists(key):
+                if key in self.space.dbs[index]:
                     self.blocking.signal(index, key)
-
-
-def _not_propagating(session: Session, command: Command, argv: list[bytes]) -> None:
-    raise AssertionError("engine.propagating is set and nobody takes the writes")
+        self.space.show_dead = False
 
 
 def make_command(spec: Any) -> Command:

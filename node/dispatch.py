@@ -32,6 +32,8 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
     if isinstance(command, CommandError):
         refuse(node, session, None, argv, command)
         return
+    if session.flags & flags.REPLICA and not node.replicas.understands(session, command):
+        return
     error = gate(node, session, command, argv)
     if error is not None:
         refuse(node, session, command, argv, error)
@@ -48,10 +50,12 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
 
 def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
     """Run a command that has passed, then show it to MONITOR (the commands of a transaction before its EXEC)."""
+    engine = node.engine
+    dirty = engine.space.dirty
     session.invoke(command, argv)
     if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
         node.clients.feed_monitors(session, argv)
-    if session.effects is not None or (node.engine.propagating and "write" in command.spec.flags):
+    if engine.propagating and (engine.space.dirty != dirty or session.effects is not None):
         node.propagate(session, command, argv)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import sys
 
+from node.aio.disk import replace_file
 from node.config import Config, load
 from node.config.words import to_bytes, to_text
 
@@ -42,23 +42,7 @@ class DiskConfigFile:
             return ""
 
     def write(self, text: str) -> None:
-        folder = os.path.dirname(self.path)
-        draft = f"{self.path}.{os.getpid()}.draft"
-        try:
-            with open(draft, "wb") as file:
-                file.write(to_bytes(text))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
-        folder_handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(folder_handle)
-        finally:
-            os.close(folder_handle)
+        replace_file(self.path, [to_bytes(text)])
 
 
 def load_config(argv: list[str]) -> Config:

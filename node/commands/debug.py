@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from node import digest
 from node.commands.cursor import require_float, require_int
 from node.commands.spec import command
-from node.persistence.rdb.payload import dump_payload, load_payload
+from node.engine.rdb import Malformed
+from node.persistence.rdb.payload import dump_payload
+from node.persistence.saving import CannotLoad
 from node.replies import (
     NO_SUCH_KEY,
     OK,
@@ -114,13 +116,23 @@ def describe(s: Session, args: list[bytes]) -> Reply:
 
 @action("RELOAD")
 def reload(s: Session, args: list[bytes]) -> Reply:
-    """Write every value in its stored form and read it back, as a restart would."""
-    for db in s.node.space.dbs:
-        for key in db.keys():
-            value, at_ms = db.peek(key), db.expire_at(key)
-            if value is not None:
-                db.set(key, load_payload(dump_payload(value)))
-                db.set_expire(key, at_ms)
+    """Write the data as a snapshot and load it, as a restart would. NOSAVE loads the file that is there."""
+    node = s.node
+    options = {word.upper() for word in args}
+    if not options <= {b"NOSAVE", b"NOFLUSH", b"MERGE"}:
+        raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    merge = b"MERGE" in options
+    data = None if b"NOSAVE" in options else b"".join(node.saving.pieces())
+    if b"NOFLUSH" not in options:
+        node.space.flush()
+    try:
+        if data is None:
+            node.saving.load(merge)
+        else:
+            node.saving.load_bytes(data, merge)
+    except (CannotLoad, Malformed) as error:
+        node.log.warning(f"DEBUG RELOAD: {error}")
+        raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from None
     return OK
 
 

@@ -42,6 +42,8 @@ def publish(s: Session, argv: list[bytes]) -> Reply:
     pubsub = s.node.pubsub
     receivers = pubsub.publish(argv[1], argv[2])
     pubsub.broadcast(argv[1], argv[2], False)
+    if s.node.clustering is None:
+        s.effect(*argv)  # in a cluster replicas hear of it on the bus
     return receivers
 
 

@@ -47,6 +47,7 @@ def dbsize(s: Session, argv: list[bytes]) -> Reply:
 def flushall(s: Session, argv: list[bytes]) -> Reply:
     lazy = flush_mode(s, argv)
     s.node.flush_all(s.node.space.dbs, lazy)
+    s.effect(*argv)  # replicated even if there was nothing to delete: replicas may have dead keys left
     return OK
 
 
@@ -66,6 +67,7 @@ def flushall(s: Session, argv: list[bytes]) -> Reply:
 def flushdb(s: Session, argv: list[bytes]) -> Reply:
     lazy = flush_mode(s, argv)
     s.node.flush_all([s.db], lazy)
+    s.effect(*argv)
     return OK
 
 
@@ -160,6 +162,8 @@ def shutdown(s: Session, argv: list[bytes]) -> Reply:
     if abort:
         raise CommandError("ERR No shutdown in progress.")
     if s.node.on_shutdown is None:
+        raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
+    if save and not s.node.saving.save() and b"FORCE" not in chosen:
         raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
     s.node.on_shutdown({"save": save, "nosave": nosave, "now": b"NOW" in chosen, "force": b"FORCE" in chosen})
     return NO_REPLY

@@ -35,7 +35,7 @@ cdef enum SessionFlag:
     F_EXEC = 4194304         # inside EXEC: blocking commands do not block
     F_UNIX = 8388608
     # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
-    F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 524288 | 4194304
+    F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 524288 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
 
 cdef enum CommandBit:
@@ -90,7 +90,7 @@ cdef class Engine:
     cdef public list pending            # sessions with output that nobody is writing yet
     cdef public object wake             # called when `pending` gets its first session
     cdef public Session current         # whose command runs
-    cdef public bint ready              # a key that clients wait for may be ready: node.after_command is due
+    cdef public bint ready              # node.after_command is due: a key that clients wait for, or writes to replicate
     cdef Command find(self, const char* p, size_t n)
 
 cdef class Session:

@@ -648,7 +648,7 @@ cdef int run_request(Session s) except -1:
     cdef Arg* a = s.parser.args
     cdef int argc = s.parser.argc
     cdef int64_t now
-    cdef uint64_t errors
+    cdef uint64_t errors, dirty
     cdef Command c = s.command
     # Clients repeat themselves: compare with the last command before looking the name up.
     if c is None or <size_t>PyBytes_GET_SIZE(c.name) != a[0].n or memcmp(PyBytes_AS_STRING(c.name), a[0].p, a[0].n) != 0 or c.subcommands is not None:
@@ -665,6 +665,7 @@ cdef int run_request(Session s) except -1:
         return run_slowly(s, a, argc)
     s.command = c
     errors = e.errors
+    dirty = e.space.dirty
     e.current = s
     try:
         c.fn(s, a, argc)
@@ -682,7 +683,7 @@ cdef int run_request(Session s) except -1:
     s.commands += 1
     if e.errors != errors:
         c.failed += 1
-    if s.effects is not None or (e.propagating and c.bits & CMD_WRITE):
+    if e.propagating and (e.space.dirty != dirty or s.effects is not None):
         e.node.propagate(s, c, arguments(a, argc))
     if e.ready:
         e.node.after_command()

@@ -36,6 +36,12 @@ class Eviction:
         """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""
         if not self.over_limit():
             return True
+        try:
+            return self._evict()
+        finally:
+            self.node.stream.end_unit(atomic=False)
+
+    def _evict(self) -> bool:
         node, space = self.node, self.node.space
         policy = node.config["maxmemory-policy"]
         if policy == "noeviction":
@@ -59,6 +65,8 @@ class Eviction:
             db, key = candidate
             db.delete(key, lazy=lazy)
             space.evicted += 1
+            if node.engine.propagating:
+                node.stream.deleted(db, key, lazy)
             node.key_changed(None, db, key, "evicted", "e")
             if not self.over_limit():
                 return True

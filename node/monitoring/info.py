@@ -158,8 +158,9 @@ def persistence(node: NodeCore) -> Fields:
         "async_loading": 0,
         "rdb_changes_since_last_save": node.space.dirty,
         "rdb_bgsave_in_progress": 0,
-        "rdb_last_save_time": node.stats.started_ms // 1000,
-        "rdb_last_bgsave_status": "ok",
+        "rdb_last_save_time": node.saving.last_save_ms // 1000,
+        "rdb_last_bgsave_status": node.saving.last_status,
+        "rdb_saves": node.saving.saves,
         "aof_enabled": 0,
         "aof_rewrite_in_progress": 0,
         "aof_rewrite_scheduled": 0,
@@ -180,9 +181,9 @@ def stats(node: NodeCore) -> Fields:
         "instantaneous_input_kbps": f"{own.input.per_second / 1024:.2f}",
         "instantaneous_output_kbps": f"{own.output.per_second / 1024:.2f}",
         "rejected_connections": own.rejected_connections,
-        "sync_full": 0,
+        "sync_full": own.full_syncs,
         "sync_partial_ok": 0,
-        "sync_partial_err": 0,
+        "sync_partial_err": own.partial_syncs_refused,
         "expired_keys": space.expired,
         "expired_stale_perc": f"{space.expired_stale_perc:.2f}",
         "expired_time_cap_reached_count": space.expire_capped,
@@ -213,7 +214,24 @@ def stats(node: NodeCore) -> Fields:
 
 
 def replication(node: NodeCore) -> Fields:
-    return {"role": node.role, "connected_slaves": 0, "master_repl_offset": 0, "second_repl_offset": -1}
+    replicas = node.replicas
+    fields: Fields = {"role": node.role, "connected_slaves": len(replicas.attached)}
+    for number, replica in enumerate(replicas.attached.values()):
+        fields[f"slave{number}"] = (
+            f"ip={replica.host},port={replica.port},state={replica.state},"
+            f"offset={replica.offset},lag={replica.lag_s(node.space.now_ms)}"
+        )
+    return fields | {
+        "master_failover_state": "no-failover",
+        "master_replid": replicas.id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": node.stream.offset,
+        "second_repl_offset": -1,
+        "repl_backlog_active": 0,
+        "repl_backlog_size": node.config["repl-backlog-size"],
+        "repl_backlog_first_byte_offset": 0,
+        "repl_backlog_histlen": 0,
+    }
 
 
 def cpu(node: NodeCore) -> Fields:

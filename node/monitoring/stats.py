@@ -42,6 +42,8 @@ class Stats:
         self.output_buffer_limit_disconnections = 0
         self.acl_denied_auth = 0
         self.evicted_clients = 0
+        self.full_syncs = 0
+        self.partial_syncs_refused = 0
         self.expire_cycle_us = 0
         self.eviction_cycle_us = 0
         self.peak_memory_bytes = 0

@@ -16,7 +16,7 @@ from typing import Any
 
 from node.config import Config
 from node.core import NodeCore
-from node.engine.session import Command, Session
+from node.engine.session import Session
 from tests.support.resp import Word, pack, parse
 
 
@@ -62,10 +62,12 @@ class Embedded:
         self.core.tick()
 
     def replicate(self) -> None:
-        """From now on note what would be sent to replicas."""
-        self.core.engine.propagating = True
-        self.core.propagate = self._propagate
+        """From now on note what would be sent to replicas, but for the choice of the database."""
+        self.core.stream.attach(self._repeat)
 
-    def _propagate(self, session: Session, command: Command, argv: list[bytes]) -> None:
-        self.replicated += session.effects or [argv]
-        session.effects = None
+    def _repeat(self, data: bytes) -> None:
+        while data:
+            frame, end = parse(data)
+            data = data[end:]
+            if frame.value[0] != b"SELECT":
+                self.replicated.append(frame.value)

@@ -34,16 +34,9 @@ class Empty(Malformed):
     """A collection without elements. A snapshot may go on without it."""
 
 
-def write_value(w: Writer, value: Value) -> None:
-    """The kind byte and the value."""
-    _WRITERS[type(value)](w, value)
-
-
-def kind_of(value: Value) -> int:
-    """The kind that write_value gives the value. In a snapshot the key stands between the two."""
-    w = Writer(compress=False)
-    write_value(w, value)
-    return w.take()[0]
+def write_value(w: Writer, value: Value, key: bytes | None = None) -> None:
+    """The kind byte and the value. In a snapshot the key stands between the two."""
+    _WRITERS[type(value)](w, value, key)
 
 
 def read_value(r: Reader, kind: int) -> Value:
@@ -57,54 +50,60 @@ def read_value(r: Reader, kind: int) -> Value:
 # Writing.
 
 
-def _write_string(w: Writer, value: bytes) -> None:
-    w.byte(kinds.STRING)
+def _open(w: Writer, kind: int, key: bytes | None) -> None:
+    w.byte(kind)
+    if key is not None:
+        w.string(key)
+
+
+def _write_string(w: Writer, value: bytes, key: bytes | None) -> None:
+    _open(w, kinds.STRING, key)
     w.string(value)
 
 
-def _write_list(w: Writer, value: List) -> None:
+def _write_list(w: Writer, value: List, key: bytes | None) -> None:
     nodes = quicklist_nodes(value)
-    w.byte(kinds.LIST_NODES)
+    _open(w, kinds.LIST_NODES, key)
     w.length(len(nodes))
     for container, node in nodes:
         w.length(container)
         w.string(node)
 
 
-def _write_set(w: Writer, value: Set) -> None:
+def _write_set(w: Writer, value: Set, key: bytes | None) -> None:
     integers = value.intset()
     if integers is not None:
-        w.byte(kinds.SET_INTSET)
+        _open(w, kinds.SET_INTSET, key)
         w.string(integers)
     else:
-        w.byte(kinds.SET)
+        _open(w, kinds.SET, key)
         w.length(len(value))
         w.strings(value.members())
 
 
-def _write_hash(w: Writer, value: Hash) -> None:
+def _write_hash(w: Writer, value: Hash, key: bytes | None) -> None:
     packed = value.listpack()
     if packed is not None:
-        w.byte(kinds.HASH_LISTPACK)
+        _open(w, kinds.HASH_LISTPACK, key)
         w.string(packed)
     else:
-        w.byte(kinds.HASH)
+        _open(w, kinds.HASH, key)
         w.length(len(value))
         w.pairs(value.items())
 
 
-def _write_zset(w: Writer, value: ZSet) -> None:
+def _write_zset(w: Writer, value: ZSet, key: bytes | None) -> None:
     packed = value.listpack()
     if packed is not None:
-        w.byte(kinds.ZSET_LISTPACK)
+        _open(w, kinds.ZSET_LISTPACK, key)
         w.string(packed)
     else:
-        w.byte(kinds.ZSET)
+        _open(w, kinds.ZSET, key)
         w.length(len(value))
         w.scored(value.range(0, -1, rev=True))  # highest first: a reader's skiplist then inserts at its head
 
 
-_WRITERS: dict[type, Callable[[Writer, Any], None]] = {
+_WRITERS: dict[type, Callable[[Writer, Any, bytes | None], None]] = {
     bytes: _write_string,
     List: _write_list,
     Set: _write_set,
