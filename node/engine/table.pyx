@@ -622,7 +622,7 @@ cdef class Db:
                 memcpy(target.grow_string(p, klen, to_slot, n), text, n)
                 copied = target.find(p, klen, to_slot)
             else:
-                copied = target.put_string(p, klen, to_slot, text, n, False)
+                copied = target.put_text(p, klen, to_slot, text, n, NO_EXPIRE, entry_encoding(e) == ENC_INT)
         if e.klen_flags & VOLATILE:
             target.set_expire(copied, to_slot, entry_expire_ms(e))
         return True

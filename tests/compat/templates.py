@@ -189,7 +189,7 @@ KEYSPACE = {
     "SORT <key> ALPHA STORE <key>": "",
     "DBSIZE": "",
     "MULTI": "",
-    "EXEC": "anyhow",
+    "EXEC": "",
     "DISCARD": "",
     "WATCH <key>": "",
 }

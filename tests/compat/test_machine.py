@@ -78,9 +78,10 @@ def play(script: Sequence[Command], proto: int, servers: tuple[Server, Server]) 
         _ask(both, ("FLUSHALL",))
         for connection in both:
             connection.send_raw(b"".join(pack(command.words) for command in script))
+        queued: list[Command] = []
         for step, command in enumerate(script):
             mine, theirs = (connection.read() for connection in both)
-            if not check_of(_form_of(command, theirs))(mine, theirs):
+            if not _agrees(command, mine, theirs, queued):
                 for earlier in script[:step]:
                     note(f"    {earlier!r}")
                 raise AssertionError(difference(repr(command), mine, theirs))
@@ -89,9 +90,21 @@ def play(script: Sequence[Command], proto: int, servers: tuple[Server, Server]) 
         _compare_state(both, compact_zsets=all(command.words[0] != b"SORT" for command in script))
 
 
-def _form_of(command: Command, theirs: Frame) -> str:
-    """Errors and queued commands agree to the byte, whatever form the command's own reply has."""
-    return "" if theirs.is_error or theirs.kind == b"+" else command.form
+def _agrees(command: Command, mine: Frame, theirs: Frame, queued: list[Command]) -> bool:
+    """Whether the replies agree in the command's form; those within EXEC in the forms of the commands in the queue.
+
+    Errors and simple strings have no other form than their bytes. `queued` follows what has been queued so far.
+    """
+    name = command.words[0]
+    if theirs.body == b"QUEUED":
+        queued.append(command)
+    elif name in (b"EXEC", b"DISCARD"):
+        parts, queued[:] = list(queued), []
+        if theirs.items and mine.head == theirs.head:
+            pairs = zip(parts, mine.items, theirs.items, strict=True)
+            return all(_agrees(part, one, other, []) for part, one, other in pairs)
+    form = "" if theirs.is_error or theirs.kind == b"+" else command.form
+    return check_of(form)(mine, theirs)
 
 
 def _ask(both: tuple[Connection, Connection], argv: tuple[str | bytes, ...]) -> tuple[Frame, Frame]:
