@@ -141,6 +141,8 @@ class NodeCore:
             "maxmemory",
             "maxmemory-policy",
             "maxmemory-samples",
+            "min-replicas-to-write",
+            "min-replicas-max-lag",
         )
         subscribe(names, self._apply)
         self._apply(self.config)
@@ -164,6 +166,7 @@ class NodeCore:
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
         engine.maxmemory = config["maxmemory"]
+        self.set_gate(flags.GATE_MIN_REPLICAS, bool(config["min-replicas-to-write"] and config["min-replicas-max-lag"]))
         if engine.maxmemory:
             self.eviction.make_room()
 

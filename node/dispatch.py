@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.replies import NOAUTH, OOM, CommandError, Redirection, unknown_subcommand, wrong_arity
+from node.replies import NOAUTH, NOREPLICAS, OOM, CommandError, Redirection, unknown_subcommand, wrong_arity
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -104,6 +104,9 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
         if queueing or "denyoom" in spec_flags or denied_in_queue(session, command, "denyoom"):
             return OOM
+    if node.engine.gates & flags.GATE_MIN_REPLICAS and node.replicas.too_few():
+        if "write" in spec_flags or denied_in_queue(session, command, "write"):
+            return NOREPLICAS
     if state & flags.SUBSCRIBED and session.proto == 2 and command.name not in WHILE_SUBSCRIBED:
         return CommandError(
             f"ERR Can't execute '{command.name.decode().lower()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "

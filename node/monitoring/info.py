@@ -216,6 +216,8 @@ def stats(node: NodeCore) -> Fields:
 def replication(node: NodeCore) -> Fields:
     replicas = node.replicas
     fields: Fields = {"role": node.role, "connected_slaves": len(replicas.attached)}
+    if node.config["min-replicas-to-write"] and node.config["min-replicas-max-lag"]:
+        fields["min_slaves_good_slaves"] = replicas.good()
     for number, replica in enumerate(replicas.attached.values()):
         fields[f"slave{number}"] = (
             f"ip={replica.host},port={replica.port},state={replica.state},"

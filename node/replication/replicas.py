@@ -106,6 +106,15 @@ class Replicas:
             replica.offset = max(replica.offset, offset)
             replica.acked_ms = self.node.space.now_ms
 
+    def good(self) -> int:
+        """How many are in reach, by min-replicas-max-lag."""
+        now_ms, longest_s = self.node.space.now_ms, self.node.config["min-replicas-max-lag"]
+        return sum(each.state == "online" and each.lag_s(now_ms) <= longest_s for each in self.attached.values())
+
+    def too_few(self) -> bool:
+        """Writes have to be refused: fewer replicas are in reach than min-replicas-to-write asks for."""
+        return self.good() < self.node.config["min-replicas-to-write"]
+
     def understands(self, session: Session, command: Command) -> bool:
         """A replica reads the stream: whatever would be replied to it would be taken for a part of that."""
         if command.name == b"replconf":

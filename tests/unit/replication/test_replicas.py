@@ -112,6 +112,28 @@ def test_only_the_data(node: Embedded) -> None:
     assert tool.session.flags & flags.CLOSE
 
 
+def test_writes_are_refused_while_too_few_replicas_are_in_reach(node: Embedded) -> None:
+    client, other = node.client(), node.client()
+    client("MULTI")
+    client("SET", "k", "v")
+    other("CONFIG", "SET", "min-replicas-to-write", "1", "min-replicas-max-lag", "5")
+    error = "NOREPLICAS Not enough good replicas to write."
+    assert client("SET", "k", "v") == error  # also marks the transaction
+    assert other("SET", "k", "v") == error
+    assert other("GET", "k") is None
+    assert client("EXEC").startswith("EXECABORT")
+    replica = attach(node)
+    assert other("SET", "k", "v") == b"OK"
+    node.advance(6_000)
+    assert other("SET", "k", "v") == error
+    assert replication(node)["min_slaves_good_slaves"] == "0"
+    replica.send("REPLCONF", "ACK", "0")
+    assert other("SET", "k", "v") == b"OK"
+    other("CONFIG", "SET", "min-replicas-to-write", "0")
+    node.core.clients.disconnect(replica.session)
+    assert other("SET", "k", "v") == b"OK"
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
