@@ -173,15 +173,16 @@ class Connection:
     def _fill(self) -> bool:
         """Wait for data, and take what is there up to twice what we have: a frame that is long in coming is parsed from
         its start only a few times. False: the server has hung up."""
-        enough = 2 * len(self.buffer) + (1 << 16)
+        before = len(self.buffer)
+        enough = 2 * before + (1 << 16)
         while True:
             try:
                 data = self.sock.recv(1 << 18)
             except ConnectionResetError:
-                return False
+                data = b""
             self.buffer += data
             if not data or len(self.buffer) >= enough or not select.select([self.sock], [], [], 0)[0]:
-                return bool(data)
+                return len(self.buffer) > before
 
     def ask(self, *argv: Word) -> Frame:
         self.send(*argv)
