@@ -143,6 +143,7 @@ class BlockedClients:
         self.remove(waiting)
         duration_ns = (self.engine.space.now_ms - waiting.started_ms) * 1_000_000
         waiting.command.record(duration_ns)
+        waiting.command.failed += isinstance(reply, CommandError)
         if self.engine.slow_ns == 0:
             # The slow log counts work, not waiting; where it takes everything it takes this too.
             self.engine.node.slow_command(waiting.session, waiting.command, waiting.argv, 0)

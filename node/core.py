@@ -51,6 +51,8 @@ ENCODING_LIMITS = (
     "list-max-listpack-size",
     "list-compress-depth",
     "hll-sparse-max-bytes",
+    "stream-node-max-bytes",
+    "stream-node-max-entries",
 )
 
 
@@ -289,6 +291,7 @@ class NodeCore:
         for db in dbs:
             if self.engine.hooks & flags.HOOK_WATCH:
                 self.watches.touch_all(db)
+            self._wake_those_who_wait(db.index)
             self.space.dirty += len(db)
             db.flush(lazy)
         self.space.dbs[0].prepare()
@@ -300,12 +303,13 @@ class NodeCore:
         self.watches.touch_all(b, a)
         self.space.swap(first, second)
         self.space.dirty += 1
-        self.space.show_dead = True  # who waits finds out by itself: a deletion now would be replicated before the swap
         for index in (first, second):
-            for key in self.blocking.keys_waited_for(index):
-                if key in self.space.dbs[index]:
-                    self.blocking.signal(index, key)
-        self.space.show_dead = False
+            self._wake_those_who_wait(index)
+
+    def _wake_those_who_wait(self, db_index: int) -> None:
+        """Keys of a database come and go: whoever waits for one looks for itself once the command has ended."""
+        for key in self.blocking.keys_waited_for(db_index):
+            self.blocking.signal(db_index, key)
 
 
 def make_command(spec: Any) -> Command:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from node.engine.hash import Hash
 from node.engine.list import List
 from node.engine.set import Set
+from node.engine.stream import Stream
 from node.engine.zset import ZSet
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def of_value(digest: bytes, value: Any) -> bytes:
     if isinstance(value, Set):
         for member in value.members():
             digest = xor(digest, member)
+        return digest
+    if isinstance(value, Stream):
+        for id, fields in value.range():
+            for text in (id.replace(b"-", b"."), *fields):
+                digest = mix(digest, text)
         return digest
     pairs: Iterable[tuple[bytes, bytes]] = ()
     if isinstance(value, Hash):

@@ -44,6 +44,11 @@ MODULES: tuple[str, ...] = (
     "sorted_set_algebra",
     "sorted_set_ranges",
     "sorted_sets",
+    "stream_claims",
+    "stream_groups",
+    "stream_info",
+    "stream_reads",
+    "streams",
     "strings",
     "transactions",
 )

@@ -12,5 +12,7 @@ ctypedef struct Limits:
     long list_max_listpack_size          # negative: -1..-5 = 4..64 KiB a node; positive: elements a node
     long list_compress_depth
     size_t hll_sparse_max_bytes
+    size_t stream_node_max_bytes         # 0: no limit; so for the entries
+    long stream_node_max_entries
 
 cdef Limits limits

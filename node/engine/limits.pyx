@@ -10,6 +10,8 @@ limits.zset_max_listpack_value = 64
 limits.list_max_listpack_size = -2
 limits.list_compress_depth = 0
 limits.hll_sparse_max_bytes = 3000
+limits.stream_node_max_bytes = 4096
+limits.stream_node_max_entries = 100
 
 
 def set_limit(str name, long value):
@@ -35,5 +37,9 @@ def set_limit(str name, long value):
         limits.list_compress_depth = value
     elif name == "hll-sparse-max-bytes":
         limits.hll_sparse_max_bytes = value
+    elif name == "stream-node-max-bytes":
+        limits.stream_node_max_bytes = value
+    elif name == "stream-node-max-entries":
+        limits.stream_node_max_entries = value
     else:
         raise ValueError(f"no encoding threshold is called {name}")

@@ -1,7 +1,8 @@
 """One value in RDB form: the kind byte that opens it, and what follows.
 
 Written is what Redis 7.0 writes, byte for byte where the encodings are equal (the order inside a hash table is each
-server's own). Read is everything from Redis 2.2 to 7.4 for the five types. Streams and modules are not here yet.
+server's own). Read is everything from Redis 2.2 to 7.4. Streams have a module of their own; values of modules are
+refused.
 
 A value from outside is rebuilt element by element or checked as a whole before it becomes a collection: repeated
 members, scores that are no numbers and broken compact forms are Malformed, and so are empty collections, though those
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from node.engine.hash import Hash
@@ -21,13 +23,15 @@ from node.engine.numbers import parse_double
 from node.engine.quicklist import quicklist_nodes
 from node.engine.rdb import Malformed, Reader, Writer
 from node.engine.set import Set
+from node.engine.stream import Stream
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
+from node.persistence.rdb.streams import read_stream, write_stream
 
 EMPTY_LISTPACK = pack([])
 
-Value = bytes | Hash | List | Set | ZSet
+Value = bytes | Hash | List | Set | Stream | ZSet
 
 
 class Empty(Malformed):
@@ -103,12 +107,18 @@ def _write_zset(w: Writer, value: ZSet, key: bytes | None) -> None:
         w.scored(value.range(0, -1, rev=True))  # highest first: a reader's skiplist then inserts at its head
 
 
+def _write_stream(w: Writer, value: Stream, key: bytes | None) -> None:
+    _open(w, kinds.STREAM_7, key)
+    write_stream(w, value)
+
+
 _WRITERS: dict[type, Callable[[Writer, Any, bytes | None], None]] = {
     bytes: _write_string,
     List: _write_list,
     Set: _write_set,
     Hash: _write_hash,
     ZSet: _write_zset,
+    Stream: _write_stream,
 }
 
 
@@ -215,6 +225,7 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
     kinds.ZSET_TEXT: _read_zset_text,
     kinds.ZSET_LISTPACK: _compact("Zset listpack", ZSet.from_listpack),
     kinds.ZSET_ZIPLIST: _compact("Zset ziplist", _zset_of_ziplist),
+    **{kind: partial(read_stream, kind=kind) for kind in (kinds.STREAM_5, kinds.STREAM_7, kinds.STREAM_72)},
 }
 
 

@@ -1,0 +1,273 @@
+"""XREAD and XREADGROUP: entries after given ids from several streams, waiting for them if asked to.
+
+A reader of a group asks for entries that nobody in the group has got (`>`), which become pending for it, or for its
+history: what is pending for it already. Replicas get the result of both: XCLAIM for each entry that became pending, and
+XGROUP SETID for how far the group has read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.commands.cursor import INT64_MAX, Cursor
+from node.commands.spec import command
+from node.commands.stream_ids import (
+    HIGHEST,
+    LOWEST,
+    Id,
+    change_stream,
+    effect_of_claim,
+    effect_of_position,
+    id_after,
+    id_text,
+    no_key_or_group,
+    parse_id,
+    read_stream,
+    touch_consumer,
+)
+from node.engine.stream import Stream
+from node.engine.streamgroup import Consumer, Group
+from node.replies import NULL_ARRAY, SYNTAX, Blocked, CommandError, Reply
+
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
+BAD_TIMEOUT = CommandError("ERR timeout is not an integer or out of range")
+NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
+FAR_TIMEOUT = CommandError("ERR timeout is out of range")
+UNBALANCED = CommandError("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
+MISSING_GROUP = CommandError("ERR Missing GROUP option for XREADGROUP")
+MEANINGLESS_END = CommandError(
+    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
+    "specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+)
+NEW_WITHOUT_GROUP = CommandError(
+    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+)
+KEY_IS_GONE = CommandError("UNBLOCKED the stream key no longer exists")
+GROUP_IS_GONE = CommandError("NOGROUP the consumer group this client was blocked on no longer exists")
+
+NEW = HIGHEST
+"""Stands for the id `>`."""
+
+COUNT_AFTER_WAITING = 1000
+"""So many entries at most go to a client that has waited and named no COUNT."""
+
+
+@command(
+    "XREAD",
+    arity=-4,
+    flags="readonly blocking",
+    keys="STREAMS@1..-1%2 RO access",
+    group="stream",
+    since="5.0.0",
+    summary="Return entries after given ids from several streams, waiting if asked to.",
+    complexity="O(N) for each stream, N: entries returned; XADD pays O(M) to serve M waiting clients",
+    args="[COUNT count:int] [BLOCK milliseconds:int] STREAMS (key... id...)=streams",
+)
+def xread(s: Session, argv: list[bytes]) -> Reply:
+    options = ReadOptions.parse(s, argv)
+    ids = [_id_to_read_after(read_stream(s, key), text) for key, text in options.streams]
+    served = []
+    for (key, _), after in zip(options.streams, ids, strict=True):
+        stream = read_stream(s, key)
+        if stream is not None and len(stream) and stream.top_id > after:
+            served.append((key, _entries_after(stream, after, options.count)))
+    if served:
+        return _shaped(s, served)
+    if options.timeout_ms is None:
+        return NULL_ARRAY
+    return _wait(s, options, dict(zip(reversed(options.keys), reversed(ids), strict=True)))
+
+
+@command(
+    "XREADGROUP",
+    arity=-7,
+    flags="write blocking",
+    keys="STREAMS@4..-1%2 RO access",
+    group="stream",
+    since="5.0.0",
+    summary="Return entries for a consumer of a group, waiting if asked to.",
+    complexity="O(M) for each stream, M: entries returned; XADD pays O(N) to serve N waiting clients",
+    args=(
+        "GROUP (group consumer)=group_consumer [COUNT count:int] [BLOCK milliseconds:int] [NOACK] STREAMS "
+        "(key... id...)=streams"
+    ),
+)
+def xreadgroup(s: Session, argv: list[bytes]) -> Reply:
+    options = ReadOptions.parse(s, argv, in_group=True)
+    found = []
+    for key, text in options.streams:
+        stream = change_stream(s, key)
+        group = stream.group(options.group) if stream is not None else None
+        if stream is None or group is None:
+            raise no_key_or_group(key, options.group, b" in XREADGROUP with GROUP option")
+        if text == b"$":
+            raise MEANINGLESS_END
+        found.append((key, stream, group, NEW if text == b">" else parse_id(text)))
+    served = []
+    for key, stream, group, after in found:
+        if after != NEW:
+            consumer = _reader(s, key, group, options)
+            served.append((key, _history(s, stream, group, consumer, after, options.count)))
+        elif len(stream) and stream.top_id > group.last_id:
+            served.append((key, _deliver(s, key, stream, group, options)))
+    if served:
+        return _shaped(s, served)
+    if options.timeout_ms is None:
+        return NULL_ARRAY
+    return _wait(s, options, {})
+
+
+@dataclass(slots=True)
+class ReadOptions:
+    """The arguments of XREAD and XREADGROUP; `streams` holds keys with the texts of ids."""
+
+    streams: list[tuple[bytes, bytes]]
+    count: int = 0
+    timeout_ms: int | None = None
+    group: bytes = b""
+    consumer: bytes = b""
+    noack: bool = False
+
+    @property
+    def keys(self) -> list[bytes]:
+        return [key for key, _ in self.streams]
+
+    @staticmethod
+    def parse(s: Session, argv: list[bytes], in_group: bool = False) -> ReadOptions:
+        found = ReadOptions([])
+        grouped = False
+        args = Cursor(argv)
+        for word in args.words():
+            if word == b"BLOCK" and args.left:
+                found.timeout_ms = _timeout(s, args)
+            elif word == b"COUNT" and args.left:
+                found.count = max(args.take_int(), 0)
+            elif word == b"STREAMS" and args.left:
+                rest = args.take_rest()
+                if len(rest) % 2:
+                    raise UNBALANCED
+                half = len(rest) // 2
+                found.streams = list(zip(rest[:half], rest[half:], strict=True))
+            elif word == b"GROUP" and args.left >= 2:
+                _require_xreadgroup(in_group, "GROUP")
+                found.group, found.consumer = args.take_many(2)
+                grouped = True
+            elif word == b"NOACK":
+                _require_xreadgroup(in_group, "NOACK")
+                found.noack = True
+            else:
+                raise SYNTAX
+        if not found.streams:
+            raise SYNTAX
+        if in_group and not grouped:
+            raise MISSING_GROUP
+        return found
+
+
+def _timeout(s: Session, args: Cursor) -> int:
+    if s.flags & flags.SCRIPT:
+        raise CommandError(b"ERR %s command is not allowed with BLOCK option from scripts" % args.argv[0])
+    timeout_ms = args.take_int(error=BAD_TIMEOUT)
+    if timeout_ms < 0:
+        raise NEGATIVE_TIMEOUT
+    if timeout_ms > INT64_MAX - s.db.space.now_ms:
+        raise FAR_TIMEOUT
+    return timeout_ms
+
+
+def _require_xreadgroup(in_group: bool, option: str) -> None:
+    if not in_group:
+        raise CommandError(f"ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.")
+
+
+def _id_to_read_after(stream: Stream | None, text: bytes) -> Id:
+    if text == b"$":
+        return LOWEST if stream is None else stream.last_id
+    if text == b">":
+        raise NEW_WITHOUT_GROUP
+    return parse_id(text)
+
+
+def _entries_after(stream: Stream, after: Id, count: int) -> list[Reply]:
+    start = id_after(after)
+    return [] if start is None else stream.range(start, None, count)
+
+
+def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
+    """A map from keys to entries; in RESP2 its pairs are arrays of their own."""
+    return dict(served) if s.proto == 3 else [[key, entries] for key, entries in served]
+
+
+# Groups.
+
+
+def _reader(s: Session, key: bytes, group: Group, options: ReadOptions) -> Consumer:
+    """The consumer that reads, made if it is new. A replica would not learn of one that gets nothing otherwise."""
+    consumer, is_new = touch_consumer(s, key, group, options.consumer)
+    if is_new:
+        s.effect(b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name)
+    return consumer
+
+
+def _deliver(s: Session, key: bytes, stream: Stream, group: Group, options: ReadOptions) -> list[Reply]:
+    """Entries that are new to the group."""
+    now_ms = s.db.space.now_ms
+    consumer = _reader(s, key, group, options)
+    entries = stream.deliver(group, consumer, options.count, not options.noack, now_ms)
+    s.db.space.dirty += 1
+    if s.engine.propagating:
+        if not options.noack:
+            for id, _ in entries:
+                effect_of_claim(s, key, group, id, (consumer, now_ms, 1))
+        effect_of_position(s, key, group)
+    return entries
+
+
+def _history(s: Session, stream: Stream, group: Group, consumer: Consumer, after: Id, count: int) -> list[Reply]:
+    """What is pending for the consumer. An entry that was deleted since is an id without fields."""
+    now_ms = s.db.space.now_ms
+    start = id_after(after)
+    entries: list[Reply] = []
+    for id in consumer.ids_from(start, count or len(consumer)) if start is not None else []:
+        entry = stream.entry(id)
+        pending = group.pending(id)
+        if entry is not None and pending is not None:
+            group.assign(id, consumer, now_ms, pending[3] + 1)
+        entries.append(entry or [id_text(id), NULL_ARRAY])
+    return entries
+
+
+# Waiting.
+
+
+def _wait(s: Session, options: ReadOptions, ids: dict[bytes, Id]) -> Blocked:
+    """Wait for the first entries of any stream. `ids` says after which, where no group knows that."""
+    assert options.timeout_ms is not None
+    options.count = options.count or COUNT_AFTER_WAITING
+
+    def resume_reading(session: Session) -> Reply | None:
+        key = session.blocked.ready_key
+        stream = session.db.peek(key)
+        if type(stream) is not Stream:
+            return None
+        entries = _entries_after(stream, ids[key], options.count)
+        return _shaped(session, [(key, entries)]) if entries else None
+
+    def resume_in_group(session: Session) -> Reply | None:
+        key = session.blocked.ready_key
+        stream = session.db.get_write(key)
+        if type(stream) is not Stream:
+            raise KEY_IS_GONE
+        group = stream.group(options.group)
+        if group is None:
+            raise GROUP_IS_GONE
+        if not len(stream) or stream.top_id <= group.last_id:
+            return None
+        return _shaped(session, [(key, _deliver(session, key, stream, group, options))])
+
+    resume = resume_reading if ids else resume_in_group
+    return Blocked(options.keys, options.timeout_ms, resume, kind="stream")

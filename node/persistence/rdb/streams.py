@@ -1,0 +1,142 @@
+"""Streams in RDB form: nodes as they are in memory, counters, and groups with what they have pending.
+
+Three kinds differ in what they know of a stream: Redis 5's ends with the last id; 7.0's, which is written, adds the
+first one, the highest deleted one, the count of entries ever added and how many each group has read; 7.2's adds when
+a consumer last got something, which nothing here asks for.
+
+What can be computed from the nodes is, and must agree with what is said; a pending entry must have exactly one owner.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from node.engine.rdb import Malformed, Reader, Writer
+from node.engine.stream import Stream
+from node.engine.streamgroup import Consumer, Group
+from node.persistence.rdb import kinds
+
+Id = tuple[int, int]
+
+UNKNOWN = 2**64 - 1
+"""How many entries a group has read, where that is not known: -1 as a length."""
+
+_RAW_ID = struct.Struct(">QQ")
+_TIME_MS = struct.Struct("<q")
+
+
+def write_stream(w: Writer, stream: Stream) -> None:
+    """The value of kind STREAM_7."""
+    nodes = stream.node_list()
+    w.length(len(nodes))
+    w.pairs(nodes)
+    w.length(len(stream))
+    _write_id(w, stream.last_id)
+    _write_id(w, stream.first_id)
+    _write_id(w, stream.max_deleted_id)
+    w.length(stream.entries_added)
+    groups = stream.all_groups()
+    w.length(len(groups))
+    for group in groups:
+        _write_group(w, group)
+
+
+def _write_id(w: Writer, id: Id) -> None:
+    ms, seq = id
+    w.length(ms)
+    w.length(seq)
+
+
+def _write_group(w: Writer, group: Group) -> None:
+    w.string(group.name)
+    _write_id(w, group.last_id)
+    w.length(group.entries_read if group.entries_read >= 0 else UNKNOWN)
+    w.length(len(group))
+    for id, _, delivered_ms, deliveries in group.pending_from((0, 0), len(group)):
+        w.raw(_RAW_ID.pack(*id) + _TIME_MS.pack(delivered_ms))
+        w.length(deliveries)
+    consumers = group.all_consumers()
+    w.length(len(consumers))
+    for consumer in consumers:
+        w.string(consumer.name)
+        w.raw(_TIME_MS.pack(consumer.seen_ms))
+        w.length(len(consumer))
+        w.raw(b"".join(_RAW_ID.pack(*id) for id in consumer.ids()))
+
+
+def read_stream(r: Reader, kind: int) -> Stream:
+    """The value of one of the three kinds."""
+    nodes = [(r.string(), r.string()) for _ in range(r.length())]
+    try:
+        stream = Stream.from_nodes(nodes)
+    except ValueError as error:
+        raise Malformed(f"Stream listpack integrity check failed: {error}") from error
+    if r.length() != len(stream):
+        raise Malformed("Stream length inconsistent with its entries")
+    last_id = _read_id(r)
+    if last_id < stream.top_id:
+        raise Malformed("a stream's last id is lower than that of an entry")
+    if kind == kinds.STREAM_5:
+        stream.set_facts(last_id)
+    else:
+        _read_id(r)  # the first id, which is known already
+        stream.set_facts(last_id, max_deleted_id=_read_id(r), entries_added=_read_count(r))
+    for _ in range(r.length()):
+        _read_group(r, stream, kind)
+    return stream
+
+
+def _read_id(r: Reader) -> Id:
+    return r.length(), r.length()
+
+
+def _read_raw_id(r: Reader) -> Id:
+    ms, seq = _RAW_ID.unpack(r.raw(_RAW_ID.size))
+    return ms, seq
+
+
+def _read_time_ms(r: Reader) -> int:
+    (at_ms,) = _TIME_MS.unpack(r.raw(_TIME_MS.size))
+    if at_ms < 0:
+        raise Malformed("a time before 1970")
+    return int(at_ms)
+
+
+def _read_count(r: Reader) -> int:
+    """A count that clients are told."""
+    value = r.length()
+    if value >= 2**63:
+        raise Malformed("a count that no stream reaches")
+    return value
+
+
+def _read_group(r: Reader, stream: Stream, kind: int) -> None:
+    name, last_id = r.string(), _read_id(r)
+    if kind == kinds.STREAM_5:
+        entries_read = stream.distance(last_id)
+    else:
+        entries_read = r.length()
+        if entries_read >= 2**63:  # -1, or another number that a careless client has set
+            entries_read = -1
+    group = stream.create_group(name, last_id, entries_read)
+    if group is None:
+        raise Malformed("Duplicated consumer group name")
+    for _ in range(r.length()):
+        if not group.add_unowned(_read_raw_id(r), _read_time_ms(r), _read_count(r)):
+            raise Malformed("Duplicated global PEL entry loading stream consumer group")
+    for _ in range(r.length()):
+        _read_consumer(r, group, kind)
+    if not group.all_owned():
+        raise Malformed("Stream CG PEL entry without consumer")
+
+
+def _read_consumer(r: Reader, group: Group, kind: int) -> None:
+    name, seen_ms = r.string(), _read_time_ms(r)
+    consumer: Consumer | None = group.create_consumer(name, seen_ms)
+    if consumer is None:
+        raise Malformed("Duplicate stream consumer detected")
+    if kind == kinds.STREAM_72:
+        _read_time_ms(r)
+    for _ in range(r.length()):
+        if not group.give(_read_raw_id(r), consumer):
+            raise Malformed("Consumer entry not found in group global PEL, or owned by another consumer")
