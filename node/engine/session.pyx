@@ -17,6 +17,7 @@ from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from node.engine cimport wire
 from node.engine.alloc cimport mem_used
 from node.engine.entry cimport TYPE_STRING, entry_length, entry_type
+from node.engine.lookahead cimport fetch_ahead
 from node.engine.table cimport key_slot
 from node.engine.framer cimport (
     PARSE_DONE,
@@ -36,6 +37,7 @@ cdef enum:
     HISTOGRAM_BUCKETS = 32
     MAX_NATIVE = 256
     MAX_NAME = 32
+    PIPELINED = 128               # bytes of input from which on a look ahead may pay
     KEEP_OUTPUT = 64 * 1024       # a drained output buffer larger than this is given back
 
 
@@ -546,7 +548,7 @@ cdef int session_hook(Session s, const char* key, size_t n, const char* event, c
 cdef int session_input(Session s, const char* p, size_t n) except -1:
     """Run every whole request in what waited plus p[0:n]; keep the rest."""
     cdef Engine e = s.engine
-    cdef size_t used = 0
+    cdef size_t used = 0, ahead = 0
     cdef bint own = False
     cdef ParseResult got
     if n:
@@ -562,6 +564,8 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
         own = True
     s.parser.max_bulk = e.max_bulk
     while used < n and not s.flags & F_HALTED:
+        if used >= ahead and n - used >= PIPELINED:
+            ahead = used + fetch_ahead(s.db, p + used, n - used)
         got = parse(&s.parser, p + used, n - used)
         if got == PARSE_MORE:
             break
