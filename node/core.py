@@ -280,7 +280,7 @@ class NodeCore:
         engine.processed = engine.errors = 0
         engine.error_stats = {}
         engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
-        space.hits = space.misses = space.expired = space.evicted = 0
+        space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = 0
         for command in self.commands.values():
             command.reset_stats()
             for subcommand in (command.subcommands or {}).values():

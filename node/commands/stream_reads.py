@@ -206,9 +206,9 @@ def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
 
 
 def _reader(s: Session, key: bytes, group: Group, options: ReadOptions) -> Consumer:
-    """The consumer that reads, made if it is new. A replica would not learn of one that gets nothing otherwise."""
+    """The consumer that reads, made if it is new. Replicas learn of it from what it claims, with NOACK from here."""
     consumer, is_new = touch_consumer(s, key, group, options.consumer)
-    if is_new:
+    if is_new and options.noack:
         s.effect(b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name)
     return consumer
 
