@@ -47,6 +47,12 @@ POOLS: dict[str, st.SearchStrategy[bytes]] = {
     "pattern": _pool("*", "a*", "?", "[ab]", "zz", "{t}[a-c]"),
     "weight": _pool("1", "2", "-1", "0.5", "0", "inf", "x"),
     "numkeys": _pool("1", "2", "0", "3"),
+    "newid": _pool("1-*", "2-*", "3", "3-1", "5-0", "5-*", "9-9", "300-1", "70000-0", "5000000000-3", "0-0", "x"),
+    "id": _pool("0", "1", "1-0", "1-1", "2", "3-0", "3-1", "5-0", "5-1", "9-9", "300-1", "70000-0", "x"),
+    "start": _pool("-", "0", "1-1", "(1-1", "3", "(3", "5", "300", "x", "+"),
+    "end": _pool("+", "1", "3-0", "(3", "(5", "9", "70000-0", "(70000-0", "-"),
+    "group": _pool("g", "h", "none"),
+    "consumer": _pool("ann", "bob"),
 }
 
 STRINGS = {
@@ -159,6 +165,31 @@ SORTED_SETS = {
     "GEOSEARCHSTORE <key> <key> FROMLONLAT <lon> <lat> BYRADIUS <radius> <unit>": "",
 }
 
+# Times are compared nowhere: what was delivered when differs. Ids are few, so that commands meet what others left.
+STREAMS = {
+    "XADD <key> [NOMKSTREAM] [MAXLEN [~|=] <count>|MINID [~|=] <id>] <newid> (<field> <value>)+": "",
+    "XADD <key> <newid> a <value> b <value>": "",
+    "XADD <key> MAXLEN ~ <count> LIMIT <count> <newid> <field> <value>": "",
+    "XLEN <key>": "",
+    "XRANGE <key> <start> <end> [COUNT <count>]": "",
+    "XREVRANGE <key> <end> <start> [COUNT <count>]": "",
+    "XDEL <key> (<id>)+": "",
+    "XTRIM <key> (MAXLEN|MINID) [~|=] <id>": "",
+    "XSETID <key> <id> [ENTRIESADDED <count>] [MAXDELETEDID <id>]": "",
+    "XREAD [COUNT <count>] STREAMS <key> <id>": "",
+    "XINFO (STREAM|GROUPS) <key>": "",
+    "XGROUP CREATE <key> <group> (<id>|$) [MKSTREAM] [ENTRIESREAD <count>]": "",
+    "XGROUP SETID <key> <group> (<id>|$) [ENTRIESREAD <count>]": "",
+    "XGROUP DESTROY <key> <group>": "",
+    "XGROUP (CREATECONSUMER|DELCONSUMER) <key> <group> <consumer>": "",
+    "XREADGROUP GROUP <group> <consumer> [COUNT <count>] [NOACK] STREAMS <key> (>|<id>)": "",
+    "XACK <key> <group> (<id>)+": "",
+    "XPENDING <key> <group>": "",
+    "XPENDING <key> <group> [IDLE 0] <start> <end> <count> [<consumer>]": "near 2000",
+    "XCLAIM <key> <group> <consumer> 0 (<id>)+ [RETRYCOUNT <count>] [FORCE] [JUSTID] [LASTID <id>]": "",
+    "XAUTOCLAIM <key> <group> <consumer> 0 <start> [COUNT <some>] [JUSTID]": "",
+}
+
 # Ranges by member are only defined where all scores are equal.
 SORTED_SETS_BY_MEMBER = {
     "ZADD <key> (0 <member>)+": "",
@@ -201,5 +232,6 @@ GROUPS = {
     "sets": SETS,
     "sorted sets": SORTED_SETS,
     "sorted sets by member": SORTED_SETS_BY_MEMBER,
-    "everything": {**STRINGS, **LISTS, **HASHES, **SETS, **SORTED_SETS},
+    "streams": STREAMS,
+    "everything": {**STRINGS, **LISTS, **HASHES, **SETS, **SORTED_SETS, **STREAMS},
 }

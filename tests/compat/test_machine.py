@@ -25,6 +25,7 @@ SMALL_LIMITS = {
     "zset-max-listpack-entries": "4",
     "set-max-intset-entries": "3",
     "list-max-listpack-size": "3",
+    "stream-node-max-entries": "3",
 }
 READERS: dict[bytes, tuple[tuple[str, ...], str]] = {
     b"string": (("GET",), ""),
@@ -32,6 +33,7 @@ READERS: dict[bytes, tuple[tuple[str, ...], str]] = {
     b"hash": (("HGETALL",), "pairs"),
     b"set": (("SMEMBERS",), "sorted"),
     b"zset": (("ZRANGE", "0", "-1", "WITHSCORES"), ""),
+    b"stream": (("XRANGE", "-", "+"), ""),
 }
 # In these encodings the payload of DUMP has one possible form; hash tables may come in any order.
 ORDERED = (b"int", b"embstr", b"raw", b"listpack", b"intset", b"skiplist")
@@ -125,6 +127,9 @@ def _compare_state(both: tuple[Connection, Connection], compact_zsets: bool) -> 
         if kind != b"zset" or compact_zsets:
             encoding = _agree(both, ("OBJECT", "ENCODING", key)).body
         _agree(both, ("DEBUG", "DIGEST-VALUE", key))
+        if kind == b"stream":
+            _agree(both, ("XINFO", "STREAM", key))
+            _agree(both, ("XINFO", "GROUPS", key))
         if encoding in ORDERED:
             _agree(both, ("DUMP", key))
         _exchange(both, key, reader, form)

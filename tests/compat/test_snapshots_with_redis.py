@@ -10,7 +10,7 @@ import pytest
 from tests.compat.test_stored_bytes import build
 from tests.support.servers import Fleet, Server, have_oracle, wait_until
 
-KINDS = ["string", "list", "set", "intset", "hash", "zset"]
+KINDS = ["string", "list", "set", "intset", "hash", "zset", "stream"]
 
 pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
 

@@ -37,14 +37,29 @@ def build(rng: random.Random, kind: str, size: int) -> list[list[bytes | str]]:
             return [["SADD", "k", *parts]]
         case "intset":
             return [["SADD", "k", *(b"%d" % rng.randrange(-(10**9), 10**9) for _ in parts)]]
+        case "stream":
+            return build_stream(rng, parts)
         case "hash":
             return [["HSET", "k", *(word for part in parts for word in (part[:60], text(rng)))]]
         case _:
             return [["ZADD", "k", *(word for part in parts for word in (repr(rng.uniform(-9, 9)), part))]]
 
 
+def build_stream(rng: random.Random, parts: list[bytes]) -> list[list[bytes | str]]:
+    """Entries with ids near and far, with the fields of the one before or others; some are deleted."""
+    ms, seq = rng.randrange(10**13), rng.randrange(300)
+    commands: list[list[bytes | str]] = []
+    for part in parts:
+        fields = [b"a", part, b"b", b"1"] if rng.random() < 0.8 else [part, text(rng)]
+        commands.append(["XADD", "k", f"{ms}-{seq}", *fields])
+        if rng.random() < 0.1:
+            commands.append(["XDEL", "k", f"{ms}-{seq}"])
+        ms, seq = ms + rng.choice([0, 1, 200, 10**6]), seq + rng.choice([1, 1, 1, 500, 10**10])
+    return [*commands, ["XTRIM", "k", "MAXLEN", str(len(parts))], ["XTRIM", "k", "MINID", f"{ms - 10**5}"]]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kind", ["string", "list", "set", "intset", "hash", "zset"])
+@pytest.mark.parametrize("kind", ["string", "list", "set", "intset", "hash", "zset", "stream"])
 def test_dump(pair: Pair, kind: str, seed: int) -> None:
     ours, redis = pair.ours("standalone"), pair.oracle("standalone")
     rng = random.Random(f"{kind} {seed}")
@@ -58,6 +73,28 @@ def test_dump(pair: Pair, kind: str, seed: int) -> None:
     for server, payload in ((ours, expected), (redis, dumped)):
         server.call("RESTORE", "copy", 0, payload)
         assert digest(server, "copy") == digest(server, "k")
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["ours to theirs", "theirs to ours"])
+def test_groups_travel(pair: Pair, ours_first: bool) -> None:
+    source, target = pair.ours("standalone"), pair.oracle("standalone")
+    if not ours_first:
+        source, target = target, source
+    source.call("DEL", "k")
+    for i in range(300):
+        source.call("XADD", "k", f"{i + 1}-{i}", "f", i)
+    for group in range(3):
+        source.call("XGROUP", "CREATE", "k", f"group {group}", group * 50, "ENTRIESREAD", group * 50)
+        for consumer in range(5):
+            read = ("XREADGROUP", "GROUP", f"group {group}", f"consumer {consumer}", "COUNT", 40, "STREAMS", "k", ">")
+            source.call(*read)
+        source.call("XGROUP", "CREATECONSUMER", "k", f"group {group}", "idle")
+        source.call("XACK", "k", f"group {group}", *(f"{i + 1}-{i}" for i in range(0, 300, 3)))
+    source.call("XDEL", "k", "70-69", "75-74")
+    target.call("DEL", "k")
+    target.call("RESTORE", "k", 0, source.call("DUMP", "k"))
+    for command in (("XINFO", "STREAM", "k", "FULL", "COUNT", "0"), ("XINFO", "GROUPS", "k"), ("DUMP", "k")):
+        assert target.call(*command) == source.call(*command)
 
 
 def digest(server: Server, key: str) -> bytes:
