@@ -109,7 +109,7 @@ def xreadgroup(s: Session, argv: list[bytes]) -> Reply:
     served = []
     for key, stream, group, after in found:
         if after != NEW:
-            consumer = _reader(s, key, group, options)
+            consumer = _reader(s, key, group, options, will_claim=False)
             served.append((key, _history(s, stream, group, consumer, after, options.count)))
         elif len(stream) and stream.top_id > group.last_id:
             served.append((key, _deliver(s, key, stream, group, options)))
@@ -202,10 +202,10 @@ def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
 # Groups.
 
 
-def _reader(s: Session, key: bytes, group: Group, options: ReadOptions) -> Consumer:
-    """The consumer that reads, made if it is new. Replicas learn of it from what it claims, with NOACK from here."""
+def _reader(s: Session, key: bytes, group: Group, options: ReadOptions, will_claim: bool) -> Consumer:
+    """The consumer that reads, made if it is new. Replicas learn of it from what it claims, otherwise from here."""
     consumer, is_new = touch_consumer(s, key, group, options.consumer)
-    if is_new and options.noack:
+    if is_new and not will_claim:
         s.effect(b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name)
     return consumer
 
@@ -213,7 +213,7 @@ def _reader(s: Session, key: bytes, group: Group, options: ReadOptions) -> Consu
 def _deliver(s: Session, key: bytes, stream: Stream, group: Group, options: ReadOptions) -> list[Reply]:
     """Entries that are new to the group."""
     now_ms = s.db.space.now_ms
-    consumer = _reader(s, key, group, options)
+    consumer = _reader(s, key, group, options, will_claim=not options.noack)
     entries = stream.deliver(group, consumer, options.count, not options.noack, now_ms)
     s.db.space.dirty += 1
     if s.engine.propagating:

@@ -56,7 +56,6 @@ GROUP_CASES = [
         GROUP,
         "XREADGROUP GROUP g ann STREAMS s >",
         [
-            "XGROUP CREATECONSUMER s g ann",
             CLAIM.format("ann", "1-0", 1),
             CLAIM.format("ann", "2-0", 1),
             "XGROUP SETID s g 2-0 ENTRIESREAD 2",
