@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.replies import NOAUTH, NOREPLICAS, OOM, CommandError, Redirection, unknown_subcommand, wrong_arity
+from node.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -129,8 +130,6 @@ def refuse(node: NodeCore, session: Session, command: Command | None, argv: list
     else:
         session.flags &= ~flags.ASKING
     if argv[0].lower() == b"exec":
-        from node.transactions import discard
-
         discard(session, node.watches)
         if not isinstance(error, Redirection):
             reason = error.text.removeprefix(b"ERR ")

@@ -45,7 +45,6 @@ class Stats:
         self.full_syncs = 0
         self.partial_syncs_refused = 0
         self.expire_cycle_us = 0
-        self.eviction_cycle_us = 0
         self.peak_memory_bytes = 0
         self.commands = Rate()
         self.input = Rate()
