@@ -59,11 +59,6 @@ cdef void register_native(const char* name, NativeFn fn) noexcept:
     native_count += 1
 
 
-def native_names():
-    """The commands that the engine implements, lower case."""
-    return [(<bytes>natives[i].name).decode() for i in range(native_count)]
-
-
 cdef NativeFn native_by_name(bytes name) noexcept:
     cdef int i
     cdef const char* text = name
@@ -219,11 +214,6 @@ cdef class Engine:
         """INFO errorstats: `code` is the first word of the error's text."""
         self.errors += 1
         self.error_stats[code] = self.error_stats.get(code, 0) + 1
-
-    def tick_clock(self) -> None:
-        """Read the clocks for sessions that are fed outside the socket driver."""
-        self.space.now_ms = unix_ms()
-        self.last_ns = monotonic_ns()
 
 
 # ---------------------------------------------------------------------------------------------------- session
