@@ -34,6 +34,7 @@ from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.saving import Saving
 from node.pubsub import PubSub
+from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
@@ -96,6 +97,7 @@ class NodeCore:
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)
         self.propagate = self.stream.record
+        self.history = History(self.rng)
         self.replicas = Replicas(self)
         self.saving = Saving(self)
         self._build_commands()

@@ -225,10 +225,10 @@ def replication(node: NodeCore) -> Fields:
         )
     return fields | {
         "master_failover_state": "no-failover",
-        "master_replid": replicas.id,
-        "master_replid2": "0" * 40,
+        "master_replid": node.history.id,
+        "master_replid2": node.history.second_id,
         "master_repl_offset": node.stream.offset,
-        "second_repl_offset": -1,
+        "second_repl_offset": node.history.second_offset,
         "repl_backlog_active": 0,
         "repl_backlog_size": node.config["repl-backlog-size"],
         "repl_backlog_first_byte_offset": 0,

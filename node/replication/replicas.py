@@ -60,8 +60,6 @@ class Replicas:
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
-        self.id = f"{node.rng.getrandbits(160):040x}"
-        """Names the history that the stream is part of."""
         self.attached: dict[Session, Replica] = {}
         self._handshakes: dict[Session, Replica] = {}
         self._pinged_ms = node.space.now_ms
@@ -83,7 +81,7 @@ class Replicas:
         node.log.notice(f"Replica {replica.host}:{replica.port} asks for synchronization")
         node.stream.end_unit()
         if acknowledges:
-            session.raw(b"+FULLRESYNC %s %d\r\n" % (self.id.encode(), node.stream.offset))
+            session.raw(b"+FULLRESYNC %s %d\r\n" % (node.history.id.encode(), node.stream.offset))
         pieces = list(node.saving.pieces())
         session.raw(b"$%d\r\n" % sum(map(len, pieces)))
         for piece in pieces:
