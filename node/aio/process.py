@@ -24,6 +24,7 @@ def read_facts() -> ProcessFacts:
         os=f"{platform.system()} {platform.release()} {platform.machine()}",
         arch_bits=64 if sys.maxsize > 2**32 else 32,
         rss_bytes=_resident_bytes(),
+        swap_bytes=_swapped_bytes(),
         total_system_memory_bytes=TOTAL_BYTES,
         cpu_user_s=own.ru_utime,
         cpu_system_s=own.ru_stime,
@@ -38,3 +39,13 @@ def _resident_bytes() -> int:
             return int(file.read().split()[1]) * PAGE_BYTES
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _swapped_bytes() -> int:
+    """What of this process has been moved to swap: 0 where the kernel does not say."""
+    try:
+        with open("/proc/self/status") as file:
+            line = next((line for line in file if line.startswith("VmSwap:")), "VmSwap: 0 kB")
+    except OSError:
+        return 0
+    return int(line.split()[1]) * 1024

@@ -14,6 +14,7 @@ import socket
 import time
 from typing import Any
 
+from node.aio.admin.listener import AdminListener, admin_hosts
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.disk import WorkingDirectory
@@ -51,6 +52,7 @@ class Server:
         self._pidfile = config["pidfile"]
         self._stopping = False
         self.cluster_bus: ClusterBus | None = None
+        self.admin = AdminListener(self.node, loop)
 
     # -- start and end
 
@@ -70,6 +72,8 @@ class Server:
         if config["cluster-enabled"]:
             self.cluster_bus = ClusterBus(node, self.loop, self._fatal)
             self.loop.run_until_complete(self.cluster_bus.start())
+        if config["admin-port"]:
+            self._listen_admin()
         self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
@@ -104,6 +108,13 @@ class Server:
             self.listeners.append(listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"]))
         for listener in self.listeners:
             self.driver.listen(listener.fileno())
+
+    def _listen_admin(self) -> None:
+        hosts, port = admin_hosts(self.config), self.config["admin-port"]
+        try:
+            self.loop.run_until_complete(self.admin.start(hosts, port))
+        except OSError as error:
+            raise CannotListen(f"admin-port {port} on {', '.join(hosts)}: {error.strerror or error}") from None
 
     def _rebind(self, config: Config) -> None:
         """CONFIG SET port or bind: the new sockets first, so that a failure leaves the old ones."""
@@ -150,6 +161,7 @@ class Server:
 
     async def _leave(self) -> None:
         """The last steps, which may have to wait: the bus finishes what it is writing."""
+        await self.admin.stop()
         if self.cluster_bus is not None:
             await self.cluster_bus.stop()
         self.node.log.warning("Shardis is now ready to exit, bye bye...")

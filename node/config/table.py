@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.config import clustering, data, durability, server, tls
+from node.config import admin, clustering, data, durability, server, tls
 from node.config.directive import Directive
 
 THEMES: dict[str, tuple[Directive, ...]] = {
@@ -12,6 +12,7 @@ THEMES: dict[str, tuple[Directive, ...]] = {
     "Process": server.PROCESS,
     "Logging": server.LOGGING,
     "Monitoring": server.MONITORING,
+    "Admin HTTP": admin.ADMIN,
     "Memory": data.MEMORY,
     "Lazy freeing": data.LAZY_FREEING,
     "Encodings": data.ENCODINGS,

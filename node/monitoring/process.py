@@ -15,6 +15,7 @@ class ProcessFacts:
     os: str = ""
     arch_bits: int = 64
     rss_bytes: int = 0
+    swap_bytes: int = 0
     total_system_memory_bytes: int = 0
     cpu_user_s: float = 0.0
     cpu_system_s: float = 0.0

@@ -1,0 +1,1 @@
+"""HTTP of a node: probes for those who run it, metrics for those who watch it."""
