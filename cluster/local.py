@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from cluster.plan import PlanError, check_replicas
+
 RECORD = "cluster.json"
 NODE_CONF = "node.conf"
 NODE_LOG = "node.log"
@@ -71,6 +73,10 @@ class Wish:
                 f"{directory} holds a cluster of {before}, not of {shape}: "
                 "start it without these options, or choose another --dir"
             )
+        try:
+            check_replicas(shape.replicas)
+        except PlanError as error:
+            raise LocalError(str(error)) from None
         last_bus_port = shape.ports[-1] + BUS_OFFSET
         if last_bus_port > 65535:
             raise LocalError(f"--port {shape.port} is too high: the last node's bus would need port {last_bus_port}")

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.placement import Address, place
 from cluster.slots import SLOTS
 
-Address = tuple[str, int]
 SlotRange = tuple[int, int]
 """First and last slot, both included."""
+
+MAX_REPLICAS = 5
 
 
 class PlanError(ValueError):
@@ -64,17 +66,26 @@ def split_slots(shards: int) -> list[SlotRange]:
 
 
 def create(addresses: Sequence[Address], replicas: int = 0) -> CreatePlan:
-    """A cluster of all these nodes, each shard with `replicas` replicas: the first nodes become the primaries."""
+    """A cluster of all these nodes, each shard with `replicas` replicas, spread over the hosts."""
+    check_replicas(replicas)
     shards, left_over = divmod(len(addresses), replicas + 1)
     if shards == 0 or left_over:
         raise PlanError(f"{len(addresses)} nodes cannot be shared out into shards of {replicas + 1}")
     if len(set(addresses)) != len(addresses):
         raise PlanError("an address is named twice")
+    placed = place(addresses, shards)
     primaries = tuple(
-        NewPrimary(address, slots, epoch)
-        for epoch, (address, slots) in enumerate(zip(addresses[:shards], split_slots(shards), strict=True), 1)
+        NewPrimary(shard[0], slots, epoch)
+        for epoch, (shard, slots) in enumerate(zip(placed, split_slots(shards), strict=True), 1)
     )
+    rounds = zip(*(shard[1:] for shard in placed), strict=True)
     return CreatePlan(
         primaries,
-        tuple(NewReplica(node, addresses[at % shards]) for at, node in enumerate(addresses[shards:])),
+        tuple(NewReplica(node, shard[0]) for turn in rounds for node, shard in zip(turn, placed, strict=True)),
     )
+
+
+def check_replicas(replicas: int) -> None:
+    """Raises PlanError for more replicas than a primary may have."""
+    if replicas > MAX_REPLICAS:
+        raise PlanError(f"a primary has at most {MAX_REPLICAS} replicas, not {replicas}")

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.slots import SLOTS
 from cluster.topology import NodeView, slots_text
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """What a node says in INFO replication, as far as it concerns how far replicas lag behind."""
+
+    offset: int = 0
+    link_up: bool = True
+    """Of a replica: whether its stream from the primary runs. A primary has no such link and lacks nothing."""
+    silent_s: int = 0
+    """Of a replica: since when it has heard nothing from its primary."""
+    acknowledged_s: Mapping[int, int] = field(default_factory=dict)
+    """Of a primary: how long ago each replica has acknowledged what it got, by the replica's port."""
+
+    @classmethod
+    def parse(cls, info: Mapping[str, str]) -> Replication:
+        if info.get("role") == "slave":
+            link_up = info.get("master_link_status") == "up"
+            return cls(int(info.get("slave_repl_offset", 0)), link_up, int(info.get("master_last_io_seconds_ago", -1)))
+        replicas = [_fields(value) for name, value in info.items() if _REPLICA_LINE.fullmatch(name)]
+        acknowledged_s = {int(each["port"]): int(each["lag"]) for each in replicas if {"port", "lag"} <= each.keys()}
+        return cls(int(info.get("master_repl_offset", 0)), acknowledged_s=acknowledged_s)
+
+
+_REPLICA_LINE = re.compile(r"slave\d+")
+
+
+def _fields(line: str) -> dict[str, str]:
+    """`ip=127.0.0.1,port=7003,state=online,offset=98,lag=0`"""
+    return dict(pair.partition("=")[::2] for pair in line.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a replica is behind its primary, as nearly as two nodes can be asked at the same moment."""
+
+    link_up: bool
+    bytes: int | None
+    seconds: int | None
+
+    def __str__(self) -> str:
+        if not self.link_up:
+            return "link down"
+        known = [(value, unit) for value, unit in ((self.bytes, "B"), (self.seconds, "s")) if value is not None]
+        return " ".join(f"{value} {unit}" for value, unit in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +63,7 @@ class Answers:
     keys: int = 0
     memory_bytes: int = 0
     cluster_state: str = ""
+    replication: Replication | None = None
     problem: str = ""
 
 
@@ -47,6 +94,8 @@ class NodeStatus:
             return "suspected"
         if self.view.flags & {"handshake", "noaddr"}:
             return "joining"
+        if self.answers.cluster_state == "ok" and not (self.answers.replication or Replication()).link_up:
+            return "syncing"
         return self.answers.cluster_state or "unknown"
 
 
@@ -60,6 +109,16 @@ class Shard:
     @property
     def nodes(self) -> tuple[NodeStatus, ...]:
         return (self.primary, *self.replicas)
+
+    def lag(self, node: NodeStatus) -> Lag | None:
+        """How far a replica of this shard is behind; None for the primary, and where it cannot be known."""
+        theirs, primarys = node.answers.replication, self.primary.answers.replication
+        if node is self.primary or theirs is None:
+            return None
+        if primarys is None:
+            return Lag(theirs.link_up, None, None)
+        seconds = primarys.acknowledged_s.get(node.view.address[1], theirs.silent_s)
+        return Lag(theirs.link_up, max(primarys.offset - theirs.offset, 0), seconds if seconds >= 0 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +144,14 @@ class ClusterStatus:
             "shards": [
                 {
                     "slots": [list(slots) for slots in shard.primary.view.slots],
-                    "nodes": [_node_dict(node) for node in shard.nodes],
+                    "nodes": [_node_dict(node, shard.lag(node)) for node in shard.nodes],
                 }
                 for shard in self.shards
             ],
         }
 
 
-def _node_dict(node: NodeStatus) -> dict[str, Any]:
+def _node_dict(node: NodeStatus, lag: Lag | None) -> dict[str, Any]:
     return {
         "id": node.view.id,
         "address": node.address,
@@ -104,6 +163,7 @@ def _node_dict(node: NodeStatus) -> dict[str, Any]:
         "open_slots": list(node.view.open_slots),
         "keys": node.answers.keys,
         "memory_bytes": node.answers.memory_bytes,
+        "replication": lag and {"link_up": lag.link_up, "lag_bytes": lag.bytes, "lag_s": lag.seconds},
         "problem": node.answers.problem,
     }
 
@@ -146,7 +206,7 @@ def memory_shown(size: int) -> str:
 
 
 def rows(status: ClusterStatus) -> list[tuple[str, ...]]:
-    """The lines of the table: shard, node, role, slots, keys, memory, state."""
+    """The lines of the table: shard, node, role, slots, keys, memory, lag, state."""
     return [
         (
             str(number) if node is shard.primary else "",
@@ -155,6 +215,7 @@ def rows(status: ClusterStatus) -> list[tuple[str, ...]]:
             f"{node.view.slot_count} ({slots_text(node.view.slots)})" if node.view.slots else "",
             "" if node.answers.problem else str(node.answers.keys),
             "" if node.answers.problem else memory_shown(node.answers.memory_bytes),
+            str(shard.lag(node) or ""),
             node.state,
         )
         for number, shard in enumerate(status.shards, 1)

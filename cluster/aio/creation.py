@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from cluster.aio.client import Connection, ReplyError
-from cluster.plan import Address, CreatePlan
-from cluster.topology import NodeView, agreed, parse_nodes
+from cluster.plan import Address, CreatePlan, NewReplica
+from cluster.status import Replication, parse_info
+from cluster.topology import agreed, parse_nodes
 
-POLL_S = 0.02
+POLL_S = 0.004
+"""Between two looks at a cluster, for each of its nodes: the more nodes there are, the more a look costs them."""
 
 
 class NotHealthy(Exception):
@@ -30,14 +33,20 @@ async def create_cluster(plan: CreatePlan, connections: Connections, timeout_s: 
         await connections[node].call("CLUSTER", "MEET", *other)
     if plan.replicas:
         await _until(connections, timeout_s, needs_ok=False)
-        for replica in plan.replicas:
-            primary_id = await connections[replica.primary].call("CLUSTER", "MYID")
-            await connections[replica.address].call("CLUSTER", "REPLICATE", primary_id)
+        await asyncio.gather(*(_replicate(replica, connections) for replica in plan.replicas))
     await wait_healthy(connections, timeout_s)
 
 
+async def _replicate(replica: NewReplica, connections: Connections) -> None:
+    primary_id = await connections[replica.primary].call("CLUSTER", "MYID")
+    await connections[replica.address].call("CLUSTER", "REPLICATE", primary_id)
+
+
 async def wait_healthy(connections: Connections, timeout_s: float) -> None:
-    """Wait until all nodes agree on who owns what and say that the cluster is up; raises NotHealthy."""
+    """Wait until all nodes agree on who owns what and say that the cluster is up, and until every replica is in sync.
+
+    Raises NotHealthy.
+    """
     await _until(connections, timeout_s, needs_ok=True)
 
 
@@ -48,22 +57,30 @@ async def _until(connections: Connections, timeout_s: float, needs_ok: bool) -> 
             while problem:
                 problem = await _problem(connections.values(), needs_ok)
                 if problem:
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(POLL_S * len(connections))
     except TimeoutError:
         raise NotHealthy(f"after {timeout_s:g} s {problem}") from None
 
 
 async def _problem(connections: Iterable[Connection], needs_ok: bool) -> str:
     """What still stands in the way of a healthy cluster; empty when nothing does."""
-    views: list[list[NodeView]] = []
-    for nodes, info in await asyncio.gather(*(_look(connection) for connection in connections)):
-        if isinstance(nodes, ReplyError) or isinstance(info, ReplyError):
-            return f"a node answers: {nodes if isinstance(nodes, ReplyError) else info}"
+    connections = list(connections)
+    for info, replication in await _ask_all(connections, ("CLUSTER", "INFO"), ("INFO", "replication")):
+        if int(parse_info(info).get("cluster_known_nodes", 0)) != len(connections):
+            return "the nodes do not all know each other yet"
         if needs_ok and "cluster_state:ok" not in info:
             return "a node still calls the cluster down"
-        views.append(parse_nodes(nodes))
+        if needs_ok and not Replication.parse(parse_info(replication)).link_up:
+            return "a replica is still not in sync with its primary"
+    # What each node thinks of all others is long, so it is asked for only now.
+    views = [parse_nodes(nodes) for (nodes,) in await _ask_all(connections, ("CLUSTER", "NODES"))]
     return "" if agreed(views) else "the nodes do not agree yet on who serves which slots"
 
 
-async def _look(connection: Connection) -> list[str | ReplyError]:
-    return await connection.pipeline([("CLUSTER", "NODES"), ("CLUSTER", "INFO")])
+async def _ask_all(connections: Iterable[Connection], *questions: Sequence[str]) -> list[list[str]]:
+    """Every node's replies; raises ReplyError if one is an error."""
+    answers = await asyncio.gather(*(connection.pipeline(questions) for connection in connections))
+    for reply in chain.from_iterable(answers):
+        if isinstance(reply, ReplyError):
+            raise reply
+    return answers

@@ -26,6 +26,7 @@ from cluster.local import (
     NODE_LOG,
     RECORD,
     LocalError,
+    ProcessRecord,
     Record,
     Shape,
     Wish,
@@ -39,6 +40,7 @@ from cluster.plan import Address, create
 START_TIMEOUT_S = 30.0
 HEALTHY_TIMEOUT_S = 60.0
 POLL_S = 0.02
+ANSWER_TIMEOUT_S = 1.0
 
 Say = Callable[[str], None]
 
@@ -113,10 +115,30 @@ class Launcher:
         if record is None:
             raise LocalError(f"{self.shown} holds no cluster (was it started with another --dir?)")
         running = [process for process in record.processes if is_running(process)]
-        for killed in stop(running):
+        for killed in self._stop_in_order(running):
             self.say(f"Node {killed.port} (process {killed.pid}) did not end in time and was killed.")
         self._write_record(replace(record, processes=()))
         return len(running)
+
+    def _stop_in_order(self, running: Sequence[ProcessRecord]) -> list[ProcessRecord]:
+        """Stop replicas first: primaries would hand their slots over to them, though they are going as well."""
+        replicas = asyncio.run(self._replicas(running))
+        primaries = [process for process in running if process not in replicas]
+        return stop(replicas) + stop(primaries)
+
+    async def _replicas(self, running: Sequence[ProcessRecord]) -> list[ProcessRecord]:
+        """Those that call themselves replicas; a node that does not answer does not."""
+
+        async def is_replica(process: ProcessRecord) -> bool:
+            password = self.password(process.port)
+            try:
+                async with await Connection.open(HOST, process.port, password, ANSWER_TIMEOUT_S) as connection:
+                    return (await connection.call("ROLE"))[0] == "slave"
+            except (Unreachable, ReplyError):
+                return False
+
+        roles = await asyncio.gather(*(is_replica(process) for process in running))
+        return [process for process, replica in zip(running, roles, strict=True) if replica]
 
     def read_record(self) -> Record | None:
         """What the folder's record says; None if there is none."""
@@ -211,26 +233,28 @@ class Launcher:
 
     async def _first_answer(self, port: int) -> Connection:
         """A connection to a node that has just been started, once it answers. Raises LocalError if it never does."""
+        # Knocking at many doors at once, often, would take the time that the nodes need to start.
+        pause_s = POLL_S * max(1, len(self.processes) / 6)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             self._check(port)
             try:
                 connection = await Connection.open(HOST, port, self.password(port))
             except Unreachable:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause_s)
                 continue
             except ReplyError as error:
                 raise LocalError(f"node {port} refuses the launcher: {error}") from None
             try:
                 await connection.call("PING")
             except Unreachable:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause_s)
             except ReplyError as error:
                 connection.close()
                 if not str(error).startswith("LOADING"):
                     raise LocalError(f"node {port} answers PING with: {error}") from None
                 deadline = time.monotonic() + START_TIMEOUT_S
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause_s)
             else:
                 return connection
         raise LocalError(f"node {port} does not answer. The end of its log:\n{self._log_tail(port)}")

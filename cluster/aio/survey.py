@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cluster.aio.client import Connection, ReplyError, Unreachable
 from cluster.plan import Address
-from cluster.status import Answers, ClusterStatus, build, parse_info
+from cluster.status import Answers, ClusterStatus, Replication, build, parse_info
 from cluster.topology import NodeView, parse_nodes
 
 TIMEOUT_S = 2.0
@@ -41,15 +41,16 @@ async def _ask(view: NodeView, password: str) -> Answers:
     host, port = view.address
     try:
         async with await Connection.open(host, port, password, TIMEOUT_S) as connection:
-            questions = [("DBSIZE",), ("INFO", "memory"), ("CLUSTER", "INFO")]
-            keys, info, cluster_info = await connection.pipeline(questions)
+            questions = [("DBSIZE",), ("INFO", "memory"), ("CLUSTER", "INFO"), ("INFO", "replication")]
+            keys, info, cluster_info, replication = await connection.pipeline(questions)
     except (Unreachable, ReplyError) as error:
         return Answers(problem=str(error))
-    for reply in (keys, info, cluster_info):
+    for reply in (keys, info, cluster_info, replication):
         if isinstance(reply, ReplyError):
             return Answers(problem=str(reply))
     memory_bytes = int(parse_info(info).get("used_memory", 0))
-    return Answers(int(keys), memory_bytes, parse_info(cluster_info).get("cluster_state", ""))
+    state = parse_info(cluster_info).get("cluster_state", "")
+    return Answers(int(keys), memory_bytes, state, Replication.parse(parse_info(replication)))
 
 
 def survey(seeds: Sequence[Address], password: str = "") -> ClusterStatus:

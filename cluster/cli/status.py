@@ -21,7 +21,7 @@ def status(
     password: Annotated[str, typer.Option(envvar="SHARDIS_PASSWORD", help="Password of the nodes.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show shards, nodes, roles, slots, keys, memory and state; the exit code is 1 unless the cluster is healthy."""
+    """Show the shards: slots, keys, memory, lag and state of every node; exits with 1 unless all is healthy."""
     from cluster.aio.client import ReplyError, Unreachable
     from cluster.aio.survey import survey
 
@@ -60,8 +60,8 @@ def _print_table(found: ClusterStatus) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("shard", "node", "role", "slots", "keys", "memory", "state", box=None, pad_edge=False)
-    for column in (4, 5):
+    table = Table("shard", "node", "role", "slots", "keys", "memory", "lag", "state", box=None, pad_edge=False)
+    for column in (4, 5, 6):
         table.columns[column].justify = "right"
     for row in rows(found):
         table.add_row(*row, style="" if row[-1] == "ok" else "red")

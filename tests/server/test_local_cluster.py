@@ -16,6 +16,7 @@ import pytest
 
 from cluster.aio.launcher import Interrupted, Launcher
 from cluster.aio.processes import is_running, start_time
+from cluster.aio.survey import survey
 from cluster.local import RECORD, LocalError, Record, Shape, Wish
 from tests.support.resp import Connection
 from tests.support.servers import ROOT, free_port, have_oracle, wait_until
@@ -83,7 +84,7 @@ def running(launcher: Launcher) -> list[int]:
 def test_up_down_and_up_again(command: list[str], launch: Callable[..., Launcher]) -> None:
     port = port_range(3)
     first = launch(command)
-    shape = first.up(Wish(shards=3, port=port, settings=(("maxmemory", "7mb"),)))
+    shape = first.up(Wish(shards=3, replicas=0, port=port, settings=(("maxmemory", "7mb"),)))
     for each in shape.ports:
         info = ask(each, "CLUSTER", "INFO")
         assert b"cluster_state:ok" in info
@@ -105,15 +106,38 @@ def test_up_down_and_up_again(command: list[str], launch: Callable[..., Launcher
     assert ask(port, "CONFIG", "GET", "maxmemory")[1] == b"8388608"
 
 
-@needs_oracle
-def test_replicas_are_attached_to_their_primaries(launch: Callable[..., Launcher]) -> None:
-    shape = launch(["redis-server"]).up(Wish(shards=1, replicas=1, port=port_range(2)))
-    assert b"slave" in ask(shape.ports[1], "CLUSTER", "NODES").split(b"myself,")[1]
+@pytest.mark.parametrize("command", COMMANDS[:1])
+def test_replicas_are_in_sync_and_come_back_with_data_and_topology(
+    command: list[str], launch: Callable[..., Launcher], tmp_path: Path
+) -> None:
+    first = launch(command)
+    shape = first.up(Wish(shards=2, replicas=1, port=port_range(4)))
+    keys = {0: "{a}x", 1: "{c}x"}  # of slots 15495 and 7365
+    for at, key in keys.items():
+        ask(shape.ports[1 - at], "SET", key, "kept")
+
+    def told() -> list[list[tuple[str, str, int, bool | None]]]:
+        found = survey([("127.0.0.1", shape.port)]).to_dict()
+        assert found["healthy"]
+        return [
+            [(n["id"], n["role"], n["keys"], n["replication"] and n["replication"]["link_up"]) for n in shard["nodes"]]
+            for shard in found["shards"]
+        ]
+
+    wait_until(lambda: all(node[2] == 1 for shard in told() for node in shard), "the replicas have the keys")
+    before = told()
+    roles = [(role, link_up) for shard in before for _, role, _, link_up in shard]
+    assert roles == [("primary", None), ("replica", True)] * 2
+
+    assert launch(command).down() == 4
+    launch(command).up(Wish())
+    assert told() == before
+    assert ask(shape.ports[1], "GET", keys[0]) == b"kept"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_password_is_used_by_the_launcher_too(command: list[str], launch: Callable[..., Launcher]) -> None:
-    shape = launch(command).up(Wish(shards=1, port=port_range(1), settings=(("requirepass", 'p "w'),)))
+    shape = launch(command).up(Wish(shards=1, replicas=0, port=port_range(1), settings=(("requirepass", 'p "w'),)))
     assert b"NOAUTH" in ask_raw(shape.port, "GET", "x")
 
 
@@ -130,7 +154,7 @@ def test_a_port_in_use_is_named_and_nothing_is_left(offset: int, launch: Callabl
         taken.listen()
         launcher = launch(OURS)
         with pytest.raises(LocalError, match=f"{port + offset} is in use"):
-            launcher.up(Wish(shards=2, port=port))
+            launcher.up(Wish(shards=2, replicas=0, port=port))
     assert not launcher.directory.exists()
 
 
@@ -169,7 +193,7 @@ def test_a_node_that_dies_while_starting_takes_all_down(launch: Callable[..., La
 
     launcher._start_all = noting  # type: ignore[method-assign]
     with pytest.raises(LocalError, match="ended while starting, with status 1") as failure:
-        launcher.up(Wish(shards=3, port=port))
+        launcher.up(Wish(shards=3, replicas=0, port=port))
     assert f"node {port + 1} " in str(failure.value)
     assert "the reason why it died" in str(failure.value)
     assert len(started) == 3
@@ -183,7 +207,7 @@ def test_a_directive_that_nodes_refuse_is_told_with_their_words(
 ) -> None:
     launcher = launch(command)
     with pytest.raises(LocalError, match="maxmemry") as failure:
-        launcher.up(Wish(shards=1, port=port_range(1), settings=(("maxmemry", "1"),)))
+        launcher.up(Wish(shards=1, replicas=0, port=port_range(1), settings=(("maxmemry", "1"),)))
     assert "Bad directive" in str(failure.value)
     assert not launcher.directory.exists()
 
@@ -194,7 +218,7 @@ def test_an_interruption_leaves_nothing(launch: Callable[..., Launcher], tmp_pat
     launcher = launch([sys.executable, str(script)])
     launcher.stop_requested = True
     with pytest.raises(Interrupted):
-        launcher.up(Wish(shards=2, port=port_range(2)))
+        launcher.up(Wish(shards=2, replicas=0, port=port_range(2)))
     assert not launcher.directory.exists()
 
 
@@ -230,7 +254,7 @@ def shardis(*arguments: str, **options: object) -> subprocess.CompletedProcess[s
 def test_the_commands_of_a_day(tmp_path: Path) -> None:
     """up --detach, status, a killed node, down: with the exit codes that scripts rely on."""
     folder, port = str(tmp_path / "c"), port_range(2)
-    up = shardis("up", "--shards", "2", "--port", str(port), "--dir", folder, "--detach")
+    up = shardis("up", "--shards", "2", "--replicas", "0", "--port", str(port), "--dir", folder, "--detach")
     try:
         assert up.returncode == 0, up.stderr
         assert f"redis-cli -c -p {port}" in up.stdout
@@ -261,7 +285,7 @@ def test_the_commands_of_a_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_foreground_stops_all_at_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     folder, port = tmp_path / "c", port_range(1)
-    arguments = ["up", "--shards", "1", "--port", str(port), "--dir", str(folder)]
+    arguments = ["up", "--shards", "1", "--replicas", "0", "--port", str(port), "--dir", str(folder)]
     with open(tmp_path / "out", "w") as out:
         up = subprocess.Popen(
             [sys.executable, "-m", "cluster.cli", *arguments], cwd=ROOT, env=ENVIRONMENT, stdout=out, stderr=out
@@ -284,6 +308,7 @@ MISTAKES = [
     (["up", "--shard", "2"], "--shards"),
     (["upp"], "Did you mean 'up'"),
     (["up", "--shards", "0"], "--shards"),
+    (["up", "--replicas", "6"], "at most 5 replicas"),
     (["up", "--set", "maxmemory"], "DIRECTIVE=VALUE"),
     (["status", "localhost"], "not HOST:PORT"),
 ]

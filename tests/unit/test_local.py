@@ -7,6 +7,7 @@ from importlib.machinery import ModuleSpec
 import pytest
 
 from cluster.local import (
+    DEFAULT_REPLICAS,
     LocalError,
     ProcessRecord,
     Record,
@@ -22,7 +23,7 @@ from cluster.packages import shadowed
 
 
 def test_a_new_cluster_has_the_defaults_for_what_is_not_asked() -> None:
-    assert Wish().shape(None, "d") == Shape(3, 0, 7000)
+    assert Wish().shape(None, "d") == Shape(3, DEFAULT_REPLICAS, 7000)
     assert Wish(shards=2, replicas=1, port=8000).shape(None, "d").ports == [8000, 8001, 8002, 8003]
     assert str(Shape(1, 0, 7000)) == "1 shard on port 7000"
     assert str(Shape(3, 1, 7000)) == "3 shards with 1 replica each on ports 7000-7005"
@@ -39,6 +40,12 @@ def test_a_stopped_cluster_keeps_its_shape() -> None:
 def test_bus_ports_must_exist() -> None:
     with pytest.raises(LocalError, match="bus would need port 65537"):
         Wish(port=55535).shape(None, "d")
+
+
+def test_a_sixth_replica_is_refused() -> None:
+    assert len(Wish(shards=15, replicas=5).shape(None, "d").ports) == 90
+    with pytest.raises(LocalError, match="a primary has at most 5 replicas, not 6"):
+        Wish(replicas=6).shape(None, "d")
 
 
 def test_the_record_is_read_back() -> None:

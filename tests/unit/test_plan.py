@@ -58,3 +58,38 @@ def test_nodes_that_do_not_fill_the_shards_are_refused(count: int, replicas: int
 def test_an_address_may_not_be_named_twice() -> None:
     with pytest.raises(PlanError, match="twice"):
         create(addresses(2) + addresses(1))
+
+
+def test_a_sixth_replica_is_refused() -> None:
+    assert len(create(addresses(6), replicas=5).replicas) == 5
+    with pytest.raises(PlanError, match="at most 5 replicas, not 6"):
+        create(addresses(7), replicas=6)
+
+
+def on_hosts(*counts: int) -> list[tuple[str, int]]:
+    return [(f"10.0.0.{host}", 7000 + at) for host, count in enumerate(counts) for at in range(count)]
+
+
+def hosts_of_shards(nodes: list[tuple[str, int]], replicas: int) -> list[list[str]]:
+    plan = create(nodes, replicas)
+    shards = {primary.address: [primary.address[0]] for primary in plan.primaries}
+    for replica in plan.replicas:
+        shards[replica.primary].append(replica.address[0])
+    return list(shards.values())
+
+
+@pytest.mark.parametrize(
+    ("counts", "replicas"),
+    [((2, 2, 2), 1), ((3, 3), 1), ((4, 1, 1), 1), ((3, 3, 3), 2), ((15,) * 6, 5), ((30, 30, 30), 2), ((1, 2, 3), 1)],
+)
+def test_no_shard_has_two_nodes_on_a_host_where_that_is_possible(counts: tuple[int, ...], replicas: int) -> None:
+    shards = hosts_of_shards(on_hosts(*counts), replicas)
+    possible = all(count <= len(shards) for count in counts)
+    crowded = [shard for shard in shards if len(set(shard)) < len(shard)]
+    assert len(crowded) == (0 if possible else max(counts) - len(shards))
+
+
+def test_primaries_are_spread_over_hosts() -> None:
+    for counts in ((2, 2, 2), (6, 6, 6), (4, 4)):
+        primaries = [shard[0] for shard in hosts_of_shards(on_hosts(*counts), 1)]
+        assert max(map(primaries.count, primaries)) - min(map(primaries.count, set(primaries))) <= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.status import Answers, build, memory_shown, parse_info, rows
+from cluster.status import Answers, Replication, build, memory_shown, parse_info, rows
 from cluster.topology import agreed, parse_nodes, slots_text
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
@@ -45,8 +45,8 @@ def test_the_report_groups_replicas_with_their_primary() -> None:
     found = build(parse_nodes(NODES), {A: OK, B: OK, C: OK})
     assert found.is_healthy
     assert [[node.view.id for node in shard.nodes] for shard in found.shards] == [[A, C], [B]]
-    assert rows(found)[0] == ("1", "127.0.0.1:7000", "primary", "8192 (0-8190 8191)", "2", "2.0 KiB", "ok")
-    assert rows(found)[1] == ("", "::1:7002", "replica", "", "2", "2.0 KiB", "ok")
+    assert rows(found)[0] == ("1", "127.0.0.1:7000", "primary", "8192 (0-8190 8191)", "2", "2.0 KiB", "", "ok")
+    assert rows(found)[1] == ("", "::1:7002", "replica", "", "2", "2.0 KiB", "", "ok")
     shown = found.to_dict()
     assert (shown["healthy"], shown["slots_served"], shown["keys"]) == (True, 16384, 4)
     assert [node["role"] for node in shown["shards"][0]["nodes"]] == ["primary", "replica"]
@@ -77,3 +77,39 @@ def test_small_parsers() -> None:
         "3.0 MiB",
         "5.0 GiB",
     ]
+
+
+PRIMARY_INFO = """\
+# Replication
+role:master
+slave0:ip=127.0.0.1,port=7002,state=online,offset=100,lag=1
+master_repl_offset:150
+"""
+REPLICA_INFO = """\
+role:slave
+master_link_status:up
+master_last_io_seconds_ago:3
+slave_repl_offset:120
+"""
+
+
+def status_of_shard(primary: str = PRIMARY_INFO, replica: str = REPLICA_INFO):
+    def answers(info: str) -> Answers:
+        return Answers(cluster_state="ok", replication=Replication.parse(parse_info(info)))
+
+    return build(parse_nodes(NODES), {A: answers(primary), B: OK, C: answers(replica)})
+
+
+def test_the_lag_of_a_replica_is_told_in_bytes_and_seconds() -> None:
+    found = status_of_shard()
+    assert [row[6:] for row in rows(found)] == [("", "ok"), ("30 B 1 s", "ok"), ("", "ok")]
+    told = found.to_dict()["shards"][0]["nodes"]
+    assert [node["replication"] for node in told] == [None, {"link_up": True, "lag_bytes": 30, "lag_s": 1}]
+    ahead = status_of_shard(PRIMARY_INFO.replace("150", "110").replace("slave0", "other"))
+    assert rows(ahead)[1][6] == "0 B 3 s"
+
+
+def test_a_replica_without_its_link_is_not_healthy() -> None:
+    found = status_of_shard(replica=REPLICA_INFO.replace("up", "down").replace(":3", ":-1"))
+    assert [row[6:] for row in rows(found)][1] == ("link down", "syncing")
+    assert not found.is_healthy
