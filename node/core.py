@@ -33,6 +33,7 @@ from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.saving import Saving
+from node.persistence.snapshots import Snapshots
 from node.pubsub import PubSub
 from node.replication.history import History
 from node.replication.replicas import Replicas
@@ -99,6 +100,7 @@ class NodeCore:
         self.propagate = self.stream.record
         self.history = History(self.rng)
         self.replicas = Replicas(self)
+        self.snapshots = Snapshots(self)
         self.saving = Saving(self)
         self._build_commands()
         self._subscribe_to_config()

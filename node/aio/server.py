@@ -27,10 +27,13 @@ from node.core import NodeCore
 from node.engine.session import Session
 from node.monitoring.log import Log
 from node.persistence.saving import CannotLoad
+from node.persistence.snapshots import Next
 from node.version import VERSION
 
 FREE_BUDGET = 4000  # items a slice of lazy freeing may give back
 EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
+SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
+SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
 
 class Server:
@@ -47,6 +50,7 @@ class Server:
         self.exit_code = 0
         self._freeing = False
         self._expiring = False
+        self._snapshot_timer: asyncio.Handle | None = None
         self._blocked_timer: asyncio.TimerHandle | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._pidfile = config["pidfile"]
@@ -64,6 +68,7 @@ class Server:
         node.clients.disconnect = self.driver.disconnect
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
+        node.snapshots.wake = self._wake_snapshots
         node.on_shutdown = self.shutdown
         node.process = read_facts
         node.now_us = lambda: time.time_ns() // 1000
@@ -227,6 +232,23 @@ class Server:
                 self.loop.call_later(0.002, self._expire)
                 return
         self._expiring = False
+
+    def _wake_snapshots(self) -> None:
+        """Somebody has started a snapshot, or can take more of it."""
+        if self._snapshot_timer is not None:
+            self._snapshot_timer.cancel()
+        self._snapshot_timer = self.loop.call_soon(self._snapshot)
+
+    def _snapshot(self) -> None:
+        """A slice of the snapshots that are being taken; clients have a turn before the next one."""
+        self._snapshot_timer = None
+        wish = self.node.snapshots.step(SNAPSHOT_BUDGET_US)
+        if self._snapshot_timer is not None:
+            return  # woken meanwhile
+        if wish is Next.AT_ONCE:
+            self._snapshot_timer = self.loop.call_soon(self._snapshot)
+        elif wish is Next.SOON:
+            self._snapshot_timer = self.loop.call_later(SNAPSHOT_PAUSE_S, self._snapshot)
 
     def _sleep(self, seconds: float) -> None:
         """DEBUG SLEEP: nothing moves meanwhile, but the clock."""

@@ -316,7 +316,6 @@ cdef int add(Session s, Arg* key, int64_t by) except -1:
     v += by
     if in_place:
         memcpy(entry_value(e), &v, 8)
-        e.version = s.engine.space.version
     else:
         s.db.put_int(key.p, <unsigned int>key.n, s.slot, v, True)
     touched(s, key.p, key.n, "incrby", "$", 1)

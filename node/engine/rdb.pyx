@@ -11,6 +11,7 @@ What a value of each type is made of stands in node/persistence/rdb. This part i
 string of the keyspace through it. The reader believes nothing: whatever is cut off, too long or unknown raises Malformed.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
@@ -47,12 +48,8 @@ class Malformed(ValueError):
     """The data is not what RDB allows here."""
 
 
+@cython.final
 cdef class Writer:
-    """Bytes in the making."""
-
-    cdef uint8_t* p
-    cdef size_t n, cap
-    cdef bint compress
 
     def __cinit__(self, bint compress=True):
         self.cap = 256
@@ -68,7 +65,6 @@ cdef class Writer:
         return self.n
 
     cdef uint8_t* room(self, size_t more) except NULL:
-        """Where the next bytes go, with space for `more` of them. The caller moves `n` on."""
         cdef size_t cap = self.cap
         cdef uint8_t* p
         if self.n + more > cap:
@@ -84,6 +80,11 @@ cdef class Writer:
     cdef int put(self, const void* data, size_t n) except -1:
         memcpy(self.room(n), data, n)
         self.n += n
+        return 0
+
+    cdef int put_byte(self, uint8_t value) except -1:
+        self.room(1)[0] = value
+        self.n += 1
         return 0
 
     cdef int put_length(self, uint64_t n) except -1:
@@ -106,7 +107,6 @@ cdef class Writer:
         return 0
 
     cdef bint put_integer(self, const char* s, size_t n) except -1:
-        """Store digits as an integer if that gives the same digits back; False: not done."""
         cdef int64_t v
         cdef uint8_t* at
         cdef int form, i
@@ -128,7 +128,6 @@ cdef class Writer:
         return True
 
     cdef bint put_compressed(self, const char* s, size_t n) except -1:
-        """Store the string as LZF if that is shorter; False: not done."""
         cdef uint8_t* packed = <uint8_t*>malloc(n - SAVED_MIN)
         cdef size_t size
         if packed == NULL:
@@ -154,7 +153,7 @@ cdef class Writer:
         return 0
 
     def byte(self, uint8_t value) -> None:
-        self.put(&value, 1)
+        self.put_byte(value)
 
     def raw(self, bytes data not None) -> None:
         self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
@@ -165,24 +164,6 @@ cdef class Writer:
     def string(self, bytes value not None) -> None:
         self.put_string(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
 
-    def strings(self, values) -> None:
-        cdef bytes value
-        for value in values:
-            self.put_string(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
-
-    def pairs(self, pairs) -> None:
-        cdef bytes first, second
-        for first, second in pairs:
-            self.put_string(PyBytes_AS_STRING(first), PyBytes_GET_SIZE(first))
-            self.put_string(PyBytes_AS_STRING(second), PyBytes_GET_SIZE(second))
-
-    def scored(self, pairs) -> None:
-        cdef bytes member
-        cdef double score
-        for member, score in pairs:
-            self.put_string(PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
-            self.put(&score, sizeof(score))
-
     def double(self, double value) -> None:
         """Eight bytes, little-endian."""
         self.put(&value, sizeof(value))
@@ -191,8 +172,7 @@ cdef class Writer:
         """The CRC-64 of what is here, going on from `crc`."""
         return crc64_update(crc, self.p, self.n)
 
-    def take(self) -> bytes:
-        """What was written; the writer is empty again."""
+    cpdef bytes take(self):
         cdef bytes data = PyBytes_FromStringAndSize(<char*>self.p, self.n)
         self.n = 0
         return data

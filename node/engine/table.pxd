@@ -13,6 +13,13 @@ from node.engine.entry cimport (
 from node.engine.graves cimport Grave
 from node.engine.keyslot cimport SLOTS, key_slot
 
+cdef class Saver:
+    """Who wants to see what is about to change: the snapshots that are being taken (snapshot.pyx)."""
+    cdef void before_change(self, Db db, Entry* e, int slot) noexcept
+    # A database loses all its keys at once. True: the slots are kept, and buried when they are no longer needed.
+    cdef bint keep_slots(self, Db db, Dict* slots, size_t pending, bint lazy) noexcept
+    cdef void swapped(self, Db a, Db b) noexcept
+
 cdef class Keyspace:
     """The databases of one node, its clock, its counters, and what waits to be freed (DESIGN: the engine)."""
     cdef readonly list dbs                    # of Db
@@ -26,6 +33,8 @@ cdef class Keyspace:
     cdef public bint show_dead                # dead keys count as alive: while loading, and for what a primary sends
     cdef public bint no_touch                 # lookups leave the access clock alone (CLIENT NO-TOUCH)
     cdef public uint32_t version              # stamped into entries that are written
+    cdef readonly uint32_t unsaved_below      # entries of a lower version go to the saver before they change; 0: there is none
+    cdef Saver saver                          # or None
     cdef public uint64_t hits, misses, expired, evicted, expire_capped
     cdef public double expired_stale_perc
     cdef public uint64_t dirty                # changes since the last save

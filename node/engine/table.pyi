@@ -16,6 +16,7 @@ class Keyspace:
     show_dead: bool
     no_touch: bool
     version: int
+    unsaved_below: int
     hits: int
     misses: int
     expired: int

@@ -43,6 +43,17 @@ TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
 cdef dict type_codes = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
 
+cdef class Saver:
+    cdef void before_change(self, Db db, Entry* e, int slot) noexcept:
+        pass
+
+    cdef bint keep_slots(self, Db db, Dict* slots, size_t pending, bint lazy) noexcept:
+        return False
+
+    cdef void swapped(self, Db a, Db b) noexcept:
+        pass
+
+
 @cython.final
 cdef class Keyspace:
     def __init__(self, int databases=16):
@@ -125,6 +136,8 @@ cdef class Keyspace:
     def swap(self, int a, int b):
         """SWAPDB: the contents change places, the Db objects stay."""
         swap_contents(<Db>self.dbs[a], <Db>self.dbs[b])
+        if self.saver is not None:
+            self.saver.swapped(<Db>self.dbs[a], <Db>self.dbs[b])
 
     def flush(self, bint lazy=False) -> int:
         return sum(db.flush(lazy) for db in self.dbs)
@@ -143,6 +156,13 @@ cdef inline void touch(Keyspace space, Entry* e) noexcept:
             counter += 1
         clock = (clock & ~<uint32_t>0xFF) | counter
     e.meta = (e.meta & ~<uint32_t>CLOCK_MASK) | clock
+
+
+cdef inline void stamp(Keyspace space, Db db, Entry* e, int slot) noexcept:
+    """Before an entry changes: what it was goes to the snapshots that have not come to it yet."""
+    if e.version < space.unsaved_below:
+        space.saver.before_change(db, e, slot)
+    e.version = space.version
 
 
 cdef void swap_contents(Db a, Db b) noexcept:
@@ -236,6 +256,7 @@ cdef class Db:
         e = <Entry*>dict_remove(&self.slots[slot], key, klen, hash_bytes(key, klen))
         if e == NULL:
             return NULL
+        stamp(self.space, self, e, slot)
         self.groups[slot >> GROUP_BITS] -= 1
         self.size -= 1
         if e.klen_flags & VOLATILE:
@@ -275,8 +296,8 @@ cdef class Db:
     cdef Entry* write(self, const char* key, uint32_t klen, int slot) except? NULL:
         cdef Entry* e = self.find(key, klen, slot)
         if e != NULL:
+            stamp(self.space, self, e, slot)
             touch(self.space, e)
-            e.version = self.space.version
         return e
 
     cdef Entry* peek(self, const char* key, uint32_t klen, int slot) except? NULL:
@@ -325,6 +346,7 @@ cdef class Db:
             e.version = space.version
             self.insert(e, slot, h)
             return e
+        stamp(space, self, old, slot)
         self.discard(old, False)
         was_volatile = old.klen_flags & VOLATILE != 0
         if at_ms == KEEP_TTL:
@@ -338,7 +360,6 @@ cdef class Db:
             self.count_volatile(slot, -1 if was_volatile else 1)
         e.klen_flags &= ~<uint32_t>FORCED_RAW
         e.meta = shape | clock
-        e.version = space.version
         return e
 
     cdef Entry* put_text(self, const char* key, uint32_t klen, int slot, const char* val, size_t vlen,
@@ -426,7 +447,7 @@ cdef class Db:
         cdef uint64_t* word
         cdef Entry* moved
         cdef size_t payload = e.vlen if entry_encoding(e) == ENC_INLINE else 8
-        e.version = self.space.version
+        stamp(self.space, self, e, slot)
         if was_volatile == (at_ms != NO_EXPIRE):
             return entry_reshape(e, payload, at_ms)                # only the number changes: it does not move
         word = dict_find_word(&self.slots[slot], entry_key(e), entry_klen(e),
@@ -787,10 +808,10 @@ cdef class Db:
     def flush(self, bint lazy=False) -> int:
         """Drop every key and return how many; what they occupied is freed in slices (Keyspace.free_some)."""
         cdef size_t n = self.size
-        cdef Grave grave
+        cdef Dict* slots
         if n == 0:
             return 0
-        grave = grave_of_slots(self.slots, n)
+        slots = self.slots
         mem_free(self.volatile_in_slot, SLOTS * sizeof(uint32_t))
         self.slots = NULL
         self.volatile_in_slot = NULL
@@ -798,7 +819,8 @@ cdef class Db:
         self.avg_ttl = 0
         memset(self.groups, 0, sizeof(self.groups))
         memset(self.volatile_groups, 0, sizeof(self.volatile_groups))
-        self.space.bury(grave, lazy)
+        if self.space.unsaved_below == 0 or not self.space.saver.keep_slots(self, slots, n, lazy):
+            self.space.bury(grave_of_slots(slots, n), lazy)
         return n
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from node.engine.crc64 import crc64
 from node.engine.rdb import Malformed, Reader, Writer
+from node.engine.rdbvalue import write_value
 from node.persistence.rdb import kinds
-from node.persistence.rdb.values import Value, read_value, write_value
+from node.persistence.rdb.values import Value, read_value
 
 FOOTER = 10
 

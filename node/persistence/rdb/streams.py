@@ -1,4 +1,4 @@
-"""Streams in RDB form: nodes as they are in memory, counters, and groups with what they have pending.
+"""Reading streams in RDB form: nodes as they are in memory, counters, and groups with what they have pending.
 
 Three kinds differ in what they know of a stream: Redis 5's ends with the last id; 7.0's, which is written, adds the
 first one, the highest deleted one, the count of entries ever added and how many each group has read; 7.2's adds when
@@ -11,57 +11,15 @@ from __future__ import annotations
 
 import struct
 
-from node.engine.rdb import Malformed, Reader, Writer
+from node.engine.rdb import Malformed, Reader
 from node.engine.stream import Stream
 from node.engine.streamgroup import Consumer, Group
 from node.persistence.rdb import kinds
 
 Id = tuple[int, int]
 
-UNKNOWN = 2**64 - 1
-"""How many entries a group has read, where that is not known: -1 as a length."""
-
 _RAW_ID = struct.Struct(">QQ")
 _TIME_MS = struct.Struct("<q")
-
-
-def write_stream(w: Writer, stream: Stream) -> None:
-    """The value of kind STREAM_7."""
-    nodes = stream.node_list()
-    w.length(len(nodes))
-    w.pairs(nodes)
-    w.length(len(stream))
-    _write_id(w, stream.last_id)
-    _write_id(w, stream.first_id)
-    _write_id(w, stream.max_deleted_id)
-    w.length(stream.entries_added)
-    groups = stream.all_groups()
-    w.length(len(groups))
-    for group in groups:
-        _write_group(w, group)
-
-
-def _write_id(w: Writer, id: Id) -> None:
-    ms, seq = id
-    w.length(ms)
-    w.length(seq)
-
-
-def _write_group(w: Writer, group: Group) -> None:
-    w.string(group.name)
-    _write_id(w, group.last_id)
-    w.length(group.entries_read if group.entries_read >= 0 else UNKNOWN)
-    w.length(len(group))
-    for id, _, delivered_ms, deliveries in group.pending_from((0, 0), len(group)):
-        w.raw(_RAW_ID.pack(*id) + _TIME_MS.pack(delivered_ms))
-        w.length(deliveries)
-    consumers = group.all_consumers()
-    w.length(len(consumers))
-    for consumer in consumers:
-        w.string(consumer.name)
-        w.raw(_TIME_MS.pack(consumer.seen_ms))
-        w.length(len(consumer))
-        w.raw(b"".join(_RAW_ID.pack(*id) for id in consumer.ids()))
 
 
 def read_stream(r: Reader, kind: int) -> Stream:

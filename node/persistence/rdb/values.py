@@ -1,8 +1,6 @@
-"""One value in RDB form: the kind byte that opens it, and what follows.
+"""Reading one value in RDB form: the kind byte that opens it, and what follows (node/engine/rdbvalue.pyx writes it).
 
-Written is what Redis 7.0 writes, byte for byte where the encodings are equal (the order inside a hash table is each
-server's own). Read is everything from Redis 2.2 to 7.4. Streams have a module of their own; values of modules are
-refused.
+Read is everything from Redis 2.2 to 7.4. Streams have a module of their own; values of modules are refused.
 
 A value from outside is rebuilt element by element or checked as a whole before it becomes a collection: repeated
 members, scores that are no numbers and broken compact forms are Malformed, and so are empty collections, though those
@@ -20,14 +18,13 @@ from node.engine.hash import Hash
 from node.engine.list import List
 from node.engine.listpack import pack
 from node.engine.numbers import parse_double
-from node.engine.quicklist import quicklist_nodes
-from node.engine.rdb import Malformed, Reader, Writer
+from node.engine.rdb import Malformed, Reader
 from node.engine.set import Set
 from node.engine.stream import Stream
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
-from node.persistence.rdb.streams import read_stream, write_stream
+from node.persistence.rdb.streams import read_stream
 
 EMPTY_LISTPACK = pack([])
 
@@ -38,88 +35,12 @@ class Empty(Malformed):
     """A collection without elements. A snapshot may go on without it."""
 
 
-def write_value(w: Writer, value: Value, key: bytes | None = None) -> None:
-    """The kind byte and the value. In a snapshot the key stands between the two."""
-    _WRITERS[type(value)](w, value, key)
-
-
 def read_value(r: Reader, kind: int) -> Value:
     """The value whose kind byte has been read; Malformed if it is not one."""
     reader = _READERS.get(kind)
     if reader is None:
         raise Malformed(f"unknown kind of value: {kind}")
     return reader(r)
-
-
-# Writing.
-
-
-def _open(w: Writer, kind: int, key: bytes | None) -> None:
-    w.byte(kind)
-    if key is not None:
-        w.string(key)
-
-
-def _write_string(w: Writer, value: bytes, key: bytes | None) -> None:
-    _open(w, kinds.STRING, key)
-    w.string(value)
-
-
-def _write_list(w: Writer, value: List, key: bytes | None) -> None:
-    nodes = quicklist_nodes(value)
-    _open(w, kinds.LIST_NODES, key)
-    w.length(len(nodes))
-    for container, node in nodes:
-        w.length(container)
-        w.string(node)
-
-
-def _write_set(w: Writer, value: Set, key: bytes | None) -> None:
-    integers = value.intset()
-    if integers is not None:
-        _open(w, kinds.SET_INTSET, key)
-        w.string(integers)
-    else:
-        _open(w, kinds.SET, key)
-        w.length(len(value))
-        w.strings(value.members())
-
-
-def _write_hash(w: Writer, value: Hash, key: bytes | None) -> None:
-    packed = value.listpack()
-    if packed is not None:
-        _open(w, kinds.HASH_LISTPACK, key)
-        w.string(packed)
-    else:
-        _open(w, kinds.HASH, key)
-        w.length(len(value))
-        w.pairs(value.items())
-
-
-def _write_zset(w: Writer, value: ZSet, key: bytes | None) -> None:
-    packed = value.listpack()
-    if packed is not None:
-        _open(w, kinds.ZSET_LISTPACK, key)
-        w.string(packed)
-    else:
-        _open(w, kinds.ZSET, key)
-        w.length(len(value))
-        w.scored(value.range(0, -1, rev=True))  # highest first: a reader's skiplist then inserts at its head
-
-
-def _write_stream(w: Writer, value: Stream, key: bytes | None) -> None:
-    _open(w, kinds.STREAM_7, key)
-    write_stream(w, value)
-
-
-_WRITERS: dict[type, Callable[[Writer, Any, bytes | None], None]] = {
-    bytes: _write_string,
-    List: _write_list,
-    Set: _write_set,
-    Hash: _write_hash,
-    ZSet: _write_zset,
-    Stream: _write_stream,
-}
 
 
 # Reading: today's forms.

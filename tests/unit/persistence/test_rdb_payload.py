@@ -16,11 +16,12 @@ from node.engine.limits import set_limit
 from node.engine.list import List
 from node.engine.listpack import pack
 from node.engine.rdb import Malformed, Reader, Writer
+from node.engine.rdbvalue import write_value
 from node.engine.set import Set
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Empty, Value, read_value, write_value
+from node.persistence.rdb.values import Empty, Value, read_value
 
 
 @pytest.fixture

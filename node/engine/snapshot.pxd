@@ -1,0 +1,62 @@
+# Snapshots: the keys of chosen slots as they were at one moment, written while the data goes on changing.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from node.engine.dict cimport Dict, Entry
+from node.engine.rdb cimport Writer
+from node.engine.rdbvalue cimport AccessClock
+from node.engine.table cimport Db, Keyspace, Saver
+
+cdef class FlushedSlots:
+    """The tables of a database that was emptied while a snapshot still needed them."""
+    cdef Keyspace space
+    cdef Dict* slots
+    cdef size_t pending                  # keys
+    cdef bint lazy
+    cdef int users                       # snapshots that have not walked them yet
+    cdef int release(self) except -1     # the last user buries them
+
+cdef class Source:
+    """The tables that held one database when the snapshot began, and how far its walk has come in them."""
+    cdef int index                       # the database's number at that moment
+    cdef size_t keys, volatile_keys      # of the slots in question, then
+    cdef bint announced                  # these have been written
+    cdef Db db                           # who has the tables now; None: nobody, they are `flushed`
+    cdef FlushedSlots flushed
+    cdef int slot
+    cdef uint64_t cursor                 # inside a large table
+    cdef bint walked
+    cdef int next_slot(self, const uint8_t* wanted) noexcept
+    cdef bint look_on(self, const uint8_t* wanted, uint32_t below) noexcept
+
+cdef class Snapshot:
+    cdef readonly Keyspace space
+    cdef readonly Writer writer          # the owner's, too: for what stands before the keys
+    cdef uint32_t version                # entries with a lower one are not saved yet
+    cdef bytes slots                     # 16384 bytes, not 0: the slot is wanted; or None: all are
+    cdef const uint8_t* wanted
+    cdef AccessClock clock
+    cdef bint checksum
+    cdef uint64_t crc
+    cdef list sources                    # of Source
+    cdef int selected                    # the database of the key written last
+    cdef list pieces                     # what is finished and not taken yet
+    cdef size_t pieces_bytes
+    cdef readonly size_t keys_total, keys_done
+    cdef readonly size_t keys_early      # of those done: because they were about to change
+    cdef readonly bint active
+    cdef readonly object error           # why it had to end, or None
+    cdef Source source_of(self, Db db, FlushedSlots flushed)
+    cdef int put(self, Source source, Entry* e) except -1
+    cdef int finish_piece(self) except -1
+    cdef int write_end(self) except -1
+    cdef int leave(self) except -1       # no longer one of those that must be told of changes
+
+cdef class Snapshots(Saver):
+    """The snapshots of a keyspace that are being taken, oldest first."""
+    cdef Keyspace space
+    cdef list active
+    cdef int changed(self) noexcept      # snapshots have come or gone
+    # Save an entry to every snapshot of at most that version that has not got it.
+    cdef void save(self, Db db, FlushedSlots flushed, Entry* e, int slot, uint32_t upto, bint early) noexcept

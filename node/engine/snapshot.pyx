@@ -1,0 +1,392 @@
+"""Snapshots: a point in time without fork (snapshot.pxd is the contract).
+
+Each snapshot takes the next version number when it begins. Every entry carries the version at which it was last written
+or saved, so an entry of a lower version than the snapshot's has not been saved by it. A walk visits the tables in slices
+and saves such entries; and whoever is about to change, move or free one saves it first (table.stamp), to every snapshot
+that still needs it, oldest first. Both stamp what they saved with the highest version they saved it for. New entries
+have the current version and so are in none. While no snapshot is taken this costs a write one comparison; while one is,
+the memory it needs is what was written meanwhile and has not been handed on.
+
+What is saved early comes out of the order of slots and databases. That is fine in RDB, where SELECTDB may stand before
+any key.
+
+The tables themselves may change hands. A database that is emptied leaves its tables to the snapshots, the last of which
+buries them; databases that swap their contents swap them here, too. A table that grows or shrinks between two slices is
+walked by dict_scan, which may show an entry twice: the second time its version says so. Small tables are looked at from
+their beginning after each pause, for the same reason.
+
+Rejected: copying tables (doubles memory at once), saving whole slots before a write to one of their keys (a write would
+pay for thousands of neighbours), and a log of old values beside the data (a second form of every value).
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memcpy
+
+from node.engine.crc64 cimport crc64_update
+from node.engine.dict cimport dict_next, dict_scan
+from node.engine.entry cimport ENC_RAW, entry_encoding, entry_value
+from node.engine.graves cimport grave_of_slots
+from node.engine.keyslot cimport SLOTS
+from node.engine.rdbvalue cimport CLOCK_FREQ, CLOCK_IDLE, CLOCK_NONE, put_entry
+from node.engine.session cimport monotonic_ns
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
+cdef enum:
+    OP_SELECTDB = 254
+    OP_RESIZEDB = 251
+    OP_EOF = 255
+    PIECE = 64 << 10             # bytes that are handed on at once
+    SMALL_BITS = 10              # tables of up to 2**SMALL_BITS words are looked at whole
+    LOOK_MAX = 2048              # entries that one look finds at most
+    KEYS_A_GLANCE = 16           # keys between two looks at the time
+    AHEAD = 8                    # entries that are fetched before their turn
+
+PIECE_BYTES = PIECE
+
+
+# -- tables that nobody else needs ---------------------------------------------------------------------------------------
+
+@cython.final
+cdef class FlushedSlots:
+    cdef int release(self) except -1:
+        cdef Dict* slots = self.slots
+        self.users -= 1
+        if self.users == 0 and slots != NULL:
+            self.slots = NULL
+            self.space.bury(grave_of_slots(slots, self.pending), self.lazy)
+        return 0
+
+    def __dealloc__(self):
+        if self.slots != NULL:
+            grave_of_slots(self.slots, self.pending)       # dropped at once
+
+
+# -- one look --------------------------------------------------------------------------------------------------------------
+
+# The entries of a part of a table that a snapshot has yet to save. There is one for all, since nothing changes meanwhile.
+ctypedef struct Look:
+    uint32_t below
+    size_t n
+    bint full                    # there were more: look again
+    int slot                     # the part that follows
+    uint64_t cursor
+    Entry* found[LOOK_MAX]
+
+cdef Look look
+
+
+cdef void see(void* arg, void* item) noexcept:
+    if (<Entry*>item).version >= look.below:
+        return
+    if look.n == LOOK_MAX:
+        look.full = True
+        return
+    look.found[look.n] = <Entry*>item
+    look.n += 1
+
+
+cdef void look_at_all(Dict* d) noexcept:
+    cdef uint64_t pos = 0
+    cdef void* item
+    while (item := dict_next(d, &pos)) != NULL:
+        prefetch(item)
+    pos = 0
+    while (item := dict_next(d, &pos)) != NULL:
+        see(NULL, item)
+
+
+@cython.final
+cdef class Source:
+    cdef int next_slot(self, const uint8_t* wanted) noexcept:
+        """The first slot from the walk's on that has keys and is wanted; -1: none."""
+        cdef int slot = self.slot
+        while slot < SLOTS:
+            if self.db is not None:
+                slot = self.db.next_slot(slot)
+                if slot < 0:
+                    return -1
+            elif self.flushed.slots[slot].used == 0:
+                slot += 1
+                continue
+            if wanted == NULL or wanted[slot]:
+                return slot
+            slot += 1
+        return -1
+
+    cdef bint look_on(self, const uint8_t* wanted, uint32_t below) noexcept:
+        """Look for entries of lower versions in the next part of the tables; False: there is no next part."""
+        cdef Dict* d
+        cdef int slot
+        look.n = 0
+        look.full = False
+        look.below = below
+        while look.n == 0:
+            slot = self.next_slot(wanted)
+            if slot < 0:
+                return False
+            if slot != self.slot:
+                self.slot = slot
+                self.cursor = 0
+            d = &self.db.slots[slot] if self.db is not None else &self.flushed.slots[slot]
+            look.slot, look.cursor = slot + 1, 0
+            if d.bits <= SMALL_BITS and d.old_words == NULL:
+                look_at_all(d)
+            else:
+                look.cursor = dict_scan(d, self.cursor, see, NULL)
+                if look.cursor != 0:
+                    look.slot = slot
+            if look.n == 0:
+                self.slot, self.cursor = look.slot, look.cursor
+        return True
+
+
+cdef Source source_for(Db db, const uint8_t* wanted):
+    """A database as it is now."""
+    cdef Source source = Source()
+    cdef int slot
+    source.db = db
+    source.index = db.index
+    if wanted == NULL:
+        source.keys = db.size
+        source.volatile_keys = db.volatile_keys
+    elif db.size:
+        for slot in range(SLOTS):
+            if wanted[slot]:
+                source.keys += db.slots[slot].used
+                source.volatile_keys += db.volatile_in_slot[slot]
+    source.walked = source.keys == 0
+    return source
+
+
+# -- a snapshot --------------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Snapshot:
+    """The keys of all databases as they are now, to be written with `step` and got with `take`.
+
+    It is of the moment at which it is made, and keeps what changes from then on until it is through, or cancelled. `slots` is
+    16384 bytes, one a slot, 0 for those that are left out. `policy` is maxmemory-policy: with some of them the access
+    clock is written too.
+    """
+
+    def __init__(self, Keyspace space not None, bytes slots=None, bint compress=True, bint checksum=True, str policy=""):
+        cdef Source source
+        cdef Snapshots all
+        if slots is not None and len(slots) != SLOTS:
+            raise ValueError("one byte a slot")
+        self.space = space
+        self.writer = Writer(compress)
+        self.slots = slots
+        self.wanted = <const uint8_t*>PyBytes_AS_STRING(slots) if slots is not None else NULL
+        self.clock = CLOCK_IDLE if policy.endswith("lru") else CLOCK_FREQ if policy.endswith("lfu") else CLOCK_NONE
+        self.checksum = checksum
+        self.selected = -1
+        self.pieces = []
+        self.sources = [source_for(db, self.wanted) for db in space.dbs]
+        for source in self.sources:
+            self.keys_total += source.keys
+        if space.saver is None:
+            all = Snapshots()
+            all.space = space
+            all.active = []
+            space.saver = all
+        all = <Snapshots>space.saver
+        space.version += 1
+        self.version = space.version
+        all.active.append(self)
+        all.changed()
+        self.active = True
+
+    # -- writing
+
+    cdef Source source_of(self, Db db, FlushedSlots flushed):
+        """The source with the tables that this database has, or nobody; None: they came later."""
+        cdef Source source
+        for source in self.sources:
+            if source.db is db and source.flushed is flushed:
+                return source
+        return None
+
+    cdef int put(self, Source source, Entry* e) except -1:
+        cdef Writer w = self.writer
+        if source.index != self.selected:
+            self.selected = source.index
+            w.put_byte(OP_SELECTDB)
+            w.put_length(source.index)
+            if not source.announced:
+                source.announced = True
+                w.put_byte(OP_RESIZEDB)
+                w.put_length(source.keys)
+                w.put_length(source.volatile_keys)
+        put_entry(w, self.space, e, self.clock)
+        self.keys_done += 1
+        if w.n >= PIECE:
+            self.finish_piece()
+        return 0
+
+    cdef int finish_piece(self) except -1:
+        if self.checksum:
+            self.crc = crc64_update(self.crc, self.writer.p, self.writer.n)
+        self.pieces_bytes += self.writer.n
+        self.pieces.append(self.writer.take())
+        return 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much has been written and not been taken."""
+        return self.pieces_bytes + self.writer.n
+
+    def take(self) -> list:
+        """What is finished; a piece has at least PIECE_BYTES, but for the last one."""
+        cdef list pieces = self.pieces
+        self.pieces = []
+        self.pieces_bytes = 0
+        return pieces
+
+    # -- walking
+
+    def step(self, long budget_us=-1, long max_keys=-1) -> bool:
+        """Go on for about so many microseconds and at most so many keys (negative: no limit); False: that was the last one.
+
+        Then the end of the file has been written, too.
+        """
+        cdef int64_t end_ns = monotonic_ns() + budget_us * 1000 if budget_us >= 0 else 0
+        cdef Snapshots all = <Snapshots>self.space.saver
+        cdef Source source
+        cdef size_t i, glance = 0
+        if self.error is not None:
+            raise self.error
+        if not self.active:
+            return False
+        for source in self.sources:
+            while not source.walked:
+                if not source.look_on(self.wanted, self.version):
+                    leave_source(source)
+                    break
+                for i in range(look.n):
+                    glance += 1
+                    if max_keys == 0 or (end_ns and glance % KEYS_A_GLANCE == 0 and monotonic_ns() >= end_ns):
+                        return True
+                    if i + AHEAD < look.n:
+                        fetch_value(look.found[i + AHEAD])
+                    all.save(source.db, source.flushed, look.found[i], source.slot, self.version, False)
+                    if self.error is not None:
+                        raise self.error
+                    max_keys -= 1
+                if not look.full:
+                    source.slot, source.cursor = look.slot, look.cursor
+        self.leave()
+        self.write_end()
+        return False
+
+    cdef int write_end(self) except -1:
+        cdef uint64_t crc = 0
+        self.writer.put_byte(OP_EOF)
+        if self.checksum:
+            crc = crc64_update(self.crc, self.writer.p, self.writer.n)
+            self.checksum = False
+        self.writer.put(&crc, sizeof(crc))             # little-endian
+        return self.finish_piece()
+
+    cdef int leave(self) except -1:
+        cdef Snapshots all = <Snapshots>self.space.saver
+        cdef Source source
+        if not self.active:
+            return 0
+        self.active = False
+        all.active.remove(self)
+        all.changed()
+        for source in self.sources:
+            leave_source(source)
+        return 0
+
+    def cancel(self) -> None:
+        """Stop keeping what changes; what was written so far is of no use."""
+        self.leave()
+        self.take()
+        self.writer.take()
+
+
+cdef inline void fetch_value(Entry* e) noexcept:
+    """Ask for the memory of a value that will be written soon."""
+    cdef void* value
+    if entry_encoding(e) >= ENC_RAW:
+        memcpy(&value, entry_value(e), sizeof(value))
+        prefetch(value)
+
+
+cdef int leave_source(Source source) except -1:
+    cdef FlushedSlots flushed = source.flushed
+    source.walked = True
+    source.db = None
+    if flushed is not None:
+        source.flushed = None
+        flushed.release()
+    return 0
+
+
+# -- the keyspace tells of changes -----------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Snapshots(Saver):
+    cdef int changed(self) noexcept:
+        self.space.unsaved_below = (<Snapshot>self.active[len(self.active) - 1]).version if self.active else 0
+        return 0
+
+    cdef void save(self, Db db, FlushedSlots flushed, Entry* e, int slot, uint32_t upto, bint early) noexcept:
+        cdef Snapshot snapshot
+        cdef Source source
+        cdef list failed = None
+        for snapshot in self.active:
+            if snapshot.version > upto:
+                break
+            if snapshot.version <= e.version or (snapshot.wanted != NULL and not snapshot.wanted[slot]):
+                continue
+            source = snapshot.source_of(db, flushed)
+            if source is None:
+                continue
+            try:
+                snapshot.put(source, e)
+                snapshot.keys_early += early
+            except Exception as error:                 # memory: the write that comes must not suffer from it
+                snapshot.error = error
+                failed = [snapshot] if failed is None else failed + [snapshot]
+        if e.version < upto:
+            e.version = upto
+        if failed is not None:
+            for snapshot in failed:
+                snapshot.leave()
+
+    cdef void before_change(self, Db db, Entry* e, int slot) noexcept:
+        self.save(db, None, e, slot, self.space.unsaved_below, True)
+
+    cdef bint keep_slots(self, Db db, Dict* slots, size_t pending, bint lazy) noexcept:
+        cdef FlushedSlots flushed = FlushedSlots()
+        cdef Snapshot snapshot
+        cdef Source source
+        flushed.space = self.space
+        flushed.pending = pending
+        flushed.lazy = lazy
+        for snapshot in self.active:
+            source = snapshot.source_of(db, None)
+            if source is None or source.walked:
+                continue
+            source.db = None
+            source.flushed = flushed
+            flushed.users += 1
+        if flushed.users:
+            flushed.slots = slots
+        return flushed.users > 0
+
+    cdef void swapped(self, Db a, Db b) noexcept:
+        cdef Snapshot snapshot
+        cdef Source source
+        for snapshot in self.active:
+            for source in snapshot.sources:
+                if source.db is a:
+                    source.db = b
+                elif source.db is b:
+                    source.db = a
