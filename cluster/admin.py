@@ -205,6 +205,7 @@ class ClusterAdmin:
             core.members.rename(me, make_node_id(core.bus.rng))
             me.shard_id = make_node_id(core.bus.rng)
             core.bus.note("notice", f"Node hard reset, now I'm {me.id}")
+        core.bus.seeds.rest()
         core.changed(state=True, durable=True)
         core.settle(now_ms)
 

@@ -49,6 +49,7 @@ class ClusterCore:
         self.health = Health()
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
+        self._seeds: tuple[str, ...] = ()
         self._unsaved = not restored
         self._unsaved_durable = not restored
         self._reexamine = True
@@ -56,7 +57,7 @@ class ClusterCore:
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
         if restored:
             self.health.restarted(self.state, now_ms)
-        self.apply_settings()
+        self.apply_settings(now_ms)
         self.bus.start(now_ms)
         self._settle(now_ms)
 
@@ -112,9 +113,12 @@ class ClusterCore:
         """What nodes.conf should say now."""
         return nodesconf.dump(self.state)
 
-    def apply_settings(self) -> None:
+    def apply_settings(self, now_ms: int) -> None:
         """Take over what the directives say about this node; call it whenever one of them has changed."""
         me, settings = self.myself, self.settings
+        if settings.seeds != self._seeds:
+            self._seeds = settings.seeds
+            self.bus.seeds.start(now_ms)
         me.port, me.plain_port, me.bus_port = settings.port, settings.plain_port, settings.bus_port
         me.hostname, me.nodename = settings.announce_hostname, settings.announce_human_nodename
         if settings.announce_ip != self._announced_ip:
@@ -237,6 +241,10 @@ class ClusterCore:
         self._unsaved = True
         self._unsaved_durable |= durable
         self._reexamine |= state
+
+    def seeks_members(self) -> bool:
+        me = self.myself
+        return me.is_primary and not me.config_epoch and not self.slotmap.assigned() and not len(self.keyspace)
 
     def removing(self, peer: Peer) -> None:
         self._drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)

@@ -11,6 +11,18 @@ from gossip.peer import Peer
 from gossip.settings import GossipSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The cluster that empty nodes are to form by themselves; without shards: none."""
+
+    shards: int = 0
+    replicas: int = 0
+
+    @property
+    def nodes(self) -> int:
+        return self.shards * (1 + self.replicas)
+
+
 @dataclass(slots=True)
 class ClusterSettings(GossipSettings):
     """Directives of the cluster, under their redis.conf names (`cluster-` left out). Read live."""
@@ -20,6 +32,7 @@ class ClusterSettings(GossipSettings):
     allow_pubsubshard_when_down: bool = True
     allow_replica_migration: bool = True
     preferred_endpoint_type: str = "ip"  # ip, hostname or unknown-endpoint
+    wish: Wish = Wish()
     tls: bool = False  # `port` is a TLS port
 
 

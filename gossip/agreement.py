@@ -45,6 +45,9 @@ class Agreement(Protocol):
     def heard(self, sender: Peer, message: Message, link: Link, now_ms: int) -> None:
         """A known node sent something that is neither gossip nor FAIL."""
 
+    def seeks_members(self) -> bool:
+        """Whether this node belongs to no cluster yet, and may join the one that its seeds lead to."""
+
     def removing(self, peer: Peer) -> None:
         """`peer` is about to be forgotten."""
 

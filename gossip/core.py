@@ -25,6 +25,7 @@ from gossip.effects import (
     LinkOpened,
     Note,
     Received,
+    Resolved,
     Send,
 )
 from gossip.failure import Verdict, count_reports, is_overdue, judge, link_looks_dead
@@ -33,7 +34,8 @@ from gossip.membership import Members
 from gossip.messages import EXT_DATA, OURS, PAUSED, Extensions, Fail, Header, Meet, Message, Ping, Pong, Unknown
 from gossip.peer import Link, Peer
 from gossip.pinging import DueHeap, choose_gossip, gossip_entry, oldest_of_a_few
-from gossip.reception import receive
+from gossip.reception import receive, take_address
+from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
 from gossip.wire import encode
 
@@ -56,6 +58,8 @@ class GossipCore:
         self.received: Counter[int] = Counter()
         self.bad_packets = 0
         self.links_over_limit = 0
+        self.own_address_seen = False  # whether anybody has reached us since the start
+        self.seeds = Seeds(self)
         self._due = DueHeap()
         self._random_ping_ms = 0
         self._last_link_id = 0
@@ -66,6 +70,7 @@ class GossipCore:
     def start(self, now_ms: int) -> None:
         """Begin: every member that was remembered is connected to at the first tick."""
         self._random_ping_ms = now_ms + RANDOM_PING_MS
+        self.seeds.start(now_ms)
         for peer in self.members.others():
             self.watch(peer, now_ms)
 
@@ -81,6 +86,8 @@ class GossipCore:
             self._on_opened(event, now_ms)
         elif isinstance(event, LinkClosed):
             self._on_closed(event, now_ms)
+        elif isinstance(event, Resolved):
+            self.seeds.resolved(event, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
@@ -91,11 +98,12 @@ class GossipCore:
             peer = oldest_of_a_few(self.members, self.rng)
             if peer is not None:
                 self.ping(peer, now_ms)
+        self.seeds.tick(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
-        due_ms = self._due.next_ms()
-        return self._random_ping_ms if due_ms is None else min(due_ms, self._random_ping_ms)
+        moments = (self._due.next_ms(), self.seeds.next_due_ms())
+        return min([self._random_ping_ms, *(moment for moment in moments if moment is not None)])
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -135,6 +143,11 @@ class GossipCore:
             self._detach(link)
             self.effect(Close(link.id))
 
+    def found_at(self, peer: Peer, header: Header, ip: str, now_ms: int) -> None:
+        """A member has answered at an address of our seeds: if we have lost it, that is where it is now."""
+        if not peer.connected:
+            take_address(self, peer, header, ip, now_ms)
+
     def _detach(self, link: Link) -> None:
         peer, link.peer = link.peer, None
         if peer is not None and peer.link is link:
@@ -152,11 +165,14 @@ class GossipCore:
 
     def _on_opened(self, event: LinkOpened, now_ms: int) -> None:
         link = self.links.get(event.link_id)
-        if link is None or link.peer is None:
+        if link is None or (link.peer is None and not self.seeds.is_probe(link)):
             self.effect(Close(event.link_id))
             return
         link.established = True
         link.remote_ip, link.local_ip = event.remote_ip, event.local_ip
+        if link.peer is None:
+            self.seeds.opened(link, now_ms)
+            return
         peer = link.peer
         waiting_since_ms = peer.ping_sent_ms
         self.send_ping(link, Meet if peer.flags & flags.MEET else Ping, now_ms)
@@ -174,8 +190,11 @@ class GossipCore:
             self.links_over_limit += 1
         peer = link.peer
         self._detach(link)
+        if self.seeds.is_probe(link):
+            self.seeds.closed(link)
         if peer is None or link.inbound:
             return
+        self.seeds.hurry(now_ms)
         if link.established:
             self.watch(peer, now_ms)
         else:

@@ -41,6 +41,13 @@ class Connect(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Resolve(Effect):
+    """Look a host name up; tell what was found with Resolved."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Send(Effect):
     """Put a packet on a link. A link that is gone meanwhile is no error."""
 
@@ -112,6 +119,14 @@ class LinkClosed(Event):
 
     link_id: int
     reason: Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved(Event):
+    """What a host name means now; no addresses if that could not be found out."""
+
+    host: str
+    ips: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ def receive(core: GossipCore, link: Link, message: Message | Unknown, now_ms: in
     if message.kind == core.settings.drop_packet_kind:
         return
     header = message.header
+    if core.seeds.is_probe(link):
+        core.seeds.answered(link, message, now_ms)
+        return
     if header.sender == core.members.myself.id:
         _hear_myself(core, link, message, now_ms)
         return
@@ -135,11 +138,13 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
 def _learn_own_address(core: GossipCore, link: Link, kind: Kind) -> None:
     """The address under which others reach us: that of the socket on which they do.
 
-    A MEET is sent to our official address, so it overrides; a PING is only better than nothing.
+    A MEET is sent to our official address, so it overrides; a PING is only better than nothing, and than what we
+    remember from before a restart. (Redis keeps that.)
     """
     me = core.members.myself
-    if core.settings.announce_ip or not link.local_ip or (kind != Kind.MEET and me.ip):
+    if core.settings.announce_ip or not link.local_ip or (kind != Kind.MEET and core.own_address_seen):
         return
+    core.own_address_seen = True
     if me.ip != link.local_ip:
         me.ip = link.local_ip
         core.note("notice", f"IP address for this node updated to {me.ip}")
@@ -183,8 +188,14 @@ def _update_address(core: GossipCore, peer: Peer, link: Link, header: Header, no
 
     Not judged from packets on our own link to the peer, whose address is by definition the one that we have.
     """
-    ip = header.ip or link.remote_ip
-    if link is peer.link or not ip:
+    if link is not peer.link:
+        take_address(core, peer, header, link.remote_ip, now_ms)
+
+
+def take_address(core: GossipCore, peer: Peer, header: Header, seen_ip: str, now_ms: int) -> None:
+    """`peer` says that this is its address, or leaves it to us to see where it comes from: connect to it there."""
+    ip = header.ip or seen_ip
+    if not ip:
         return
     announced = (ip, header.port, header.plain_port, header.bus_port)
     if (peer.ip, peer.port, peer.plain_port, peer.bus_port) == announced:
@@ -259,8 +270,9 @@ def _hear_about(core: GossipCore, sender: Peer, peer: Peer, entry: GossipEntry, 
         return
     _believe_pong_time(core, peer, entry.pong_received_s * 1000, now_ms)
     address = (entry.ip, entry.port, entry.bus_port)
-    if peer.flags & flags.FAILING and not entry.flags & flags.NOADDR and (peer.ip, peer.port, peer.bus_port) != address:
-        # We cannot reach it, the sender can, at another address.
+    lost = peer.flags & flags.FAILING or (peer.link_failures and not peer.connected) or not peer.has_address
+    if lost and entry.ip and not entry.flags & flags.NOADDR and (peer.ip, peer.port, peer.bus_port) != address:
+        # We cannot reach it, the sender can, at another address. (Redis waits until it suspects the node.)
         peer.ip, peer.port, peer.bus_port = address
         peer.plain_port = entry.plain_port
         _reconnect(core, peer, now_ms)

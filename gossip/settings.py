@@ -16,6 +16,7 @@ class GossipSettings:
     announce_ip: str = ""  # empty: others see where our connections come from
     announce_hostname: str = ""
     announce_human_nodename: str = ""
+    seeds: tuple[str, ...] = ()  # `host[:port[@bus-port]]`
     link_sendbuf_limit: int = 0  # bytes; 0: no limit
     no_failover: bool = False
     drop_packet_kind: int = -1  # DEBUG only: packets of this type are ignored

@@ -15,7 +15,7 @@ from cluster.core import ClusterCore
 from cluster.effects import DropChannels, DropKeys, StateChanged
 from cluster.redirect import Request, Serve, error_text
 from cluster.slots import key_slot
-from cluster.state import ClusterSettings
+from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
 from gossip.effects import Deliver, Effect, Note
 from node import flags
@@ -44,7 +44,12 @@ DIRECTIVES = (
     "cluster-allow-replica-migration",
     "cluster-replica-no-failover",
     "cluster-link-sendbuf-limit",
+    "cluster-seeds",
+    "cluster-shards",
+    "cluster-replicas",
     "port",
+    "tls-port",
+    "tls-cluster",
 )
 
 
@@ -179,7 +184,7 @@ class Clustering:
 
     def _directives_changed(self, config: Config) -> None:
         apply_directives(config, self.settings)
-        self.core.apply_settings()
+        self.core.apply_settings(self.now_ms)
         self.core.settle(self.now_ms)
         self.attend()
 
@@ -206,13 +211,15 @@ def _keys(command: Command, argv: list[bytes]) -> list[bytes]:
 
 def apply_directives(config: Config, settings: ClusterSettings) -> None:
     """Read the cluster's directives into the settings that the cores look at."""
-    port = config["port"]
+    settings.tls = config["tls-cluster"]
+    settings.port, settings.plain_port = _announced_ports(config)
     settings.node_timeout_ms = config["cluster-node-timeout"]
-    settings.port = config["cluster-announce-port"] or port
     settings.bus_port = config["cluster-announce-bus-port"] or bus_port(config)
     settings.announce_ip = config["cluster-announce-ip"]
     settings.announce_hostname = config["cluster-announce-hostname"]
     settings.announce_human_nodename = config["cluster-announce-human-nodename"]
+    settings.seeds = config["cluster-seeds"]
+    settings.wish = Wish(config["cluster-shards"], config["cluster-replicas"])
     settings.link_sendbuf_limit = config["cluster-link-sendbuf-limit"]
     settings.no_failover = config["cluster-replica-no-failover"]
     settings.require_full_coverage = config["cluster-require-full-coverage"]
@@ -224,4 +231,13 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
 
 def bus_port(config: Config) -> int:
     """Where this node's bus listens."""
-    return config["cluster-port"] or config["port"] + BUS_PORT_OFFSET
+    base = config["tls-port"] if config["tls-cluster"] else config["port"]
+    return config["cluster-port"] or base + BUS_PORT_OFFSET
+
+
+def _announced_ports(config: Config) -> tuple[int, int]:
+    """Where clients find this node, and where those without TLS do if that is another port."""
+    plain = config["cluster-announce-port"] or config["port"]
+    if not config["tls-cluster"]:
+        return plain, 0
+    return config["cluster-announce-tls-port"] or config["tls-port"], plain

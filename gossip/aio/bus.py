@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 from gossip.effects import (
@@ -28,6 +29,8 @@ from gossip.effects import (
     LinkOpened,
     Persist,
     Received,
+    Resolve,
+    Resolved,
     Send,
 )
 from gossip.settings import GossipSettings
@@ -64,10 +67,13 @@ class Bus:
         on_settled: Callable[[], None] = lambda: None,
         client_tls: ssl.SSLContext | None = None,
         server_tls: ssl.SSLContext | None = None,
+        source_host: Callable[[], str] = lambda: "",
+        look_up: Callable[[str], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         """`write_config(text, durable)` writes nodes.conf, blocking. If it fails the node must stop (`on_fatal`): it
         could break its promises. `carry_out` gets every effect that is not the bus' own. `on_settled` is called when
-        the effects of a step are done, or wait for the disk.
+        the effects of a step are done, or wait for the disk. `source_host` is where our connections come from; empty:
+        the system decides. `look_up` finds the addresses of a host name; by default the system's resolver does.
         """
         self._core = core
         self._clock = clock
@@ -77,6 +83,9 @@ class Bus:
         self._on_settled = on_settled
         self._client_tls = client_tls
         self._server_tls = server_tls
+        self._source_host = source_host
+        self._look_up = look_up or _system_look_up
+        self._look_ups: set[asyncio.Task[None]] = set()
         self._servers: list[asyncio.Server] = []
         self._transports: dict[int, asyncio.Transport] = {}
         self._attempts: dict[int, asyncio.Task[None]] = {}
@@ -110,7 +119,9 @@ class Bus:
             attempt.cancel()
         for transport in list(self._transports.values()):
             transport.abort()
-        await asyncio.gather(*self._attempts.values(), return_exceptions=True)
+        for look_up in self._look_ups:
+            look_up.cancel()
+        await asyncio.gather(*self._attempts.values(), *self._look_ups, return_exceptions=True)
 
     def run(self) -> None:
         """Do what is due and carry out what the core asks. Call it after using the core from outside the bus."""
@@ -159,6 +170,7 @@ class Bus:
                 effect.port,
                 ssl=self._client_tls,
                 server_hostname="" if self._client_tls else None,
+                local_addr=(self._source_host(), 0) if self._source_host() else None,
             )
         except OSError as error:
             reason = _why(error)
@@ -166,6 +178,13 @@ class Bus:
             self._attempts.pop(effect.link_id, None)
         if reason is not None:
             self.event(LinkClosed(effect.link_id, reason))
+
+    async def _resolve(self, host: str) -> None:
+        try:
+            ips = tuple(await self._look_up(host))
+        except OSError:
+            ips = ()
+        self.event(Resolved(host, ips))
 
     # Effects.
 
@@ -194,6 +213,10 @@ class Bus:
                 self._attempts[effect.link_id] = task
             case Close(link_id):
                 self._close(link_id)
+            case Resolve(host):
+                look_up = asyncio.get_running_loop().create_task(self._resolve(host))
+                self._look_ups.add(look_up)
+                look_up.add_done_callback(self._look_ups.discard)
             case Persist(text, durable):
                 self._persist(text, durable)
             case _:
@@ -278,6 +301,11 @@ class _LinkProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._bus.lost(self._link_id, Closed.EOF if exc is None else _why(exc))
+
+
+async def _system_look_up(host: str) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return sorted({str(address[0]) for *_, address in found})
 
 
 def _ip(transport: asyncio.Transport, which: str) -> str:

@@ -51,6 +51,7 @@ class ClusterBus:
             carry_out=node.clustering.carry_out,
             on_fatal=self.on_fatal,
             on_settled=node.clustering.refresh,
+            source_host=lambda: node.config["bind-source-addr"],
         )
         try:
             await bus.start(list(_hosts(node.config["bind"])), port)

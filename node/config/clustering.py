@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from node.config.directive import choice, flag, memory, number, text
-from node.config.kinds import INT64_MAX, UINT64_MAX, BadValue
+from node.config.directive import choice, flag, memory, number, special, text
+from node.config.kinds import INT64_MAX, UINT64_MAX, BadValue, Kind, Line
 
 HOSTNAME_MAX = 256
 
@@ -24,6 +26,28 @@ def _node_name(value: str) -> None:
         raise BadValue("Announced human node name contained invalid character")
 
 
+class Seeds(Kind):
+    """`cluster-seeds <host>[:<port>[@<bus-port>]] ...`: a tuple of texts."""
+
+    multi = True
+
+    def parse(self, words: Sequence[str], current: Any) -> tuple[str, ...]:
+        from gossip.seeds import check_seeds
+
+        seeds = tuple(seed for word in words for seed in word.replace(",", " ").split())
+        try:
+            check_seeds(seeds)
+        except ValueError as error:
+            raise BadValue(f"A seed is a host[:port[@bus-port]]: {error}") from None
+        return seeds
+
+    def show(self, value: Any) -> str:
+        return " ".join(value)
+
+    def lines(self, name: str, value: Any, default: Any) -> list[Line]:
+        return [(f"{name} {self.show(value)}", True)] if value else []
+
+
 CLUSTER = (
     flag("cluster-enabled", False, "Run as a node of a cluster.", fixed=True),
     text("cluster-config-file", "nodes.conf", "File in which the node keeps what it knows of the cluster.", fixed=True),
@@ -36,6 +60,9 @@ CLUSTER = (
     number("cluster-announce-bus-port", 0, "Bus port of this node that others use.", hi=65535),
     text("cluster-announce-hostname", "", "Host name of this node that clients see.", check=_hostname),
     text("cluster-announce-human-nodename", "", "Name of this node in logs.", check=_node_name),
+    special("cluster-seeds", Seeds(), (), "Names under which members can be found: host[:port[@bus-port]] ..."),
+    number("cluster-shards", 0, "Shards of the cluster that empty nodes form by themselves; 0: they wait.", hi=1000),
+    number("cluster-replicas", 0, "Replicas of each shard of such a cluster.", hi=5),
     choice(
         "cluster-preferred-endpoint-type", "ip", "ip hostname unknown-endpoint", "What clients are told to connect to."
     ),

@@ -12,7 +12,20 @@ from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
 from cluster.state import ClusterSettings
 from cluster.views import ClusterViews
-from gossip.effects import Close, Closed, Connect, LinkAccepted, LinkClosed, LinkOpened, Note, Persist, Received, Send
+from gossip.effects import (
+    Close,
+    Closed,
+    Connect,
+    LinkAccepted,
+    LinkClosed,
+    LinkOpened,
+    Note,
+    Persist,
+    Received,
+    Resolve,
+    Resolved,
+    Send,
+)
 
 START_MS = 1_700_000_000_000
 
@@ -45,7 +58,9 @@ class Node:
     keys: Keys = field(default_factory=Keys)
 
     def boot(self, **settings):
+        """Start, or start again: with the same settings unless others are given."""
         self.ip = self.ip if hasattr(self, "ip") else f"10.0.0.{self.number}"
+        self.given = settings = settings or getattr(self, "given", {})
         self.settings = ClusterSettings(node_timeout_ms=self.net.timeout_ms, **settings)
         self.core = ClusterCore(self.settings, random.Random(self.net.rng.random()), self.net.now, self.disk, self.keys)
         self.admin, self.views = ClusterAdmin(self.core), ClusterViews(self.core)
@@ -84,6 +99,8 @@ class Net:
         self.now = START_MS
         self.timeout_ms = timeout_ms
         self.cuts = set()
+        self.names = {}  # host name -> ips, for those who resolve it
+        self.look_ups = []
         self.trace = []
         self._events = []
         self._serial = 0
@@ -193,6 +210,9 @@ class Net:
                 other, other_link = node.ends.pop(link_id, (None, 0))
                 if other is not None and not self.is_cut(node, other):
                     self._lose(other, other_link, Closed.EOF)
+            case Resolve(host):
+                self.look_ups.append((self.now, node.number, host))
+                self.later(node, Resolved(host, tuple(self.names.get(host, ()))), 5)
             case Note():
                 pass
             case _:

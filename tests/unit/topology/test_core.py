@@ -251,5 +251,5 @@ def test_settings_reach_the_node_itself():
     assert one.views.nodes().split()[1] == b"1.2.3.4:7000@17000,one.example"
     one.settings.no_failover = True
     one.settings.announce_ip = ""
-    one.core.apply_settings()
+    one.core.apply_settings(NOW)
     assert one.views.nodes().split()[1:3] == [b":7000@17000,one.example", b"myself,master,nofailover"]
