@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench stalls asan fuzz docs clean
+.PHONY: help env build test lint format bench stalls asan fuzz sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ asan: env  ## Run the engine's tests under AddressSanitizer
 
 fuzz: env  ## Fuzz the parsers, and draw thousands of command sequences against redis-server (ARGS= for pytest)
 	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz tests/compat/test_machine.py $(ARGS)
+
+sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m cluster.sim)
+	@$(PYTHON_BIN) -m cluster.sim --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
 
 docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
 	@$(PYTHON_BIN) scripts/docs

@@ -1,0 +1,87 @@
+"""What a seed stands for: the size and the nature of its world, and independent sources of chance for its parts.
+
+Each part draws from a source of its own, named after it. So a fault that is left out when somebody looks for the cause
+of a failure does not change what the network or the clients do otherwise.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from cluster.sim.clock import MS, SECOND
+
+PERSISTENCE = ["always"]
+"""How the data is kept on disk: always, everysec, or none.
+
+A primary that comes back without data (none), or with older data than its replicas (everysec, after a loss of power),
+still makes its replicas throw theirs away; until it gives way to them, only what is always on disk can be promised.
+"""
+
+
+def source(seed: int, name: str) -> random.Random:
+    """The source of chance for one part of a world. The same in every process, whatever PYTHONHASHSEED is."""
+    return random.Random(f"{seed}/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One world. Everything is derived from the seed, or given to `derive` by a caller who wants it so."""
+
+    seed: int
+    shards: int
+    replicas: int
+    node_timeout_ms: int
+    latency_us: int
+    jitter_us: int
+    sync_us: int
+    min_acks: int
+    backlog_size: int
+    persistence: str  # of the data: always, everysec or none
+    clients: int
+    client_pause_us: int
+    faults: int
+    storm_us: int  # how long faults go on
+
+    @property
+    def nodes(self) -> int:
+        return self.shards * (1 + self.replicas)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.shards} shards with {self.replicas} replicas, node timeout {self.node_timeout_ms} ms, "
+            f"{self.faults} faults, min-acks {self.min_acks}, persistence {self.persistence}"
+        )
+
+
+def derive(
+    seed: int,
+    shards: int | None = None,
+    replicas: int | None = None,
+    node_timeout_ms: int | None = None,
+    faults: int | None = None,
+) -> Parameters:
+    """The parameters of a seed."""
+    rng = source(seed, "parameters")
+    drawn_shards = rng.choice([1, 2, 3, 3, 3, 3, 4, 5])
+    drawn_replicas = rng.choice([0, 1, 1, 1, 2, 2, 3])
+    drawn_timeout_ms = rng.choice([500, 1000, 2000, 2000, 5000])
+    drawn_faults = rng.randrange(1, 9)
+    chosen_replicas = drawn_replicas if replicas is None else replicas
+    chosen_timeout_ms = drawn_timeout_ms if node_timeout_ms is None else node_timeout_ms
+    return Parameters(
+        seed=seed,
+        shards=drawn_shards if shards is None else shards,
+        replicas=chosen_replicas,
+        node_timeout_ms=chosen_timeout_ms,
+        latency_us=rng.choice([50, 200, 500, 2000]),
+        jitter_us=rng.choice([0, 500, 5000, 40_000]),
+        sync_us=rng.choice([100, 2000, 20_000]),
+        min_acks=min(chosen_replicas, rng.choice([0, 1, 1, 1])),
+        backlog_size=rng.choice([5, 50, 1000]),
+        persistence=rng.choice(PERSISTENCE),
+        clients=rng.choice([1, 2, 3]),
+        client_pause_us=rng.choice([50, 200, 500]) * MS,
+        faults=drawn_faults if faults is None else faults,
+        storm_us=8 * chosen_timeout_ms * MS + 5 * SECOND,
+    )

@@ -1,0 +1,253 @@
+"""A simulated cluster: hosts, network, clients, a plan of faults, and those who watch.
+
+A run has three phases. The cluster starts and must come to agreement; then faults strike while clients write
+(safety: nothing forbidden may happen); then all faults end and everything must be well again within a limit (liveness).
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from cluster.errors import ClusterError
+from cluster.sim import checkers, formation
+from cluster.sim.clock import MS, SECOND, Timeline
+from cluster.sim.faults import Fault, draw_plan
+from cluster.sim.network import End, Network
+from cluster.sim.parameters import Parameters, source
+from cluster.sim.process import Process, SimHost
+from cluster.sim.replication import EMPTY, Image, Write
+from cluster.sim.trace import Trace
+from cluster.sim.workload import Client, Ledger
+
+START_LIMIT_US = 30 * SECOND
+LOOK_US = 100 * MS
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run went."""
+
+    seed: int
+    digest: str
+    problem: str = ""  # empty: every checker is content
+    acked: int = 0
+    steps: int = 0
+    plan: list[str] = field(default_factory=list)
+
+
+class World:
+    """Everything that there is, built from `parameters`."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        watchers: Iterable[type[checkers.Checker]] = checkers.ALL,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.parameters = parameters
+        seed = parameters.seed
+        self.timeline = Timeline()
+        self.trace = Trace(tell)
+        self.network = Network(self.timeline, source(seed, "network"), parameters.latency_us, parameters.jitter_us)
+        self.rng = source(seed, "world")
+        self.ledger = Ledger()
+        self.hosts = [
+            SimHost(self, number, source(seed, f"host {number}")) for number in range(1, parameters.nodes + 1)
+        ]
+        self.network.hosts = {host.ip: host for host in self.hosts}
+        self.slots = [start for start, _ in formation.slot_ranges(parameters.shards)]
+        self.checkers = [watcher(self) for watcher in watchers]
+        self.convergence = checkers.Convergence(self)
+        self.clients: list[Client] = []
+
+    # Hosts.
+
+    def host(self, number: int) -> SimHost:
+        return self.hosts[number - 1]
+
+    def host_at(self, ip: str) -> SimHost | None:
+        return next((host for host in self.hosts if host.ip == ip), None)
+
+    def running(self) -> Iterator[Process]:
+        """Processes that live and are not frozen."""
+        for host in self.hosts:
+            process = host.running()
+            if process is not None:
+                yield process
+
+    def name_of(self, node_id: str) -> str:
+        """The host of a node, for messages."""
+        return self.trace.names.get(node_id, node_id)
+
+    def is_healthy(self, host: SimHost) -> bool:
+        """Whether a host takes part fully: it runs, and no path to or from it is blocked."""
+        return host.running() is not None and not self.network.is_affected(host.number)
+
+    # The phases.
+
+    def form(self) -> None:
+        """Start all nodes with the same configuration on disk, and wait until they agree."""
+        for host, text in zip(self.hosts, formation.config_files(self.parameters, self.rng), strict=True):
+            host.disk.synced(text)
+            self.boot(host)
+        self.recover(START_LIMIT_US)
+
+    def start_clients(self) -> None:
+        for number in range(self.parameters.clients):
+            rng = source(self.parameters.seed, f"client {number}")
+            client = Client(self, rng, self.slots, self.parameters.client_pause_us)
+            self.clients.append(client)
+            client.write()
+
+    def strike(self, plan: Iterable[Fault]) -> None:
+        """Let these faults happen, each in its time, and wait until the last is over."""
+        last_us = self.timeline.now_us
+        for fault in plan:
+            self.timeline.at(fault.at_us, self._begin, fault)
+            self.timeline.at(fault.at_us + fault.lasts_us, self._end, fault)
+            last_us = max(last_us, fault.at_us + fault.lasts_us)
+        self.timeline.run_until(last_us + 1)
+
+    def _begin(self, fault: Fault) -> None:
+        self.trace.story(self.timeline.now_us, "!", f"{fault}")
+        fault.begin(self)
+
+    def _end(self, fault: Fault) -> None:
+        self.trace.story(self.timeline.now_us, "!", f"{fault}: over")
+        fault.end(self)
+
+    def recover(self, limit_us: int) -> int:
+        """Wait until everybody agrees and all is well; Violation after the limit. How long it took."""
+        began_us = self.timeline.now_us
+        while self.convergence.disagreement() is not None:
+            if self.timeline.now_us - began_us > limit_us:
+                self.convergence.at_end()
+            self.timeline.run_until(self.timeline.now_us + LOOK_US)
+        return self.timeline.now_us - began_us
+
+    def finish(self) -> None:
+        """All faults are over: heal, and let everybody judge."""
+        self.recover(recovery_limit_us(self.parameters))
+        for client in self.clients:
+            client.stopped = True
+        self.timeline.run_until(self.timeline.now_us + 2 * SECOND)
+        for checker in self.checkers:
+            checker.at_end()
+
+    # What faults do.
+
+    def boot(self, host: SimHost) -> None:
+        if host.process is not None:
+            return
+        process = host.boot()
+        self.trace.names[process.id] = host.name
+        self.story(host, "started")
+        for checker in self.checkers:
+            checker.booted(process)
+
+    def kill(self, host: SimHost, power: bool = False) -> None:
+        process = host.process
+        if process is None:
+            return
+        kept = self._kept_data(process, power)
+        host.saved = kept
+        if len(kept.data) < len(process.store.data):
+            host.process, held = None, process
+            for checker in self.checkers:
+                checker.losing(host)
+            host.process = held
+        process.end(power)
+        self.story(host, "lost its power" if power else "was killed")
+
+    def _kept_data(self, process: Process, power: bool) -> Image:
+        match self.parameters.persistence:
+            case "none":
+                return EMPTY
+            case "everysec" if power:
+                return process.store.image_of_last_sync()
+            case _:
+                return process.store.image()
+
+    def freeze(self, host: SimHost) -> None:
+        if host.process is not None:
+            host.process.frozen += 1
+
+    def thaw(self, host: SimHost) -> None:
+        if host.process is not None and host.process.frozen:
+            host.process.thaw()
+
+    def stop(self, host: SimHost) -> None:
+        """SIGTERM."""
+        self.kill(host)
+
+    def ask_for_failover(self, host: SimHost) -> None:
+        """CLUSTER FAILOVER, which a primary refuses."""
+        if host.running() is None or host.process is None or not hasattr(host.process.admin, "failover"):
+            return
+        try:
+            host.process.do("failover", [])
+        except ClusterError as error:
+            self.story(host, f"refuses CLUSTER FAILOVER: {error}")
+
+    def full_sync_us(self) -> int:
+        """How long a full synchronisation takes."""
+        return int((0.02 + self.rng.random()) * 500) * MS
+
+    # What processes tell.
+
+    def story(self, host: SimHost, text: str) -> None:
+        self.trace.story(self.timeline.now_us, host.name, text)
+
+    def serving_changed(self, process: Process) -> None:
+        if self.trace.telling:
+            serves = process.accepted_slots()
+            self.story(process.host, f"serves {serves.bit_count()} slots")
+        for checker in self.checkers:
+            checker.serving_changed(process)
+
+    def sending(self, process: Process, end: End, packet: bytes) -> None:
+        for checker in self.checkers:
+            checker.sending(process, end, packet)
+
+    def accepted(self, process: Process, write: Write) -> None:
+        for checker in self.checkers:
+            checker.accepted(process, write)
+
+
+def recovery_limit_us(parameters: Parameters) -> int:
+    """Within what time a healed cluster must be well: verdicts expire, elections are repeated, replicas synchronise."""
+    return (10 * parameters.node_timeout_ms + 20_000) * MS
+
+
+def run(parameters: Parameters, tell: Callable[[str], None] | None = None, plan: list[Fault] | None = None) -> Outcome:
+    """One seed, from its first to its last moment. `plan`: other faults than the seed's."""
+    world = World(parameters, tell=tell)
+    problem = ""
+    try:
+        world.form()
+        if plan is None:
+            plan = plan_of(parameters, world.timeline.now_us)
+        world.start_clients()
+        world.strike(plan)
+        world.finish()
+    except checkers.Violation as violation:
+        problem = str(violation)
+    except Exception:
+        problem = f"crash: {traceback.format_exc()}"
+    if problem:
+        world.trace.story(world.timeline.now_us, "!", problem)
+    return Outcome(
+        parameters.seed,
+        world.trace.digest,
+        problem,
+        len(world.ledger.acked),
+        world.timeline.steps,
+        [f"{fault.at_us / SECOND:.3f} {fault}" for fault in plan or ()],
+    )
+
+
+def plan_of(parameters: Parameters, begins_us: int) -> list[Fault]:
+    """The faults that a seed stands for."""
+    return draw_plan(parameters, source(parameters.seed, "faults"), begins_us)
