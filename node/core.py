@@ -26,6 +26,7 @@ from node.engine.table import Db, Keyspace
 from node.engine.wire import used_by_buffers
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
+from node.leaving import Leave
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
 from node.monitoring.process import ProcessFacts
@@ -88,8 +89,8 @@ class NodeCore:
         self.eviction = Eviction(self)
         self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
-        self.on_shutdown: Callable[[dict[str, Any]], None] | None = None
-        """Set by the host: ends the process; the argument holds SHUTDOWN's options."""
+        self.on_shutdown: Callable[[Leave], bool] | None = None
+        """Set by the host: ends the process; False: it must stay, since its data could not be saved."""
         self.process: Callable[[], ProcessFacts] = ProcessFacts
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
         self.sleep: Callable[[float], None] = lambda seconds: None
@@ -275,6 +276,7 @@ class NodeCore:
         self.blocking.tick(self.space.now_ms)
         self.pause.tick(self.space.now_ms)
         self.replicas.tick(self.space.now_ms, self.clients.disconnect)
+        self.saving.tick(self.space.now_ms)
         self.stats.sample(self.engine, self.space.now_ms)
 
     def reset_stats(self) -> None:
@@ -291,7 +293,7 @@ class NodeCore:
                 subcommand.reset_stats()
 
     def flush_all(self, dbs: list[Db], lazy: bool) -> None:
-        """Empty databases: FLUSHALL, FLUSHDB."""
+        """Empty databases: FLUSHDB, and the part of FLUSHALL that concerns the data."""
         for db in dbs:
             if self.engine.hooks & flags.HOOK_WATCH:
                 self.watches.touch_all(db)

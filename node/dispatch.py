@@ -105,6 +105,10 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
         if queueing or "denyoom" in spec_flags or denied_in_queue(session, command, "denyoom"):
             return OOM
+    if node.engine.gates & flags.GATE_SAVING and not state & flags.PRIMARY:
+        error = node.saving.refusal()
+        if error and (command.name == b"ping" or "write" in spec_flags or denied_in_queue(session, command, "write")):
+            return error
     if node.engine.gates & flags.GATE_MIN_REPLICAS and node.replicas.too_few():
         if "write" in spec_flags or denied_in_queue(session, command, "write"):
             return NOREPLICAS

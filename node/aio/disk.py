@@ -1,14 +1,29 @@
-"""Files of a node: read whole, replaced whole."""
+"""Files of a node: read whole, replaced whole, at once or by a draft that a thread writes."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-from collections.abc import Iterable
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterable
+
+FLUSH_BYTES = 4 << 20
+"""A draft is flushed to the disk each time so much has come, so that the end does not flood it."""
+
+COMMIT = None
+"""Behind the last piece of a draft."""
+
+OnEnd = Callable[[OSError | None], None]
 
 
 class WorkingDirectory:
     """The files in the directory where the process is (`dir`)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
 
     def read(self, name: str) -> bytes | None:
         """The whole file; None: there is none."""
@@ -20,12 +35,109 @@ class WorkingDirectory:
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a file beside the old one, flush it, and rename it over that."""
-        replace_file(os.path.abspath(name), pieces)
+        path = os.path.abspath(name)
+        replace_file(path, pieces, draft=draft_path(path))
+
+    def draft(self, name: str, flushing: bool, on_end: OnEnd) -> FileDraft:
+        """Begin to write what will replace a file."""
+        return FileDraft(os.path.abspath(name), flushing, on_end, self._loop)
 
 
-def replace_file(path: str, pieces: Iterable[bytes]) -> None:
+class FileDraft:
+    """A file in the making: the loop gives pieces, a thread writes them."""
+
+    def __init__(self, path: str, flushing: bool, on_end: OnEnd, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._draft = draft_path(path)
+        self._flushing = flushing
+        self._on_end = on_end
+        self._loop = loop
+        self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._given = self._written = 0
+        self._lock = threading.Lock()
+        self._discarded = False
+        threading.Thread(target=self._work, name="save", daemon=True).start()
+
+    def write(self, piece: bytes) -> None:
+        self._given += len(piece)
+        self._pieces.put(piece)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._given - self._written
+
+    def commit(self) -> None:
+        self._pieces.put(COMMIT)
+
+    def discard(self) -> None:
+        """Whatever the thread is doing: the draft will not replace the file from now on."""
+        with self._lock:
+            self._discarded = True
+            with contextlib.suppress(OSError):
+                os.unlink(self._draft)
+        self._pieces.put(COMMIT)
+
+    def _work(self) -> None:
+        """The thread."""
+        error: OSError | None = None
+        try:
+            self._write_all()
+        except OSError as problem:
+            error = problem
+            with self._lock:
+                if not self._discarded:
+                    with contextlib.suppress(OSError):
+                        os.unlink(self._draft)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._tell, error)
+
+    def _write_all(self) -> None:
+        with open(self._draft, "wb") as file:
+            unflushed = 0
+            while (piece := self._pieces.get()) is not COMMIT and not self._discarded:
+                file.write(piece)
+                self._written += len(piece)
+                unflushed += len(piece)
+                if self._flushing and unflushed >= FLUSH_BYTES:
+                    unflushed = 0
+                    file.flush()
+                    os.fdatasync(file.fileno())
+            if self._discarded:
+                return
+            file.flush()
+            os.fsync(file.fileno())
+        with self._lock:
+            if not self._discarded:
+                os.replace(self._draft, self._path)
+                flush_folder(self._path)
+
+    def _tell(self, error: OSError | None) -> None:
+        if not self._discarded:
+            self._discarded = True
+            self._on_end(error)
+
+
+def draft_path(path: str) -> str:
+    """Redis' name for it, by which it is found again if we die."""
+    return os.path.join(os.path.dirname(path), f"temp-{os.getpid()}.rdb")
+
+
+def remove_old_drafts() -> None:
+    """Drafts in the working directory whose process has died (a container gives each process the same id)."""
+    for name in os.listdir():
+        made_by = re.fullmatch(r"temp-(\d+)\.rdb", name)
+        if made_by is not None and not _lives_elsewhere(int(made_by[1])):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
+def _lives_elsewhere(pid: int) -> bool:
+    return pid != os.getpid() and os.path.exists(f"/proc/{pid}")
+
+
+def replace_file(path: str, pieces: Iterable[bytes], draft: str | None = None) -> None:
     """After a crash at any moment the file holds the old content or the new one."""
-    draft = f"{path}.{os.getpid()}.draft"
+    draft = draft or f"{path}.{os.getpid()}.draft"
     try:
         with open(draft, "wb") as file:
             file.writelines(pieces)
@@ -36,6 +148,11 @@ def replace_file(path: str, pieces: Iterable[bytes]) -> None:
         with contextlib.suppress(OSError):
             os.unlink(draft)
         raise
+    flush_folder(path)
+
+
+def flush_folder(path: str) -> None:
+    """Have the names in a file's folder survive a crash."""
     folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -12,12 +12,11 @@ import random
 import signal
 import socket
 import time
-from typing import Any
 
 from node.aio.admin.listener import AdminListener, admin_hosts
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
-from node.aio.disk import WorkingDirectory
+from node.aio.disk import WorkingDirectory, remove_old_drafts
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.logfile import LogFile
 from node.aio.process import read_facts
@@ -25,6 +24,7 @@ from node.aio.sockets import SocketDriver
 from node.config import BadValue, Config
 from node.core import NodeCore
 from node.engine.session import Session
+from node.leaving import Leave, may_leave
 from node.monitoring.log import Log
 from node.persistence.saving import CannotLoad
 from node.persistence.snapshots import Next
@@ -63,7 +63,8 @@ class Server:
     def start(self) -> None:
         """Load the data, listen and serve; raises CannotLoad, CannotListen, CannotJoin."""
         node, config = self.node, self.config
-        node.saving.disk = WorkingDirectory()
+        node.saving.disk = WorkingDirectory(self.loop)
+        remove_old_drafts()
         self._load()
         node.clients.disconnect = self.driver.disconnect
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
@@ -103,7 +104,7 @@ class Server:
         """The cluster's configuration cannot be written: a node that forgets its promises must not go on."""
         self.node.log.warning(f"Cannot write the cluster configuration file: {error}. Exiting.")
         self.exit_code = 1
-        self.shutdown({})
+        self._stop()
 
     def _listen(self) -> None:
         config = self.config
@@ -147,12 +148,23 @@ class Server:
             os._exit(1)
         name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
         self.node.log.warning(f"Received {name} scheduling shutdown...")
-        self.shutdown({})
+        if not self.shutdown(self._asked_by_signal(name)):
+            self.node.log.warning(
+                f"{name} received but errors trying to shut down the server, check the logs for more information"
+            )
 
-    def shutdown(self, options: dict[str, Any]) -> None:
-        """End the process: SHUTDOWN, SIGTERM, SIGINT."""
+    def _asked_by_signal(self, name: str) -> Leave:
+        return Leave(**dict.fromkeys(self.config[f"shutdown-on-{name.lower()}"], True))
+
+    def shutdown(self, leave: Leave) -> bool:
+        """End the process: SHUTDOWN, SIGTERM, SIGINT. False: it must go on."""
+        if not may_leave(self.node, leave):
+            return False
+        self._stop()
+        return True
+
+    def _stop(self) -> None:
         self._stopping = True
-        self.node.log.warning("User requested shutdown...")
         for timer in self._timers:
             timer.cancel()
         self.loop.remove_reader(self.driver.fileno())

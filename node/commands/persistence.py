@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node import flags
 from node.commands.spec import command
 from node.replies import OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.engine.session import Session
 
-CANNOT_SAVE = CommandError("ERR the snapshot could not be written, the server's log says why")
+CANNOT_SAVE = CommandError("ERR Error saving the data: the server's log says why")
+IN_PROGRESS = CommandError("ERR Background save already in progress")
+OTHER_CHILD = CommandError(
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a "
+    "BGSAVE whenever possible."
+)
 
 
 @command(
@@ -27,7 +33,15 @@ CANNOT_SAVE = CommandError("ERR the snapshot could not be written, the server's 
 def bgsave(s: Session, argv: list[bytes]) -> Reply:
     if len(argv) > 2 or (len(argv) == 2 and argv[1].upper() != b"SCHEDULE"):
         raise SYNTAX
-    s.node.saving.save()  # how it went is told by INFO and LASTSAVE, as for every background save
+    saving = s.node.saving
+    if saving.in_progress:
+        raise IN_PROGRESS
+    if saving.rewriting() or s.flags & flags.EXEC:
+        if len(argv) == 2 or s.flags & flags.EXEC:
+            saving.scheduled = True
+            return "Background saving scheduled"
+        raise OTHER_CHILD
+    saving.start()  # how it ends is told by INFO and the log
     return "Background saving started"
 
 
@@ -56,6 +70,8 @@ def lastsave(s: Session, argv: list[bytes]) -> Reply:
     complexity="O(N), N: keys in all databases",
 )
 def save(s: Session, argv: list[bytes]) -> Reply:
+    if s.node.saving.in_progress:
+        raise IN_PROGRESS
     if not s.node.saving.save():
         raise CANNOT_SAVE
     return OK

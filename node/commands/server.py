@@ -8,6 +8,7 @@ from node import flags
 from node.commands.cursor import require_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
+from node.leaving import Leave
 from node.monitoring.info import text as info_text
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, Verbatim
 from node.version import VERSION
@@ -47,6 +48,7 @@ def dbsize(s: Session, argv: list[bytes]) -> Reply:
 def flushall(s: Session, argv: list[bytes]) -> Reply:
     lazy = flush_mode(s, argv)
     s.node.flush_all(s.node.space.dbs, lazy)
+    s.node.saving.all_flushed()
     s.effect(*argv)  # replicated even if there was nothing to delete: replicas may have dead keys left
     return OK
 
@@ -161,11 +163,9 @@ def shutdown(s: Session, argv: list[bytes]) -> Reply:
         raise SYNTAX
     if abort:
         raise CommandError("ERR No shutdown in progress.")
-    if s.node.on_shutdown is None:
+    leave = Leave(save=save, nosave=nosave, now=b"NOW" in chosen, force=b"FORCE" in chosen)
+    if s.node.on_shutdown is None or not s.node.on_shutdown(leave):
         raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
-    if save and not s.node.saving.save() and b"FORCE" not in chosen:
-        raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
-    s.node.on_shutdown({"save": save, "nosave": nosave, "now": b"NOW" in chosen, "force": b"FORCE" in chosen})
     return NO_REPLY
 
 

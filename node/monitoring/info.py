@@ -153,14 +153,27 @@ def memory(node: NodeCore) -> Fields:
 
 
 def persistence(node: NodeCore) -> Fields:
+    saving = node.saving
+    snapshots = node.snapshots.handles
+    done, total = sum(each.keys_done for each in snapshots), sum(each.keys_total for each in snapshots)
+    kept = sum(each.walk.waiting_bytes for each in snapshots)
     return {
         "loading": 0,
         "async_loading": 0,
+        "current_cow_peak": kept,
+        "current_cow_size": kept,
+        "current_cow_size_age": 0,
+        "current_fork_perc": f"{100 * done / total if total else 0:.2f}",
+        "current_save_keys_processed": done,
+        "current_save_keys_total": total,
         "rdb_changes_since_last_save": node.space.dirty,
-        "rdb_bgsave_in_progress": 0,
-        "rdb_last_save_time": node.saving.last_save_ms // 1000,
-        "rdb_last_bgsave_status": node.saving.last_status,
-        "rdb_saves": node.saving.saves,
+        "rdb_bgsave_in_progress": int(saving.in_progress),
+        "rdb_last_save_time": saving.last_save_ms // 1000,
+        "rdb_last_bgsave_status": saving.last_status,
+        "rdb_last_bgsave_time_sec": saving.last_took_s,
+        "rdb_current_bgsave_time_sec": saving.current_took_s,
+        "rdb_saves": saving.saves,
+        "rdb_last_cow_size": 0,
         "aof_enabled": 0,
         "aof_rewrite_in_progress": 0,
         "aof_rewrite_scheduled": 0,

@@ -49,6 +49,7 @@ def snapshot(
     compress: bool = True,
     checksum: bool = True,
     policy: str = "",
+    aux: Mapping[str, object] | None = None,
     functions: Iterable[bytes] = (),
 ) -> Iterator[bytes]:
     """The file of all databases, in pieces. It is of the moment at which the first piece is asked for.
@@ -57,7 +58,7 @@ def snapshot(
     """
     walk = Snapshot(space, compress=compress, checksum=checksum, policy=policy)
     try:
-        write_head(walk.writer, space, functions=functions)
+        write_head(walk.writer, space, aux, functions)
         more = True
         while more:
             more = walk.step(max_keys=SLICE_KEYS)
