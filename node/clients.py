@@ -87,6 +87,7 @@ class Clients:
         """The connection is closed: forget everything about the client."""
         node = self.node
         self.by_id.pop(session.id, None)
+        node.following.session_gone(session)
         if session.blocked is not None:
             node.blocking.remove(session.blocked)
         node.pause.forget(session)

@@ -36,6 +36,7 @@ from node.pause import Pause
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.pubsub import PubSub
+from node.replication.following import Following
 from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
@@ -94,7 +95,8 @@ class NodeCore:
         self.process: Callable[[], ProcessFacts] = ProcessFacts
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
         self.sleep: Callable[[float], None] = lambda seconds: None
-        """Set by the host: what only the operating system knows, the exact time, and DEBUG SLEEP."""
+        self.panic: Callable[[str], None] = self.log.warning
+        """Set by the host: what only the operating system knows, the exact time, DEBUG SLEEP, and the end at once."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)
@@ -103,6 +105,7 @@ class NodeCore:
         self.replicas = Replicas(self)
         self.snapshots = Snapshots(self)
         self.saving = Saving(self)
+        self.following = Following(self)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -127,7 +130,7 @@ class NodeCore:
     @property
     def role(self) -> str:
         """As clients are told it."""
-        return "master"
+        return "slave" if self.following.active else "master"
 
     # -- configuration
 
@@ -172,10 +175,14 @@ class NodeCore:
         space.lfu = config["maxmemory-policy"].endswith("lfu")
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
-        engine.maxmemory = config["maxmemory"]
+        self.apply_maxmemory()
         self.set_gate(flags.GATE_MIN_REPLICAS, bool(config["min-replicas-to-write"] and config["min-replicas-max-lag"]))
         if engine.maxmemory:
             self.eviction.make_room()
+
+    def apply_maxmemory(self) -> None:
+        """A replica leaves eviction to its primary, unless told otherwise."""
+        self.engine.maxmemory = 0 if self.following.ignores_maxmemory else self.config["maxmemory"]
 
     def _set_hook(self, bit: int, on: bool) -> None:
         self.engine.hooks = self.engine.hooks | bit if on else self.engine.hooks & ~bit
@@ -188,6 +195,7 @@ class NodeCore:
     def set_gate(self, bit: int, on: bool) -> None:
         """Close (or open) one of the reasons why commands may not run natively."""
         self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit
+        self.engine.stream_gates = self.engine.gates & flags.STREAM_GATES
 
     # -- hooks of the engine
 
@@ -235,6 +243,10 @@ class NodeCore:
         if "skip_slowlog" not in command.spec.flags:
             self.slowlog.add(session, argv, duration_ns // 1000, self.space.now_ms // 1000)
 
+    def stream_error(self, session: Session, text: bytes) -> None:
+        """A command that our primary sent has failed."""
+        self.following.errored(session, text)
+
     def protocol_error(self, session: Session, error: CommandError) -> None:
         self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")
 
@@ -277,6 +289,7 @@ class NodeCore:
         self.pause.tick(self.space.now_ms)
         self.replicas.tick(self.space.now_ms, self.clients.disconnect)
         self.saving.tick(self.space.now_ms)
+        self.following.tick()
         self.stats.sample(self.engine, self.space.now_ms)
 
     def reset_stats(self) -> None:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.replies import NOAUTH, NOREPLICAS, OOM, CommandError, Redirection, unknown_subcommand, wrong_arity
+from node.replies import (
+    MASTERDOWN,
+    NOAUTH,
+    NOREPLICAS,
+    OOM,
+    READONLY,
+    CommandError,
+    Redirection,
+    unknown_subcommand,
+    wrong_arity,
+)
 from node.transactions import discard
 
 if TYPE_CHECKING:
@@ -58,6 +68,8 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
         node.clients.feed_monitors(session, argv)
     if engine.propagating and (engine.space.dirty != dirty or session.effects is not None):
         node.propagate(session, command, argv)
+    if engine.read_only and engine.space.dirty != dirty and not session.flags & flags.PRIMARY:
+        node.following.local_expiry.written(session.db, (argv[at] for at in command.spec.get_keys(argv)))
 
 
 def resolve(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
@@ -105,18 +117,27 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
         if queueing or "denyoom" in spec_flags or denied_in_queue(session, command, "denyoom"):
             return OOM
-    if node.engine.gates & flags.GATE_SAVING and not state & flags.PRIMARY:
+    if state & flags.PRIMARY:
+        return None
+    if node.engine.gates & flags.GATE_SAVING:
         error = node.saving.refusal()
         if error and (command.name == b"ping" or "write" in spec_flags or denied_in_queue(session, command, "write")):
             return error
     if node.engine.gates & flags.GATE_MIN_REPLICAS and node.replicas.too_few():
         if "write" in spec_flags or denied_in_queue(session, command, "write"):
             return NOREPLICAS
+    if node.engine.read_only and node.config["replica-read-only"]:
+        if "write" in spec_flags or denied_in_queue(session, command, "write"):
+            return READONLY
     if state & flags.SUBSCRIBED and session.proto == 2 and command.name not in WHILE_SUBSCRIBED:
         return CommandError(
             f"ERR Can't execute '{command.name.decode().lower()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
             "PING / QUIT / RESET are allowed in this context"
         )
+    if node.engine.gates & flags.GATE_STALE:
+        queued_reads = command.name == b"exec" and any("stale" not in c.spec.flags for c, _ in session.multi or ())
+        if "stale" not in spec_flags or queued_reads:
+            return MASTERDOWN
     return None
 
 

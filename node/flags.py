@@ -38,4 +38,8 @@ GATE_MONITOR = 1
 GATE_PAUSE = 2
 GATE_LOADING = 4
 GATE_MIN_REPLICAS = 32
+GATE_STALE = 64
 GATE_SAVING = 128
+
+# Those that concern the stream of our primary too.
+STREAM_GATES = GATE_MONITOR

@@ -148,6 +148,9 @@ TRYAGAIN = CommandError("TRYAGAIN Multiple keys request during rehashing of slot
 CLUSTERDOWN = CommandError("CLUSTERDOWN The cluster is down")
 UNBOUND_SLOT = CommandError("CLUSTERDOWN Hash slot not served")
 CLUSTERDOWN_READONLY = CommandError("CLUSTERDOWN The cluster is down and only accepts read commands")
+MASTERDOWN = CommandError(
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
 READONLY = CommandError("READONLY You can't write against a read only replica.")
 CLUSTER_DISABLED = CommandError("ERR This instance has cluster support disabled")
 

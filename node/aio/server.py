@@ -20,6 +20,7 @@ from node.aio.disk import WorkingDirectory, remove_old_drafts
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.logfile import LogFile
 from node.aio.process import read_facts
+from node.aio.replication import ReplicationHost
 from node.aio.sockets import SocketDriver
 from node.config import BadValue, Config
 from node.core import NodeCore
@@ -74,6 +75,8 @@ class Server:
         node.process = read_facts
         node.now_us = lambda: time.time_ns() // 1000
         node.sleep = self._sleep
+        node.panic = self._panic
+        node.following.host = ReplicationHost(node, self.loop)
         self._listen()
         if config["cluster-enabled"]:
             self.cluster_bus = ClusterBus(node, self.loop, self._fatal)
@@ -91,6 +94,8 @@ class Server:
         if self._pidfile:
             with open(self._pidfile, "w") as file:
                 file.write(f"{os.getpid()}\n")
+        if config["replicaof"]:
+            node.following.begin(*config["replicaof"])
         self._cron()
 
     def _load(self) -> None:
@@ -99,6 +104,11 @@ class Server:
         if keys:
             took_s = (monotonic_ms() - started_ms) / 1000
             self.node.log.notice(f"DB loaded from disk: {keys} keys in {took_s:.3f} seconds")
+
+    def _panic(self, reason: str) -> None:
+        """Go at once: to serve on would be worse."""
+        self.node.log.warning(reason)
+        os._exit(1)
 
     def _fatal(self, error: Exception) -> None:
         """The cluster's configuration cannot be written: a node that forgets its promises must not go on."""

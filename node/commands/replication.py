@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node import flags
+from node.commands.client import describe
 from node.commands.cursor import require_int
 from node.commands.spec import command
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
+    from node.core import NodeCore
     from node.engine.session import Session
 
+NO_LINK = CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
+INVALID_PORT = CommandError("ERR Invalid master port")
 PENDING_OUTPUT = CommandError("ERR SYNC and PSYNC are invalid with pending output")
 
 
@@ -57,8 +62,12 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
             case b"ack":
                 replicas.acknowledge(s, require_int(value))
                 return NO_REPLY
+            case b"version":
+                pass
             case b"getack":
-                return NO_REPLY  # the question of a primary to its replica
+                if s.flags & flags.PRIMARY:
+                    s.node.following.acknowledge()
+                return NO_REPLY
             case _:
                 raise CommandError(b"ERR Unrecognized REPLCONF option: " + name)
     return OK
@@ -76,6 +85,8 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
 )
 def role(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
+    if node.following.active:
+        return role_of_replica(node)
     online = [each for each in node.replicas.attached.values() if each.state == "online"]
     told = [[each.host.encode(), b"%d" % each.port, b"%d" % each.offset] for each in online]
     return [node.role.encode(), node.stream.offset, told]
@@ -93,8 +104,77 @@ def sync(s: Session, argv: list[bytes]) -> Reply:
     return synchronise(s, acknowledges=False)
 
 
+REPLICAOF = {
+    "arity": 3,
+    "flags": "admin noscript stale no_async_loading",
+    "group": "server",
+    "complexity": "O(1)",
+}
+
+
+@command(
+    "REPLICAOF",
+    **REPLICAOF,
+    since="5.0.0",
+    summary="Copy another server's data and follow its writes, or become a primary.",
+    args="((host port:int)=host-port|(NO ONE)=no-one)=args",
+)
+def replicaof(s: Session, argv: list[bytes]) -> Reply:
+    node = s.node
+    following = node.following
+    if node.engine.cluster:
+        raise CommandError("ERR REPLICAOF not allowed in cluster mode.")
+    if [word.lower() for word in argv[1:]] == [b"no", b"one"]:
+        if following.active:
+            following.stop()
+            node.config.put("replicaof", None)
+            node.log.notice(f"MASTER MODE enabled (user request from '{describe(node, s).decode()}')")
+        return OK
+    if s.flags & flags.REPLICA:
+        raise CommandError("ERR Command is not valid when client is a replica.")
+    port = require_int(argv[2], INVALID_PORT)
+    if not 0 <= port <= 65535:
+        raise INVALID_PORT
+    host = argv[1].decode("utf-8", "surrogateescape")
+    if following.primary is not None and (following.primary[0].lower(), following.primary[1]) == (host.lower(), port):
+        node.log.notice(
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation "
+            "performed."
+        )
+        return "OK Already connected to specified master"
+    node.config.put("replicaof", (host, port))
+    following.follow(host, port)
+    node.log.notice(f"REPLICAOF {host}:{port} enabled (user request from '{describe(node, s).decode()}')")
+    return OK
+
+
+@command(
+    "SLAVEOF",
+    **REPLICAOF,
+    since="1.0.0",
+    summary="Copy another server's data and follow its writes, or become a primary.",
+    args="((host port:int)=host-port|(NO ONE)=no-one)=args",
+    doc_flags="deprecated",
+    deprecated_since="5.0.0",
+    replaced_by="`REPLICAOF`",
+)
+def slaveof(s: Session, argv: list[bytes]) -> Reply:
+    return replicaof(s, argv)
+
+
+def role_of_replica(node: NodeCore) -> Reply:
+    following = node.following
+    assert following.primary is not None
+    host, port = following.primary
+    state = {"loading": "sync"}.get(following.link.state.value, following.link.state.value)
+    offset = following.applied_offset if following.connected else -1
+    return [b"slave", host.encode("utf-8", "surrogateescape"), port, state.encode(), offset]
+
+
 def synchronise(s: Session, acknowledges: bool) -> Reply:
     """Make the client a replica. What it is sent from here on is no reply any more."""
+    if s.node.following.active and not s.node.following.connected:
+        raise NO_LINK
     if s.output_bytes:
         raise PENDING_OUTPUT
     s.node.replicas.attach(s, acknowledges)

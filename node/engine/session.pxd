@@ -35,7 +35,7 @@ cdef enum SessionFlag:
     F_EXEC = 4194304         # inside EXEC: blocking commands do not block
     F_UNIX = 8388608
     # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
-    F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 524288 | 1048576 | 4194304
+    F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
 
 cdef enum CommandBit:
@@ -74,6 +74,8 @@ cdef class Engine:
     cdef uint8_t served[16384]          # 1: this node serves the slot plainly
     cdef public bint cluster            # cluster mode: slots are checked
     cdef public uint32_t gates          # not 0: every command goes through dispatch (monitors, pause, loading ...)
+    cdef public uint32_t stream_gates   # the same for the stream of our primary, which few gates concern
+    cdef public bint read_only          # a replica: writes of clients go through dispatch, which refuses them
     cdef public uint32_t hooks          # Hook bits
     cdef public size_t maxmemory
     cdef public int64_t slow_ns         # slowlog-log-slower-than, -1: off
@@ -115,6 +117,7 @@ cdef class Session:
     cdef public int64_t created_ms, active_ms
     cdef public int64_t soft_since_ms   # since when the output is over its soft limit; 0: it is not
     cdef public uint64_t commands, bytes_in, bytes_out
+    cdef readonly uint64_t bytes_done   # of the requests that have been run
     cdef public object name, user, peer, local, lib_name, lib_ver      # bytes, or None
     cdef public object multi            # list of (Command, argv) or None
     cdef public object watched          # dict (db index, key) -> ... or None

@@ -314,6 +314,8 @@ cdef class Session:
         # Shared errors are raised again and again, and every raise would lengthen the traceback that they keep.
         error.__traceback__ = error.__context__ = None
         self.engine.count_error(error.code)
+        if self.flags & F_PRIMARY:
+            self.engine.node.stream_error(self, error.text)
         w_error(&self.out, PyBytes_AS_STRING(error.text), PyBytes_GET_SIZE(error.text))
         session_mark(self)
 
@@ -444,7 +446,7 @@ cdef class Session:
             else:
                 value = command.spec.handler(self, argv)
                 if type(value) is Blocked:
-                    if self.flags & F_EXEC or self.flags & F_SCRIPT:
+                    if self.flags & (F_EXEC | F_SCRIPT | F_PRIMARY):
                         w_value(&self.out, value.on_timeout, self.proto)
                     else:
                         self.engine.node.block(self, command, argv, value)
@@ -524,6 +526,8 @@ cdef int session_error(Session s, const char* text) except -1:
     while i < n and text[i] != 32:
         i += 1
     s.engine.count_error(PyBytes_FromStringAndSize(text, i))
+    if s.flags & F_PRIMARY:
+        s.engine.node.stream_error(s, PyBytes_FromStringAndSize(text, n))
     w_error(&s.out, text, n)
     return 0
 
@@ -567,6 +571,9 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
         if s.parser.argc:
             s.request_bytes = s.parser.at
             run_request(s)
+            if s.flags & F_PRIMARY:
+                s.out.len = 0                        # nobody waits for replies to the stream
+        s.bytes_done += s.parser.at
         parser_reset(&s.parser)
     s.request_bytes = 0
     if s.flags & (F_CLOSE | F_CLOSED):
@@ -623,7 +630,7 @@ cdef inline bint serves(Engine e, Session s, Command c, Arg* a, int argc) noexce
     cdef int slot = key_slot(a[c.first].p, a[c.first].n)
     cdef int last, i
     s.slot = slot
-    if not e.cluster:
+    if not e.cluster or s.flags & F_PRIMARY:
         return True
     if not e.served[slot]:
         return False
@@ -651,7 +658,8 @@ cdef int run_request(Session s) except -1:
         c is None
         or c.fn == NULL
         or s.flags & F_SLOW
-        or e.gates
+        or (e.stream_gates if s.flags & F_PRIMARY else e.gates)
+        or (e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY)
         or (argc != c.arity if c.arity > 0 else argc < -c.arity)
         or (c.first > 0 and not serves(e, s, c, a, argc))
         or (e.maxmemory and mem_used + wire.buffer_bytes > e.maxmemory)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from node import flags
 from node.engine.alloc import mem_used
 from node.monitoring.percentiles import percentiles_us
+from node.replication.link import State
 from node.version import REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def stats(node: NodeCore) -> Fields:
         "instantaneous_ops_per_sec": round(own.commands.per_second),
         "total_net_input_bytes": engine.bytes_in,
         "total_net_output_bytes": engine.bytes_out,
-        "total_net_repl_input_bytes": 0,
+        "total_net_repl_input_bytes": own.repl_bytes_in,
         "total_net_repl_output_bytes": 0,
         "instantaneous_input_kbps": f"{own.input.per_second / 1024:.2f}",
         "instantaneous_output_kbps": f"{own.output.per_second / 1024:.2f}",
@@ -212,11 +213,11 @@ def stats(node: NodeCore) -> Fields:
         "latest_fork_usec": 0,
         "total_forks": 0,
         "migrate_cached_sockets": 0,
-        "slave_expires_tracked_keys": 0,
+        "slave_expires_tracked_keys": len(node.following.local_expiry),
         "tracking_total_keys": 0,
         "tracking_total_items": 0,
         "tracking_total_prefixes": 0,
-        "unexpected_error_replies": 0,
+        "unexpected_error_replies": node.following.unexpected_errors,
         "total_error_replies": engine.errors,
         "total_reads_processed": engine.reads,
         "total_writes_processed": engine.writes,
@@ -228,7 +229,10 @@ def stats(node: NodeCore) -> Fields:
 
 def replication(node: NodeCore) -> Fields:
     replicas = node.replicas
-    fields: Fields = {"role": node.role, "connected_slaves": len(replicas.attached)}
+    fields: Fields = {"role": node.role}
+    if node.following.active:
+        fields |= following(node)
+    fields["connected_slaves"] = len(replicas.attached)
     if node.config["min-replicas-to-write"] and node.config["min-replicas-max-lag"]:
         fields["min_slaves_good_slaves"] = replicas.good()
     for number, replica in enumerate(replicas.attached.values()):
@@ -246,6 +250,39 @@ def replication(node: NodeCore) -> Fields:
         "repl_backlog_size": node.config["repl-backlog-size"],
         "repl_backlog_first_byte_offset": 0,
         "repl_backlog_histlen": 0,
+    }
+
+
+def following(node: NodeCore) -> Fields:
+    """What a replica tells of the link to its primary."""
+    own, link, config, now_ms = node.following, node.following.link, node.config, node.space.now_ms
+    assert own.primary is not None
+    transferring = link.state in (State.SYNC, State.LOADING)
+    fields: Fields = {
+        "master_host": own.primary[0],
+        "master_port": own.primary[1],
+        "master_link_status": "up" if own.connected else "down",
+        "master_last_io_seconds_ago": (now_ms - link.last_io_ms) // 1000 if own.connected else -1,
+        "master_sync_in_progress": int(transferring),
+        "slave_read_repl_offset": own.read_offset,
+        "slave_repl_offset": own.applied_offset,
+    }
+    if transferring:
+        total, read = link.snapshot_size or 0, link.snapshot_read
+        fields |= {
+            "master_sync_total_bytes": total,
+            "master_sync_read_bytes": read,
+            "master_sync_left_bytes": total - read,
+            "master_sync_perc": f"{100 * read / total if total else 0:.2f}",
+            "master_sync_last_io_seconds_ago": (now_ms - link.last_io_ms) // 1000,
+        }
+    if not own.connected:
+        since_s = (now_ms - own.down_since_ms) // 1000 if own.down_since_ms else -1
+        fields["master_link_down_since_seconds"] = since_s
+    return fields | {
+        "slave_priority": config["replica-priority"],
+        "slave_read_only": int(config["replica-read-only"]),
+        "replica_announced": int(config["replica-announced"]),
     }
 
 

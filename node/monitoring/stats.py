@@ -44,6 +44,7 @@ class Stats:
         self.evicted_clients = 0
         self.full_syncs = 0
         self.partial_syncs_refused = 0
+        self.repl_bytes_in = 0
         self.expire_cycle_us = 0
         self.peak_memory_bytes = 0
         self.commands = Rate()

@@ -213,8 +213,8 @@ class Saving:
         except Malformed as error:
             raise CannotLoad(f"{name} is no good snapshot: {error}") from error
 
-    def load_bytes(self, data: bytes, merge: bool = False) -> int:
-        return load(self.node.space, data, self.node.config["rdbchecksum"], merge=merge)
+    def load_bytes(self, data: bytes, merge: bool = False, keep_expired: bool = False) -> int:
+        return load(self.node.space, data, self.node.config["rdbchecksum"], keep_expired, merge)
 
 
 class BackgroundSave:

@@ -122,6 +122,11 @@ class Replicas:
         session.flags |= flags.CLOSE
         return False
 
+    def disconnect_all(self) -> None:
+        """Have all of them come again: the history that they are part of has another name, or has ended."""
+        for session in list(self.attached):
+            self.node.clients.disconnect(session)
+
     def gone(self, session: Session) -> None:
         """The connection is closed."""
         self._handshakes.pop(session, None)
@@ -135,7 +140,7 @@ class Replicas:
         config = self.node.config
         if not self.attached:
             return
-        if now_ms - self._pinged_ms >= config["repl-ping-replica-period"] * 1000:
+        if not self.node.following.active and now_ms - self._pinged_ms >= config["repl-ping-replica-period"] * 1000:
             self._pinged_ms = now_ms
             self.node.stream.ping()
         for replica in list(self.attached.values()):

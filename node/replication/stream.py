@@ -39,6 +39,7 @@ class WriteStream:
         self._sinks: list[Sink] = []
         self._db = NO_DB
         self._unit: list[tuple[int, list[bytes]]] = []
+        self._relaying = False
 
     # -- readers
 
@@ -47,13 +48,31 @@ class WriteStream:
         self.end_unit()
         self._sinks.append(sink)
         self._db = NO_DB
-        self.engine.propagating = True
+        self.engine.propagating = not self._relaying
 
     def detach(self, sink: Sink) -> None:
         self._sinks.remove(sink)
         if not self._sinks:
             self.engine.propagating = False
             self._unit.clear()
+
+    # -- the stream of our own primary
+
+    def set_relaying(self, relaying: bool) -> None:
+        """On a replica the stream is the primary's, byte for byte, and not what its commands do here."""
+        self._relaying = relaying
+        self._unit.clear()
+        self._db = NO_DB
+        self.engine.propagating = bool(self._sinks) and not relaying
+
+    def relay(self, data: bytes) -> None:
+        """Bytes of our primary that have been carried out."""
+        self._send(data)
+
+    def restart(self, offset: int) -> None:
+        """All data is somebody else's: the stream goes on from here."""
+        self.end_unit()
+        self.offset = offset
 
     # -- writes
 

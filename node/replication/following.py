@@ -1,0 +1,409 @@
+"""This node as a replica: whom it follows, and what of the primary's becomes ours.
+
+The link (link.py) speaks with the primary; this module carries its wishes out. The stream goes through a session with
+the mark PRIMARY, whose requests pass all gates and get no replies. What has been carried out goes byte for byte into
+our own stream, so that replicas of ours have the same offsets as we and can change to our primary, or to us once we are
+promoted. A transaction counts once it is complete.
+
+While it follows, a node decides nothing about its data: keys that have run out are hidden, and stay until the primary
+deletes them; nothing is evicted; what clients write is refused (or is theirs alone, with replica-read-only no).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from gossip.effects import Effect, Note
+from node import flags
+from node.engine.rdb import Malformed
+from node.replication.link import (
+    Apply,
+    BeginSnapshot,
+    Close,
+    Connect,
+    DropSnapshot,
+    Introduction,
+    LoadSnapshot,
+    Position,
+    PrimaryLink,
+    Resume,
+    Send,
+    State,
+    StoreSnapshot,
+)
+from node.replication.local_expiry import LocalExpiry
+from node.replies import CommandError
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Session
+
+FORCED = CommandError(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
+DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory")
+
+
+class Host(Protocol):
+    """What carries the bytes, and keeps a snapshot while it arrives. OSError says what the disk would not do."""
+
+    def connect(self, host: str, port: int) -> None: ...
+    def send(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def begin_file(self) -> None:
+        """Keep what `store_file` is given in a new file."""
+
+    def store_file(self, data: bytes) -> None: ...
+    def finish_file(self, name: str) -> bytes:
+        """Put the file, which is whole now, into the place of this one, and return what is in it."""
+
+    def drop_file(self) -> None:
+        """Forget a file that is not whole. Harmless if there is none."""
+
+
+class NoHost:
+    """Of a node that nobody connects with anything."""
+
+    def connect(self, host: str, port: int) -> None:
+        pass
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def begin_file(self) -> None:
+        raise OSError("this node has no disk")
+
+    def store_file(self, data: bytes) -> None:
+        raise OSError("this node has no disk")
+
+    def finish_file(self, name: str) -> bytes:
+        raise OSError("this node has no disk")
+
+    def drop_file(self) -> None:
+        pass
+
+
+class Following:
+    """Whom this node follows, if anybody."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.host: Host = NoHost()
+        self.primary: tuple[str, int] | None = None
+        self.link = PrimaryLink(self._introduction, self._position, lambda: self.applied_offset)
+        self.session: Session | None = None
+        """The stream's, while the link is up."""
+        self.local_expiry = LocalExpiry(node.space)
+        self.down_since_ms = 0
+        self.stream_db = 0
+        """The database that the stream last chose."""
+        self.unexpected_errors = 0
+        """Commands of the stream that failed: our data is not what the primary takes it for."""
+        self.resumable = False
+        """Our data is a part of the history that node.history names, up to the offset of our stream."""
+        self._unapplied = bytearray()
+        self._done = 0
+        self._in_memory: bytearray | None = None
+        self._running = False
+        node.config.subscribe(DIRECTIVES, lambda config: self._apply_role())
+
+    # -- what others ask
+
+    @property
+    def active(self) -> bool:
+        """This node is a replica."""
+        return self.primary is not None
+
+    @property
+    def connected(self) -> bool:
+        return self.link.state is State.CONNECTED
+
+    @property
+    def applied_offset(self) -> int:
+        """How much of the stream has been carried out, up to the last complete request or transaction."""
+        session = self.session
+        if session is None or session.flags & flags.MULTI:
+            return self.node.stream.offset
+        return self.node.stream.offset + session.bytes_done - self._done
+
+    @property
+    def read_offset(self) -> int:
+        """How much of it has come."""
+        return self.node.stream.offset + len(self._unapplied)
+
+    @property
+    def ignores_maxmemory(self) -> bool:
+        return self.active and self.node.config["replica-ignore-maxmemory"]
+
+    def stale(self) -> bool:
+        """Reads would show old data, and replica-serve-stale-data says that this is worse than none."""
+        return self.active and not self.connected and not self.node.config["replica-serve-stale-data"]
+
+    # -- changes of the role
+
+    def follow(self, host: str, port: int) -> None:
+        """Become, or go on as, a replica: of this primary."""
+        was_primary = not self.active
+        self._end_wait_of_clients()
+        self.primary = (host, port)
+        if was_primary:
+            self.node.log.notice(
+                "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be "
+                "able to synchronize with the new master with just a partial transfer."
+            )
+            self.resumable = True
+            self.stream_db = 0
+        self._apply_role()
+        self.link.follow(host, port, self.node.space.now_ms)
+        self.run()
+
+    def begin(self, host: str, port: int) -> None:
+        """The node starts as a replica. What it has loaded says whether it is `resumable`."""
+        self.primary = (host, port)
+        self._apply_role()
+        self.link.follow(host, port, self.node.space.now_ms)
+        self.run()
+
+    def stop(self) -> None:
+        """Become a primary, with the data as it is."""
+        if not self.active:
+            return
+        node = self.node
+        self.primary = None
+        self.link.stop()
+        self.run()
+        self.down_since_ms = 0
+        self.local_expiry.forget()
+        node.history.branch(node.stream.offset)
+        node.replicas.disconnect_all()
+        self._apply_role()
+
+    def _apply_role(self) -> None:
+        """Have the parts that look at the role on every command know it."""
+        node = self.node
+        node.space.lazy_expire = not self.active
+        node.engine.read_only = self.active
+        node.stream.set_relaying(self.active)
+        node.apply_maxmemory()
+        node.set_gate(flags.GATE_STALE, self.stale())
+
+    def _end_wait_of_clients(self) -> None:
+        """Clients that wait for keys may wait in vain on a replica: they are told, and let go."""
+        blocking = self.node.blocking
+        for client in list(self.node.clients.by_id.values()):
+            if client.blocked is not None:
+                blocking.finish(client.blocked, FORCED)
+                client.flags |= flags.CLOSE
+        blocking.serve()
+
+    # -- what happens outside
+
+    def connected_to(self) -> None:
+        """The host has made the connection that was asked for."""
+        self.link.connected(self.node.space.now_ms)
+        self.run()
+
+    def received(self, data: bytes) -> None:
+        self.node.stats.repl_bytes_in += len(data)
+        self.link.received(data, self.node.space.now_ms)
+        self.run()
+
+    def lost(self, reason: str) -> None:
+        """The connection has ended, or could not be made."""
+        self.link.lost(reason, self.node.space.now_ms)
+        self.run()
+
+    def tick(self) -> None:
+        if self.active:
+            self.link.tick(self.node.space.now_ms)
+            self.run()
+            if self.local_expiry:
+                self.local_expiry.run()
+
+    def session_gone(self, session: Session) -> None:
+        """Somebody has closed the stream's session (CLIENT KILL)."""
+        if session is self.session:
+            self.link.restart(self.node.space.now_ms)
+            self.run()
+
+    def acknowledge(self) -> None:
+        """The primary asks how far we are."""
+        self.link.acknowledge(self.node.space.now_ms)
+        self.run()
+
+    # -- what the link wants
+
+    def run(self) -> None:
+        """Carry out what the link asks for."""
+        if self._running:
+            return  # what a command of the stream has asked for is done after it
+        self._running = True
+        try:
+            while effects := self.link.take_effects():
+                for effect in effects:
+                    self._carry_out(effect)
+        finally:
+            self._running = False
+        if self.session is not None and not self.connected:
+            self._leave_stream()
+        self.node.set_gate(flags.GATE_STALE, self.stale())
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Apply(data):
+                self._apply(data)
+            case Send(data):
+                self.host.send(data)
+            case Note(level, text):
+                self.node.log.write(level, text)
+            case Connect(host, port):
+                self.host.connect(host, port)
+            case Close():
+                self.host.close()
+            case Resume(history_id):
+                self._resume(history_id)
+            case BeginSnapshot() | StoreSnapshot() | DropSnapshot():
+                try:
+                    self._store(effect)
+                except OSError as error:
+                    self.node.log.warning(f"The snapshot from the primary cannot be kept: {error}")
+                    self.link.restart(self.node.space.now_ms)
+            case LoadSnapshot(history_id, offset):
+                self._load(history_id, offset)
+
+    def _introduction(self) -> Introduction:
+        config = self.node.config
+        return Introduction(
+            port=config["replica-announce-port"] or config["port"],
+            announce_ip=config["replica-announce-ip"],
+            user=config["masteruser"],
+            password=config["masterauth"],
+            timeout_ms=config["repl-timeout"] * 1000,
+            to_memory=self._loads_from_memory(),
+        )
+
+    def _loads_from_memory(self) -> bool:
+        mode = self.node.config["repl-diskless-load"]
+        return mode == "swapdb" or (mode == "on-empty-db" and not any(map(len, self.node.space.dbs)))
+
+    def _position(self) -> Position | None:
+        return Position(self.node.history.id, self.node.stream.offset + 1) if self.resumable else None
+
+    # -- the snapshot
+
+    def _store(self, effect: Effect) -> None:
+        match effect:
+            case BeginSnapshot(_, to_memory):
+                self._in_memory = bytearray() if to_memory else None
+                if not to_memory:
+                    self.host.begin_file()
+            case StoreSnapshot(data) if self._in_memory is not None:
+                self._in_memory += data
+            case StoreSnapshot(data):
+                self.host.store_file(data)
+            case DropSnapshot():
+                self._in_memory = None
+                self.host.drop_file()
+
+    def _load(self, history_id: str, offset: int) -> None:
+        """Put the primary's data into the place of ours. Our own replicas have to do the same after us."""
+        node = self.node
+        try:
+            data = self._take_snapshot()
+            self.resumable = False
+            node.replicas.disconnect_all()
+            node.log.notice("MASTER <-> REPLICA sync: Flushing old data")
+            node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
+            node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+            node.saving.load_bytes(data, keep_expired=True)
+        except (OSError, Malformed) as error:
+            node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
+            self.link.load_failed(str(error), node.space.now_ms)
+            return
+        self.stream_db = 0
+        self.resumable = offset >= 0
+        if self.resumable:
+            node.history.adopt(history_id)
+        else:
+            node.history.renew()
+        node.stream.restart(max(offset, 0))
+        self._enter_stream()
+        self.link.loaded(node.space.now_ms)
+
+    def _take_snapshot(self) -> bytes:
+        if self._in_memory is None:
+            return self.host.finish_file(self.node.config["dbfilename"])
+        data, self._in_memory = bytes(self._in_memory), None
+        return data
+
+    # -- the stream
+
+    def _resume(self, history_id: str) -> None:
+        """The primary goes on where we are, perhaps under another name: our replicas have to learn that."""
+        node = self.node
+        if history_id != node.history.id:
+            node.history.continued(history_id, node.stream.offset)
+            node.replicas.disconnect_all()
+        self._enter_stream()
+
+    def _enter_stream(self) -> None:
+        node = self.node
+        assert self.primary is not None
+        host, port = self.primary
+        session = node.clients.connect(f"{host}:{port}".encode(), b"")
+        session.flags = flags.PRIMARY
+        session.user = None
+        session.set_trusted(True)
+        session.db = node.space.dbs[self.stream_db]
+        self.session = session
+        self._unapplied.clear()
+        self._done = 0
+        self.down_since_ms = 0
+
+    def _leave_stream(self) -> None:
+        """The link is gone. What was not carried out whole is forgotten: it will come again."""
+        node, session = self.node, self.session
+        assert session is not None
+        self.session = None
+        self.down_since_ms = node.space.now_ms
+        self._unapplied.clear()
+        if not session.flags & flags.CLOSED:
+            node.clients.disconnect(session)
+
+    def _apply(self, data: bytes) -> None:
+        """Carry out what has come; our own replicas get what was carried out."""
+        session, space = self.session, self.node.space
+        if session is None:
+            return
+        self._unapplied += data
+        space.show_dead = True  # the primary knows what it has deleted: for its commands nothing is dead by time alone
+        try:
+            session.input(data)
+        finally:
+            space.show_dead = False
+        if not session.flags & flags.MULTI:
+            done = session.bytes_done - self._done
+            if done:
+                self._done = session.bytes_done
+                self.node.stream.relay(bytes(memoryview(self._unapplied)[:done]))
+                del self._unapplied[:done]
+            self.stream_db = session.db.index
+        if session.flags & flags.CLOSE:
+            # The stream is not what it should be: whatever follows in it could not be trusted.
+            self.resumable = False
+            self.link.restart(self.node.space.now_ms)
+
+    def errored(self, session: Session, text: bytes) -> None:
+        """A command of the stream has failed, though it succeeded on the primary."""
+        node = self.node
+        self.unexpected_errors += 1
+        name = session.command.name.decode() if session.command is not None else "<unknown>"
+        node.log.warning(
+            "== CRITICAL == This replica is sending an error to its master: "
+            f"'{text.decode('utf-8', 'replace')}' after processing the command '{name}'"
+        )
+        if node.config["propagation-error-behavior"] in ("panic", "panic-on-replicas"):
+            node.panic(f"This replica panicked sending an error to its master after processing the command '{name}'")

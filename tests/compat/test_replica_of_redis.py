@@ -1,0 +1,86 @@
+"""Our node as the replica of redis-server: all data, the stream, a broken link, replicas of the replica."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compat.test_snapshots_with_redis import digest, fill
+from tests.support.servers import Fleet, Server, have_oracle, wait_until
+
+pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+
+
+def follow(replica: Server, primary: Server) -> None:
+    assert replica.call("REPLICAOF", "127.0.0.1", primary.port) == b"OK"
+    wait_until(lambda: replica.info("replication")["master_link_status"] == "up", f"{replica.name} is synchronised")
+
+
+def caught_up(replica: Server, primary: Server) -> None:
+    wait_until(
+        lambda: (
+            replica.info("replication")["slave_repl_offset"] == primary.info("replication")["master_repl_offset"]
+        ),
+        f"{replica.name} has read everything",
+    )
+
+
+@pytest.mark.parametrize("diskless", ["yes", "no"])
+@pytest.mark.parametrize("load", ["disabled", "swapdb", "on-empty-db"])
+def test_all_data_then_the_stream_then_a_broken_link(fleet: Fleet, diskless: str, load: str) -> None:
+    redis = fleet.oracle(repl_diskless_sync=diskless, repl_diskless_sync_delay="0")
+    ours = fleet.ours(repl_diskless_load=load)
+    fill(redis, seed=21, count=120)
+    follow(ours, redis)
+    caught_up(ours, redis)
+    assert digest(ours) == digest(redis)
+    fill(redis, seed=22, count=120)
+    redis.call("SET", "short", "lived", "PX", "1")
+    wait_until(lambda: not redis.call("EXISTS", "short"), "the key is dead")  # which makes the primary delete it
+    caught_up(ours, redis)
+    assert digest(ours) == digest(redis)
+    assert redis.info("replication")["slave0"].startswith(f"ip=127.0.0.1,port={ours.port},state=online,")
+
+    assert redis.call("CLIENT", "KILL", "TYPE", "replica") == 1
+    fill(redis, seed=23, count=40)
+    wait_until(lambda: ours.info("replication")["master_link_status"] == "up", "the link is whole again")
+    caught_up(ours, redis)
+    assert digest(ours) == digest(redis)
+    assert redis.info("stats")["sync_full"] == "1"
+    assert redis.info("stats")["sync_partial_ok"] == "1"
+    assert "Successful partial resynchronization with master." in ours.log.read_text()
+    assert "Partial resynchronization request from" in redis.log.read_text()
+    assert ours.info("stats")["unexpected_error_replies"] == "0"
+
+
+def test_replicas_of_a_replica_have_the_same_offsets(fleet: Fleet) -> None:
+    redis, ours = fleet.oracle(repl_diskless_sync_delay="0"), fleet.ours()
+    last, other = fleet.ours(), fleet.oracle()
+    fill(redis, seed=24, count=60)
+    follow(ours, redis)
+    follow(last, ours)
+    follow(other, ours)
+    fill(redis, seed=25, count=60)
+    for each in (ours, last, other):
+        caught_up(each, redis)
+        assert digest(each) == digest(redis)
+        assert each.info("replication")["master_replid"] == redis.info("replication")["master_replid"]
+
+
+def test_what_a_replica_says(fleet: Fleet) -> None:
+    redis, ours = fleet.oracle(repl_diskless_sync_delay="0"), fleet.ours()
+    follow(ours, redis)
+    caught_up(ours, redis)
+    host, port, state, offset = ours.call("ROLE")[1:]
+    assert [host, port, state] == [b"127.0.0.1", redis.port, b"connected"]
+    assert offset == int(redis.info("replication")["master_repl_offset"])
+    assert str(ours.ask("SET", "k", "v").value).startswith("READONLY")
+    assert ours.call("REPLICAOF", "127.0.0.1", redis.port) == b"OK Already connected to specified master"
+    assert ours.call("CONFIG", "GET", "replicaof") == [b"replicaof", b"127.0.0.1 %d" % redis.port]
+    assert b" flags=M " in ours.call("CLIENT", "LIST", "TYPE", "master")
+    theirs = fleet.oracle()
+    follow(theirs, redis)
+    assert list(ours.info("replication")) == list(theirs.info("replication"))
+    assert ours.call("REPLICAOF", "NO", "ONE") == b"OK"
+    assert ours.call("ROLE")[0] == b"master"
+    assert ours.call("SET", "k", "v") == b"OK"
+    assert ours.info("replication")["master_replid2"] == redis.info("replication")["master_replid"]
