@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
-from cluster.effects import DropChannels, DropKeys, StateChanged
+from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
 from cluster.redirect import Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
@@ -65,7 +65,9 @@ class Clustering:
         self.clock = clock
         self.settings = ClusterSettings()
         apply_directives(node.config, self.settings)
-        self.core = ClusterCore(self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]))
+        self.core = ClusterCore(
+            self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]), lambda: node.following.applied_offset
+        )
         self.admin = ClusterAdmin(self.core)
         self.views = ClusterViews(self.core)
         self.attend: Callable[[], None] = self.refresh
@@ -140,7 +142,8 @@ class Clustering:
             self.attend()
 
     def refresh(self) -> None:
-        """Tell the engine which slots it may serve without asking."""
+        """Follow the primary that the cluster says, and tell the engine which slots it may serve without asking."""
+        self._follow()
         version = self.core.served_version
         if version != self._served_version:
             self._served_version = version
@@ -157,6 +160,12 @@ class Clustering:
             case Deliver(channel, message, sharded):
                 publish = self.node.pubsub.publish_sharded if sharded else self.node.pubsub.publish
                 publish(channel, message)
+            case FollowPrimary():
+                self._follow()
+            case StopFollowing(empty):
+                self.node.following.stop()
+                if empty:
+                    self.node.flush_all(self.node.space.dbs, lazy=True)
             case DropKeys(slots):
                 self._drop_keys(slots)
             case DropChannels(slots):
@@ -166,7 +175,22 @@ class Clustering:
             case _:
                 self.node.log.debug(f"Nothing to do for {effect!r}")
 
+    def _follow(self) -> None:
+        """Be the replica that this node is in the cluster: of its primary, wherever that is now.
+
+        Said by the state and not by the change of it, so that a node which starts, or which hears of its primary's
+        address late, comes to the same.
+        """
+        me, following = self.core.myself, self.node.following
+        if not me.is_replica or me.primary is None or not me.primary.ip:
+            return
+        address = (me.primary.ip, me.primary.port)
+        if following.primary != address:
+            following.follow(*address)
+
     def _drop_keys(self, slots: Iterable[int]) -> None:
+        if self.core.myself.is_replica:
+            return  # the primary decides
         db = self.node.space.dbs[0]
         for slot in slots:
             for key in db.slot_keys(slot, db.slot_len(slot)):

@@ -330,6 +330,22 @@ def cluster_replicas(s: Session, argv: list[bytes]) -> Reply:
 
 
 @command(
+    "CLUSTER REPLICATE",
+    arity=3,
+    flags="admin stale no_async_loading",
+    group="cluster",
+    since="3.0.0",
+    summary="Make this node a replica of a primary.",
+    complexity="O(1)",
+    args="node-id",
+)
+def cluster_replicate(s: Session, argv: list[bytes]) -> Reply:
+    c = clustering(s)
+    c.act(c.admin.replicate, argv[2], c.now_ms)
+    return OK
+
+
+@command(
     "CLUSTER RESET",
     arity=-2,
     flags="admin noscript stale",
