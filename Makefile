@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench stalls asan fuzz sim docs clean
+.PHONY: help env build test lint format bench snapshots stalls asan fuzz sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ format: env  ## Format the code
 
 bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
 	@$(PYTHON_BIN) scripts/bench $(ARGS)
+
+snapshots: env  ## What BGSAVE costs in time, memory and latency, beside redis-server (ARGS= for scripts/snapshots)
+	@$(PYTHON_BIN) scripts/snapshots $(ARGS)
 
 stalls: env  ## How long something big keeps others waiting, beside redis-server (ARGS= for scripts/stalls)
 	@$(PYTHON_BIN) scripts/stalls $(ARGS)

@@ -148,9 +148,7 @@ class Saving:
         """FLUSHALL: a save of what was is pointless now, and the file must not bring it back after a crash."""
         self.cancel()
         if self.node.config["save"] and self.has_disk:
-            dirty = self.node.space.dirty
             self.save()
-            self.node.space.dirty = dirty  # the flush itself has still to reach replicas and the log of writes
 
     def background_ended(self, background: BackgroundSave, error: OSError | None) -> None:
         """A save in the background has come to its end."""
