@@ -14,17 +14,18 @@ from collections.abc import Callable
 
 from cluster import epochs, nodesconf
 from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
 from cluster.redirect import Decision, Request, route
 from cluster.slotmap import SlotMap
-from cluster.slots import SlotSet, from_bitmap, members, range_set, to_bitmap
+from cluster.slots import SlotSet, from_bitmap, from_ranges, members, range_set, to_bitmap
 from cluster.state import ClusterSettings, Keyspace, NoKeys
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore
 from gossip.effects import Deliver, Effect, Event, Persist
 from gossip.membership import Members
-from gossip.messages import Header, Message, Publish, PublishShard, Update
+from gossip.messages import Extensions, Header, Message, Places, Publish, PublishShard, Update, WishStated
 from gossip.peer import Link, Peer
 
 
@@ -47,6 +48,7 @@ class ClusterCore:
         self.repl_offset = repl_offset
         self.state = nodesconf.load(nodes_conf, now_ms) if restored else nodesconf.fresh(rng, now_ms)
         self.health = Health()
+        self.forming = Forming(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
@@ -90,11 +92,14 @@ class ClusterCore:
     def tick(self, now_ms: int) -> None:
         """Do what is due. Harmless when nothing is."""
         self.bus.tick(now_ms)
+        self.forming.tick(now_ms)
         self._settle(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
         due_ms = self.bus.next_due_ms()
+        forming_ms = self.forming.next_due_ms()
+        due_ms = due_ms if forming_ms is None else min(due_ms, forming_ms)
         return due_ms if self.health.ok else min(due_ms, self._recheck_ms)
 
     def take_effects(self) -> list[Effect]:
@@ -242,13 +247,38 @@ class ClusterCore:
         self._unsaved_durable |= durable
         self._reexamine |= state
 
+    def has_nothing(self) -> bool:
+        """Whether this node has neither data nor a place in a cluster. (Epochs collide even among such nodes.)"""
+        return self.myself.is_primary and not self.myself.slot_count and not len(self.keyspace)
+
     def seeks_members(self) -> bool:
-        me = self.myself
-        return me.is_primary and not me.config_epoch and not self.slotmap.assigned() and not len(self.keyspace)
+        return self.has_nothing() and not self.slotmap.assigned()
+
+    def offers(self, target: Peer) -> tuple[WishStated | None, Places | None]:
+        return self.forming.statement(), self.forming.map_for(target)
+
+    def heard_extensions(self, sender: Peer, extensions: Extensions, now_ms: int) -> None:
+        self.forming.hear(sender, extensions.wish, extensions.places, now_ms)
+
+    def learn_places(self, places: Places) -> None:
+        """Believe a map about all other nodes that we know."""
+        epochs.observe(self.state, places.current_epoch)
+        for place in places.places:
+            peer = self.members.get(place.node_id)
+            if peer is None or peer.is_myself or place.primary_id:
+                continue
+            peer.config_epoch = max(peer.config_epoch, place.epoch)
+            self.slotmap.claim(peer, place.epoch, from_ranges(place.slots), self.myself)
+        for place in places.places:
+            peer, primary = self.members.get(place.node_id), self.members.get(place.primary_id)
+            if peer is not None and primary is not None and not peer.is_myself and not peer.slot_count:
+                peer.become_replica()
+                peer.follow(primary)
 
     def removing(self, peer: Peer) -> None:
         self._drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)
         self.slotmap.remove_peer(peer)
+        self.forming.forget(peer)
         self.changed(state=True)
 
     def address_changed(self, peer: Peer) -> None:

@@ -23,6 +23,7 @@ HOST = "127.0.0.1"
 BUS_OFFSET = 10000
 DEFAULT_DIR = "shardis-data"
 DEFAULT_PORT = 7000
+SEEDS = 3
 DEFAULT_SHARDS = 3
 DEFAULT_REPLICAS = 0
 
@@ -133,6 +134,15 @@ def node_conf(port: int, directory: str) -> str:
         f"dir {_quoted(directory)}\n"
         "cluster-enabled yes\n"
         "cluster-config-file nodes.conf\n"
+    )
+
+
+def forming_settings(shape: Shape) -> tuple[tuple[str, str], ...]:
+    """What makes our nodes form the cluster by themselves: where they find each other, and what they shall become."""
+    return (
+        ("cluster-seeds", " ".join(f"{HOST}:{port}" for port in shape.ports[:SEEDS])),
+        ("cluster-shards", str(shape.shards)),
+        ("cluster-replicas", str(shape.replicas)),
     )
 
 

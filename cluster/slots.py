@@ -90,6 +90,14 @@ def ranges(slots: SlotSet) -> Iterator[tuple[int, int]]:
         slots >>= run
 
 
+def from_ranges(runs: Iterable[tuple[int, int]]) -> SlotSet:
+    """The set of all slots in these ranges, ends included."""
+    slots = 0
+    for start, end in runs:
+        slots |= range_set(start, end)
+    return slots
+
+
 def members(slots: SlotSet) -> Iterator[int]:
     """Every slot of the set, in order."""
     for start, end in ranges(slots):

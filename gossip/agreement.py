@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from gossip.messages import EMPTY_SLOTS, Header, Message
+from gossip.messages import EMPTY_SLOTS, Extensions, Header, Message, Places, WishStated
 from gossip.peer import Link, Peer
 
 
@@ -47,6 +47,12 @@ class Agreement(Protocol):
 
     def seeks_members(self) -> bool:
         """Whether this node belongs to no cluster yet, and may join the one that its seeds lead to."""
+
+    def offers(self, target: Peer) -> tuple[WishStated | None, Places | None]:
+        """What a ping to this node of ours says about forming a cluster."""
+
+    def heard_extensions(self, sender: Peer, extensions: Extensions, now_ms: int) -> None:
+        """A known node's PING, PONG or MEET carried these (or none)."""
 
     def removing(self, peer: Peer) -> None:
         """`peer` is about to be forgotten."""

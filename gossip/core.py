@@ -288,7 +288,10 @@ class GossipCore:
         me = self.members.myself
         if target is None or not target.flags & flags.EXTENSIONS:
             return Extensions(hostname=me.hostname or None)
-        return Extensions(me.hostname or None, me.nodename or None, me.shard_id or None, forgotten)
+        wish, places = self.agreement.offers(target) if target.ours else (None, None)
+        return Extensions(
+            me.hostname or None, me.nodename or None, me.shard_id or None, forgotten, wish=wish, places=places
+        )
 
     # Watching peers.
 

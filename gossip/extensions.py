@@ -8,8 +8,13 @@ to its log for each one, ten times a second; so only nodes known to understand e
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import TypeVar
 
-from gossip.messages import NO_EXTENSIONS, Extensions
+from gossip.messages import NO_EXTENSIONS, Extensions, Places, WishStated
+from gossip.places import decode_places, decode_wish, encode_places, encode_wish
+
+T = TypeVar("T")
 
 _RECORD = struct.Struct(">IHH")
 _FORGOTTEN = struct.Struct(">40sQ")
@@ -18,6 +23,9 @@ HOSTNAME = 0
 NODENAME = 1
 FORGOTTEN_NODE = 2
 SHARD_ID = 3
+# Ours, far from the numbers that Redis and its successors count up.
+WISH = 0x5301
+PLACES = 0x5302
 
 _ID_BYTES = 40
 
@@ -37,6 +45,10 @@ def encode_extensions(extensions: Extensions) -> tuple[int, bytes]:
         records.append(_record(FORGOTTEN_NODE, _FORGOTTEN.pack(node_id.encode("latin-1"), ttl_s)))
     if extensions.shard_id:
         records.append(_record(SHARD_ID, extensions.shard_id.encode("latin-1")))
+    if extensions.wish is not None:
+        records.append(_record(WISH, encode_wish(extensions.wish)))
+    if extensions.places is not None:
+        records.append(_record(PLACES, encode_places(extensions.places)))
     return len(records), b"".join(records)
 
 
@@ -47,6 +59,8 @@ def decode_extensions(data: bytes, start: int, count: int) -> tuple[Extensions, 
     texts: dict[int, str] = {}
     forgotten: list[tuple[str, int]] = []
     unknown: list[int] = []
+    wish: WishStated | None = None
+    places: Places | None = None
     at = start
     for _ in range(count):
         type_number, body, at = _next_record(data, at)
@@ -57,10 +71,21 @@ def decode_extensions(data: bytes, start: int, count: int) -> tuple[Extensions, 
         elif type_number == FORGOTTEN_NODE:
             node_id, ttl_s = _FORGOTTEN.unpack_from(_sized(body, _FORGOTTEN.size, type_number))
             forgotten.append((node_id.decode("latin-1"), ttl_s))
+        elif type_number == WISH:
+            wish = _understood(decode_wish, body, type_number)
+        elif type_number == PLACES:
+            places = _understood(decode_places, body, type_number)
         else:
             unknown.append(type_number)
-    found = Extensions(texts.get(HOSTNAME), texts.get(NODENAME), texts.get(SHARD_ID), tuple(forgotten), tuple(unknown))
-    return found, at
+    names = (texts.get(HOSTNAME), texts.get(NODENAME), texts.get(SHARD_ID))
+    return Extensions(*names, tuple(forgotten), tuple(unknown), wish, places), at
+
+
+def _understood(decode: Callable[[bytes], T], body: bytes, type_number: int) -> T:
+    try:
+        return decode(body)
+    except (struct.error, ValueError) as error:
+        raise ExtensionError(f"extension {type_number:#x}: {error}") from None
 
 
 def _next_record(data: bytes, at: int) -> tuple[int, bytes, int]:

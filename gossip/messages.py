@@ -87,6 +87,30 @@ class GossipEntry(NamedTuple):
     plain_port: int = 0
 
 
+class WishStated(NamedTuple):
+    """Which cluster a node that has nothing wishes to form, and a digest of the other such nodes that it reaches."""
+
+    shards: int
+    replicas: int
+    digest: bytes
+
+
+class Place(NamedTuple):
+    """What one node is in the map: a primary with slots under an epoch, or a replica."""
+
+    node_id: str
+    primary_id: str
+    epoch: int
+    slots: tuple[tuple[int, int], ...]
+
+
+class Places(NamedTuple):
+    """The map of a whole cluster, told to a node that has a place in it and does not know."""
+
+    current_epoch: int
+    places: tuple[Place, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Extensions:
     """What a PING, PONG or MEET carries besides gossip. None: the sender did not send this extension."""
@@ -96,6 +120,8 @@ class Extensions:
     shard_id: str | None = None
     forgotten: tuple[tuple[str, int], ...] = ()  # (node id, seconds that its ban lasts)
     unknown_types: tuple[int, ...] = ()
+    wish: WishStated | None = None  # these two are sent to nodes of this project only
+    places: Places | None = None
 
     @property
     def beyond_hostname(self) -> bool:

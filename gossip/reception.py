@@ -295,6 +295,7 @@ def _hear_extensions(core: GossipCore, sender: Peer, extensions: Extensions, now
         sender.nodename = _printable(extensions.nodename)
         if extensions.shard_id is not None and valid_node_id(extensions.shard_id):
             sender.shard_id = extensions.shard_id
+    core.agreement.heard_extensions(sender, extensions, now_ms)
     me = core.members.myself
     for node_id, ttl_s in extensions.forgotten:
         peer = core.members.get(node_id)

@@ -30,6 +30,7 @@ from cluster.local import (
     Record,
     Shape,
     Wish,
+    forming_settings,
     log_tail,
     node_conf,
     password_of,
@@ -50,12 +51,17 @@ class Interrupted(Exception):
 
 
 class Launcher:
-    """One local cluster in one folder. `command` is what starts a node, given the path of its configuration."""
+    """One local cluster in one folder.
+
+    `command` is what starts a node, given the path of its configuration. Our own nodes form the cluster by themselves;
+    to others it is told step by step.
+    """
 
     def __init__(self, directory: str, command: Sequence[str] = NODE_COMMAND, say: Say = print) -> None:
         self.shown = directory
         self.directory = Path(directory).absolute()
         self.command = command
+        self.nodes_form_it = list(command) == list(NODE_COMMAND)
         self.say = say
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.stop_requested = False
@@ -71,6 +77,8 @@ class Launcher:
         try:
             if fresh:
                 self._lay_out(shape)
+                if self.nodes_form_it:
+                    self._configure(shape, forming_settings(shape))
             self._configure(shape, wish.settings)
             self._start_all(shape, formed=not fresh)
             asyncio.run(self._bring_up(shape, fresh))
@@ -212,7 +220,7 @@ class Launcher:
         connections = dict(zip(addresses, connected, strict=True))
         forming = asyncio.create_task(
             create_cluster(create(addresses, shape.replicas), connections, HEALTHY_TIMEOUT_S)
-            if fresh
+            if fresh and not self.nodes_form_it
             else wait_healthy(connections, HEALTHY_TIMEOUT_S)
         )
         watching = asyncio.create_task(self._watch())
