@@ -24,6 +24,7 @@ from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
 from node.engine.table import Db, Keyspace
 from node.engine.wire import used_by_buffers
+from node.functions import Functions
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.leaving import Leave
@@ -33,6 +34,7 @@ from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
+from node.persistence.loading import Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.pubsub import PubSub
@@ -104,8 +106,11 @@ class NodeCore:
         self.history = History(self.rng)
         self.replicas = Replicas(self)
         self.snapshots = Snapshots(self)
+        self.functions = Functions()
+        self.snapshots.functions = self.functions.codes
         self.saving = Saving(self)
         self.following = Following(self)
+        self.loading = Loading(self)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -314,6 +319,13 @@ class NodeCore:
             self.space.dirty += len(db)
             db.flush(lazy)
         self.space.dbs[0].prepare()
+
+    def data_replaced(self) -> None:
+        """Another data set is about to take the place of all databases: whoever follows keys looks for itself."""
+        for db in self.space.dbs:
+            if self.engine.hooks & flags.HOOK_WATCH:
+                self.watches.touch_all(db)
+            self._wake_those_who_wait(db.index)
 
     def swap_dbs(self, first: int, second: int) -> None:
         """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.replies import (
+    LOADING,
     MASTERDOWN,
     NOAUTH,
     NOREPLICAS,
@@ -129,6 +130,8 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
     if node.engine.read_only and node.config["replica-read-only"]:
         if "write" in spec_flags or denied_in_queue(session, command, "write"):
             return READONLY
+    if node.loading.active and node.loading.refuses(spec_flags):
+        return LOADING
     if state & flags.SUBSCRIBED and session.proto == 2 and command.name not in WHILE_SUBSCRIBED:
         return CommandError(
             f"ERR Can't execute '{command.name.decode().lower()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "

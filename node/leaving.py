@@ -22,6 +22,8 @@ class Leave:
 def may_leave(node: NodeCore, leave: Leave) -> bool:
     """Bring the data to safety; False: that failed, so the node has to stay."""
     node.log.warning("User requested shutdown...")
+    if node.loading.active:
+        return True  # what is in memory is not the data
     saving = node.saving
     if saving.in_progress:
         node.log.warning("There is a child saving an .rdb. Killing it!")

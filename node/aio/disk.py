@@ -1,9 +1,10 @@
-"""Files of a node: read whole, replaced whole, at once or by a draft that a thread writes."""
+"""Files of a node: mapped to be read, replaced whole, at once or by a draft that a thread writes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import os
 import queue
 import re
@@ -25,13 +26,17 @@ class WorkingDirectory:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def read(self, name: str) -> bytes | None:
-        """The whole file; None: there is none."""
+    def map(self, name: str) -> mmap.mmap | bytes | None:
+        """A file's bytes, brought into memory where they are read and not before; None: there is no such file."""
         try:
             with open(name, "rb") as file:
-                return file.read()
+                if os.fstat(file.fileno()).st_size == 0:
+                    return b""
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             return None
+        mapped.madvise(mmap.MADV_SEQUENTIAL)
+        return mapped
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a file beside the old one, flush it, and rename it over that."""

@@ -12,12 +12,14 @@ import random
 import signal
 import socket
 import time
+import traceback
 
 from node.aio.admin.listener import AdminListener, admin_hosts
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.disk import WorkingDirectory, remove_old_drafts
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
+from node.aio.loading import run_in_slices
 from node.aio.logfile import LogFile
 from node.aio.process import read_facts
 from node.aio.replication import ReplicationHost
@@ -27,7 +29,7 @@ from node.core import NodeCore
 from node.engine.session import Session
 from node.leaving import Leave, may_leave
 from node.monitoring.log import Log
-from node.persistence.saving import CannotLoad
+from node.persistence.loading import CannotLoad, snapshot_file
 from node.persistence.snapshots import Next
 from node.version import VERSION
 
@@ -56,17 +58,17 @@ class Server:
         self._timers: list[asyncio.TimerHandle] = []
         self._pidfile = config["pidfile"]
         self._stopping = False
+        self._load_task: asyncio.Task[None] | None = None
         self.cluster_bus: ClusterBus | None = None
         self.admin = AdminListener(self.node, loop)
 
     # -- start and end
 
     def start(self) -> None:
-        """Load the data, listen and serve; raises CannotLoad, CannotListen, CannotJoin."""
+        """Listen and serve, at first only what may run while the data is loaded; raises CannotListen, CannotJoin."""
         node, config = self.node, self.config
         node.saving.disk = WorkingDirectory(self.loop)
         remove_old_drafts()
-        self._load()
         node.clients.disconnect = self.driver.disconnect
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
@@ -94,16 +96,23 @@ class Server:
         if self._pidfile:
             with open(self._pidfile, "w") as file:
                 file.write(f"{os.getpid()}\n")
-        if config["replicaof"]:
-            node.following.begin(*config["replicaof"])
         self._cron()
+        self._load_task = self.loop.create_task(self._load())
 
-    def _load(self) -> None:
-        started_ms = monotonic_ms()
-        keys = self.node.saving.load()
-        if keys:
-            took_s = (monotonic_ms() - started_ms) / 1000
-            self.node.log.notice(f"DB loaded from disk: {keys} keys in {took_s:.3f} seconds")
+    async def _load(self) -> None:
+        """Load the data, serving meanwhile; a node that cannot must not go on without it."""
+        node = self.node
+        try:
+            await run_in_slices(node, snapshot_file(node))
+        except Exception as error:
+            node.log.warning(str(error) if isinstance(error, CannotLoad) else f"{error!r}\n{traceback.format_exc()}")
+            node.log.warning("Fatal error loading the DB, check server logs. Exiting.")
+            self.exit_code = 1
+            self._stop()
+            return
+        if self.config["replicaof"]:
+            node.following.begin(*self.config["replicaof"])
+        node.log.notice("Ready to accept connections tcp")
 
     def _panic(self, reason: str) -> None:
         """Go at once: to serve on would be worse."""
@@ -177,6 +186,8 @@ class Server:
         self._stopping = True
         for timer in self._timers:
             timer.cancel()
+        if self._load_task is not None:
+            self._load_task.cancel()
         self.loop.remove_reader(self.driver.fileno())
         self._close_listeners(self.listeners)
         self.driver.stop()
@@ -343,10 +354,9 @@ def run(config: Config) -> int:
     except CannotListen as error:
         log.warning(f"Failed listening on port {config['port']} (tcp), aborting. {error}")
         return 1
-    except (CannotLoad, CannotJoin) as error:
+    except CannotJoin as error:
         log.warning(str(error))
         return 1
-    log.notice("Ready to accept connections tcp")
     try:
         loop.run_forever()
     finally:

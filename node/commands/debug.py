@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from node import digest
 from node.commands.cursor import require_float, require_int
 from node.commands.spec import command
-from node.engine.rdb import Malformed
+from node.persistence import loading
+from node.persistence.loading import CannotLoad
 from node.persistence.rdb.payload import dump_payload
-from node.persistence.saving import CannotLoad
 from node.replies import (
     NO_SUCH_KEY,
     OK,
@@ -122,15 +122,16 @@ def reload(s: Session, args: list[bytes]) -> Reply:
     if not options <= {b"NOSAVE", b"NOFLUSH", b"MERGE"}:
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     merge = b"MERGE" in options
-    data = None if b"NOSAVE" in options else b"".join(node.saving.pieces())
-    if b"NOFLUSH" not in options:
-        node.space.flush()
+    in_place = b"NOFLUSH" in options
     try:
-        if data is None:
-            node.saving.load(merge)
+        if b"NOSAVE" in options:
+            data = node.saving.disk.map(node.config["dbfilename"])
         else:
-            node.saving.load_bytes(data, merge)
-    except (CannotLoad, Malformed) as error:
+            data = b"".join(node.saving.pieces())
+        if data is None:
+            raise CannotLoad("there is no snapshot")
+        loading.at_once(loading.rdb(node, data, in_place=in_place, merge=merge))
+    except (CannotLoad, OSError) as error:
         node.log.warning(f"DEBUG RELOAD: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from None
     return OK

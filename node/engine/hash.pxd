@@ -15,3 +15,6 @@ cdef bint hash_set(Hash h, const char* f, uint32_t fn, const char* v, uint32_t v
 cdef bint hash_delete(Hash h, const char* f, uint32_t fn) noexcept
 ctypedef void (*PairFn)(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept
 cdef void hash_each(Hash h, PairFn visit, void* arg) noexcept
+
+# The hash of a listpack from outside; ValueError when it is not a whole and sensible one.
+cdef Hash hash_of_listpack(const unsigned char* p, size_t n)

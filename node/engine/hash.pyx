@@ -194,6 +194,21 @@ cdef void hash_each(Hash h, PairFn visit, void* arg) noexcept:
         visit(arg, f, fn, v, vn)
 
 
+cdef Hash hash_of_listpack(const unsigned char* p, size_t n):
+    cdef Hash h = Hash()
+    if not lp_valid(p, n):
+        raise ValueError("not a listpack")
+    lp_free(h.lp)
+    h.lp = lp_copy(p, <uint32_t>n)
+    if lp_count(h.lp) == 0 or lp_count(h.lp) % 2:
+        raise ValueError("not a listpack of fields and values")
+    if has_twins(h.lp):
+        raise ValueError("a field is there twice")
+    if lp_count(h.lp) // 2 > limits.hash_max_listpack_entries:
+        leave_listpack(h)
+    return h
+
+
 # --- For Python --------------------------------------------------------------------------------------------------
 
 cdef void collect_pair(void* arg, const char* f, uint32_t fn, const char* v, uint32_t vn) noexcept:
@@ -269,20 +284,7 @@ cdef class Hash:
 
     @staticmethod
     def from_listpack(bytes data) -> Hash:
-        """The hash of a listpack that came from outside; ValueError when it is not a whole and sensible one."""
-        cdef Hash h = Hash()
-        cdef const unsigned char* p = <const unsigned char*>PyBytes_AS_STRING(data)
-        if not lp_valid(p, PyBytes_GET_SIZE(data)):
-            raise ValueError("not a listpack")
-        lp_free(h.lp)
-        h.lp = lp_copy(p, <uint32_t>PyBytes_GET_SIZE(data))
-        if lp_count(h.lp) == 0 or lp_count(h.lp) % 2:
-            raise ValueError("not a listpack of fields and values")
-        if has_twins(h.lp):
-            raise ValueError("a field is there twice")
-        if lp_count(h.lp) // 2 > limits.hash_max_listpack_entries:
-            leave_listpack(h)
-        return h
+        return hash_of_listpack(<const unsigned char*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     def listpack(self):
         """Redis' bytes of a small hash in its compact form, else None."""

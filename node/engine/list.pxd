@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from node.engine.listpack cimport lp_t
 
 ctypedef struct ListNode:
@@ -19,3 +19,6 @@ cdef void list_drop(List l, bint left, size_t count) noexcept              # cou
 cdef bytes list_pop(List l, bint left)                                     # None when empty
 ctypedef void (*ElementFn)(void* arg, const char* v, size_t n) noexcept
 cdef void list_range(List l, size_t start, size_t stop, bint backwards, ElementFn visit, void* arg) noexcept   # start <= stop < len
+
+# Append a node of an RDB file: container 1, an element's bytes; 2, a listpack. ValueError when it is broken.
+cdef int list_add_node(List l, uint64_t container, const unsigned char* p, size_t n) except -1

@@ -417,6 +417,21 @@ cdef void release(List l) noexcept:
         l.cap = 0
 
 
+cdef int list_add_node(List l, uint64_t container, const unsigned char* p, size_t n) except -1:
+    cdef lp_t lp
+    if container == PLAIN:
+        lp = packed(<const char*>p, n)
+    elif container == PACKED and lp_valid(p, n):
+        lp = lp_copy(p, <uint32_t>n)
+        if lp_first(lp) == NULL:
+            lp_free(lp)
+            raise ValueError("an empty node")
+    else:
+        raise ValueError("not a node of a list")
+    l.size += add_node(l, l.node_count, lp).count
+    return 0
+
+
 @cython.final
 @cython.no_gc
 cdef class List:
@@ -432,18 +447,8 @@ cdef class List:
         """The list of an RDB file's nodes: (1, an element's bytes) or (2, a listpack). ValueError when one is broken."""
         cdef List l = List()
         cdef bytes data
-        cdef lp_t lp
         for container, data in nodes:
-            if container == PLAIN:
-                lp = packed(data, len(data))
-            elif container == PACKED and lp_valid(<const unsigned char*>data, len(data)):
-                lp = lp_copy(<const unsigned char*>data, <uint32_t>len(data))
-                if lp_first(lp) == NULL:
-                    lp_free(lp)
-                    raise ValueError("an empty node")
-            else:
-                raise ValueError("not a node of a list")
-            l.size += add_node(l, l.node_count, lp).count
+            list_add_node(l, container, <const unsigned char*>data, len(data))
         if l.size == 0:
             raise ValueError("a list without elements")
         return l

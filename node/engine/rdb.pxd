@@ -16,3 +16,25 @@ cdef class Writer:
     cdef bint put_integer(self, const char* s, size_t n) except -1        # digits that an integer gives back; False: not done
     cdef bint put_compressed(self, const char* s, size_t n) except -1     # False: that is not shorter, not done
     cpdef bytes take(self)                                                # what was written; the writer is empty again
+
+ctypedef struct Text:
+    # A string that was read: it points into the data, at its digits, or at what was unpacked. Zeros make an empty one.
+    const char* p
+    size_t n
+    char* unpacked             # the Text's own block, kept for the next string
+    size_t cap
+    char digits[24]
+
+cdef void text_free(Text* text) noexcept
+
+cdef class Reader:
+    """A position in bytes from outside: bytes, or anything else with a buffer, such as a mapped file."""
+    cdef Py_buffer view
+    cdef const uint8_t* p
+    cdef public size_t at
+    cdef size_t end
+    cdef const uint8_t* get(self, uint64_t n) except NULL                # the next n bytes
+    # A length; or, if `special` is not NULL, the form of a special string in *special (else -1).
+    cdef uint64_t get_length(self, int* special) except? <uint64_t>-1
+    cdef int get_text(self, Text* text) except -1                        # valid until the Text is used again
+    cdef int unpack(self, Text* text) except -1

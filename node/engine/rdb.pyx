@@ -12,6 +12,7 @@ string of the keyspace through it. The reader believes nothing: whatever is cut 
 """
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport INFINITY
 from libc.stddef cimport size_t
@@ -44,13 +45,15 @@ cdef enum:
     DOUBLE_MINUS_INFINITY = 255
 
 
+cdef const uint8_t* NOTHING = b""
+
+
 class Malformed(ValueError):
     """The data is not what RDB allows here."""
 
 
 @cython.final
 cdef class Writer:
-
     def __cinit__(self, bint compress=True):
         self.cap = 256
         self.p = <uint8_t*>malloc(self.cap)
@@ -178,26 +181,33 @@ cdef class Writer:
         return data
 
 
+cdef void text_free(Text* text) noexcept:
+    free(text.unpacked)
+    text.unpacked = NULL
+    text.cap = 0
+
+
 cdef class Reader:
-    """A position in bytes from outside."""
-
-    cdef bytes data
-    cdef const uint8_t* p
-    cdef public size_t at
-    cdef size_t end
-
-    def __cinit__(self, bytes data not None, size_t at=0, end=None):
-        self.data = data
-        self.p = <const uint8_t*>PyBytes_AS_STRING(data)
-        self.end = PyBytes_GET_SIZE(data) if end is None else min(<size_t>end, <size_t>PyBytes_GET_SIZE(data))
+    def __cinit__(self, data not None, size_t at=0, end=None):
+        PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
+        self.p = <const uint8_t*>self.view.buf if self.view.len else NOTHING
+        self.end = self.view.len if end is None else min(<size_t>end, <size_t>self.view.len)
         self.at = min(at, self.end)
+
+    def __dealloc__(self):
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the data; nothing can be read afterwards."""
+        self.at = self.end = 0
+        self.p = NOTHING
+        PyBuffer_Release(&self.view)
 
     @property
     def left(self) -> int:
         return self.end - self.at
 
     cdef const uint8_t* get(self, uint64_t n) except NULL:
-        """The next n bytes."""
         cdef const uint8_t* p = self.p + self.at
         if n > self.end - self.at:
             raise Malformed("the data ends too early")
@@ -205,7 +215,6 @@ cdef class Reader:
         return p
 
     cdef uint64_t get_length(self, int* special) except? <uint64_t>-1:
-        """A length; or, if `special` is not NULL, the form of a special string in *special (else -1)."""
         cdef uint8_t first = self.get(1)[0]
         cdef const uint8_t* p
         cdef uint64_t n = 0
@@ -227,28 +236,51 @@ cdef class Reader:
         special[0] = first & 0x3F
         return 0
 
-    cdef bytes get_integer(self, int form):
-        cdef const uint8_t* p = self.get(1 << form)
-        cdef char digits[24]
+    cdef int get_text(self, Text* text) except -1:
+        cdef int special
+        cdef uint64_t n = self.get_length(&special)
+        cdef const uint8_t* p
         cdef int64_t v
-        if form == INT8:
+        if special < 0:
+            text.p = <const char*>self.get(n)
+            text.n = n
+            return 0
+        if special == LZF:
+            return self.unpack(text)
+        if special > LZF:
+            raise Malformed(f"unknown form of a string: {special}")
+        p = self.get(1 << special)
+        if special == INT8:
             v = <int8_t>p[0]
-        elif form == INT16:
+        elif special == INT16:
             v = <int16_t>(p[0] | (<int>p[1] << 8))
         else:
             v = <int32_t>(p[0] | (<uint32_t>p[1] << 8) | (<uint32_t>p[2] << 16) | (<uint32_t>p[3] << 24))
-        return PyBytes_FromStringAndSize(digits, format_int64(v, digits))
+        text.p = text.digits
+        text.n = format_int64(v, text.digits)
+        return 0
 
-    cdef bytes get_compressed(self):
+    cdef int unpack(self, Text* text) except -1:
+        """A compressed string. Its length is only a claim, so no more room is taken than its bytes can stand for."""
         cdef uint64_t packed = self.get_length(NULL), n = self.get_length(NULL)
         cdef const uint8_t* p = self.get(packed)
-        cdef bytes value
         if n == 0 or n // LZF_GROWTH_MAX > packed:
             raise Malformed("a compressed string that cannot be as long as it says")
-        value = PyBytes_FromStringAndSize(NULL, n)
-        if lzf_unpack(p, packed, <uint8_t*>PyBytes_AS_STRING(value), n) != n:
+        if n > text.cap:
+            text_free(text)
+            text.unpacked = <char*>malloc(n)
+            if text.unpacked == NULL:
+                raise Malformed("a compressed string that does not fit into memory")
+            text.cap = n
+        if lzf_unpack(p, packed, <uint8_t*>text.unpacked, n) != n:
             raise Malformed("a compressed string is broken")
-        return value
+        text.p = text.unpacked
+        text.n = n
+        return 0
+
+    def checksum(self, size_t start, uint64_t crc=0) -> int:
+        """The CRC-64 of what was read since `start`, going on from `crc`."""
+        return crc64_update(crc, self.p + start, self.at - start) if start < self.at else crc
 
     def byte(self) -> int:
         return self.get(1)[0]
@@ -260,15 +292,14 @@ cdef class Reader:
         return self.get_length(NULL)
 
     def string(self) -> bytes:
-        cdef int special
-        cdef uint64_t n = self.get_length(&special)
-        if special < 0:
-            return PyBytes_FromStringAndSize(<const char*>self.get(n), n)
-        if special <= INT32:
-            return self.get_integer(special)
-        if special == LZF:
-            return self.get_compressed()
-        raise Malformed(f"unknown form of a string: {special}")
+        cdef Text text
+        text.unpacked = NULL
+        text.cap = 0
+        try:
+            self.get_text(&text)
+            return PyBytes_FromStringAndSize(text.p, text.n)
+        finally:
+            text_free(&text)
 
     def double(self) -> float:
         """Eight bytes, little-endian."""

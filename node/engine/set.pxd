@@ -18,3 +18,7 @@ cdef bint set_has(Set s, const char* m, uint32_t n) noexcept
 cdef bytes set_pop(Set s)                                             # a random member, removed; the set must not be empty
 ctypedef void (*MemberFn)(void* arg, const char* m, uint32_t n) noexcept
 cdef void set_each(Set s, MemberFn visit, void* arg) noexcept
+
+# The set of an intset, or of a listpack, from outside; ValueError when it is not a whole and sensible one.
+cdef Set set_of_intset(const unsigned char* p, size_t n)
+cdef Set set_of_listpack(const unsigned char* p, size_t n)

@@ -229,6 +229,35 @@ cdef void set_each(Set s, MemberFn visit, void* arg) noexcept:
             visit(arg, buf, n)
 
 
+cdef Set set_of_intset(const unsigned char* p, size_t n):
+    cdef Set s = Set()
+    if not ints_valid(p, n):
+        raise ValueError("not an intset")
+    s.ints = ints_copy(p, n)
+    if ints_count(s.ints) > limits.set_max_intset_entries:
+        leave_intset(s, ints_count(s.ints), 0)
+    return s
+
+
+cdef Set set_of_listpack(const unsigned char* p, size_t n):
+    """Later versions of Redis keep small sets in a listpack."""
+    cdef Set s = Set()
+    cdef lp_t lp = <lp_t>p
+    cdef lp_t at
+    cdef char buf[24]
+    cdef char* m
+    cdef uint32_t mn
+    if not lp_valid(lp, n) or lp_first(lp) == NULL:
+        raise ValueError("not a listpack of members")
+    at = lp_first(lp)
+    while at != NULL:
+        lp_get(at, buf, &m, &mn)
+        if not set_add(s, m, mn):
+            raise ValueError("a member is there twice")
+        at = lp_next(lp, at)
+    return s
+
+
 # --- For Python --------------------------------------------------------------------------------------------------
 
 cdef void collect(void* arg, const char* m, uint32_t n) noexcept:
@@ -281,34 +310,11 @@ cdef class Set:
 
     @staticmethod
     def from_intset(bytes data) -> Set:
-        """The set of an intset that came from outside; ValueError when it is not a whole one."""
-        cdef Set s = Set()
-        cdef const unsigned char* p = <const unsigned char*>PyBytes_AS_STRING(data)
-        if not ints_valid(p, PyBytes_GET_SIZE(data)):
-            raise ValueError("not an intset")
-        s.ints = ints_copy(p, PyBytes_GET_SIZE(data))
-        if ints_count(s.ints) > limits.set_max_intset_entries:
-            leave_intset(s, ints_count(s.ints), 0)
-        return s
+        return set_of_intset(<const unsigned char*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     @staticmethod
     def from_listpack(bytes data) -> Set:
-        """The set of a listpack that came from outside (later versions of Redis keep small sets in one)."""
-        cdef Set s = Set()
-        cdef lp_t lp = <lp_t>PyBytes_AS_STRING(data)
-        cdef lp_t p
-        cdef char buf[24]
-        cdef char* m
-        cdef uint32_t n
-        if not lp_valid(lp, PyBytes_GET_SIZE(data)) or lp_first(lp) == NULL:
-            raise ValueError("not a listpack of members")
-        p = lp_first(lp)
-        while p != NULL:
-            lp_get(p, buf, &m, &n)
-            if not set_add(s, m, n):
-                raise ValueError("a member is there twice")
-            p = lp_next(lp, p)
-        return s
+        return set_of_listpack(<const unsigned char*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     def intset(self):
         """Redis' bytes of a set of integers in its compact form, else None."""

@@ -139,6 +139,16 @@ cdef class Keyspace:
         if self.saver is not None:
             self.saver.swapped(<Db>self.dbs[a], <Db>self.dbs[b])
 
+    def dbs_aside(self) -> list:
+        """As many databases as there are, empty and in nobody's sight, to be loaded and then adopted."""
+        return [Db(self, i) for i in range(len(self.dbs))]
+
+    def adopt(self, list dbs):
+        """Contents of databases that stood aside take the place of what is here, which is freed in slices."""
+        for own, other in zip(self.dbs, dbs, strict=True):
+            (<Db>own).flush(False)             # before they change places: snapshots know databases by their objects
+            swap_contents(<Db>own, <Db>other)
+
     def flush(self, bint lazy=False) -> int:
         return sum(db.flush(lazy) for db in self.dbs)
 

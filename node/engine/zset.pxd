@@ -30,3 +30,6 @@ cdef void zset_range(ZSet z, long start, long stop, bint backwards, ScoredFn vis
 cdef void zset_pop(ZSet z, bint lowest, ScoredFn visit, void* arg) noexcept           # visits the member, then removes it; not of an empty set
 cdef long zset_count_below(ZSet z, double score, bint inclusive) noexcept             # members with a score < (<=) score
 cdef void zset_remove_ranks(ZSet z, long start, long count) noexcept                  # 0 <= start, start + count <= len
+
+# The sorted set of a listpack of member, score pairs from outside; ValueError when it is not one.
+cdef ZSet zset_of_listpack(const unsigned char* data, size_t n)

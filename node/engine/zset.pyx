@@ -317,6 +317,35 @@ cdef void release(ZSet z) noexcept:
         z.index = NULL
 
 
+cdef ZSet zset_of_listpack(const unsigned char* data, size_t n):
+    cdef ZSet z = ZSet()
+    cdef lp_t lp
+    cdef lp_t p
+    cdef Pair pair
+    cdef int state
+    if not lp_valid(data, n):
+        raise ValueError("not a listpack")
+    lp = lp_copy(data, <uint32_t>n)
+    try:
+        state = zpack_check(lp)
+        if state < 0:
+            raise ValueError("not a listpack of members and scores")
+        if state == 1 and fits_compact(lp):
+            lp_free(z.lp)
+            z.lp = lp
+            lp = NULL
+            return z
+        p = lp_first(lp)
+        while p != NULL:
+            zpack_read(lp, p, &pair)
+            zset_set(z, pair.key, pair.klen, pair.score)
+            p = zpack_next(lp, p)
+        return z
+    finally:
+        if lp != NULL:
+            lp_free(lp)
+
+
 @cython.final
 @cython.no_gc
 cdef class ZSet:
@@ -330,33 +359,7 @@ cdef class ZSet:
 
     @staticmethod
     def from_listpack(bytes data not None) -> ZSet:
-        """The set of a listpack of member, score pairs from outside; ValueError when it is not one."""
-        cdef ZSet z = ZSet()
-        cdef lp_t lp
-        cdef lp_t p
-        cdef Pair pair
-        cdef int state
-        if not lp_valid(<const unsigned char*>data, len(data)):
-            raise ValueError("not a listpack")
-        lp = lp_copy(<const unsigned char*>data, <uint32_t>len(data))
-        try:
-            state = zpack_check(lp)
-            if state < 0:
-                raise ValueError("not a listpack of members and scores")
-            if state == 1 and fits_compact(lp):
-                lp_free(z.lp)
-                z.lp = lp
-                lp = NULL
-                return z
-            p = lp_first(lp)
-            while p != NULL:
-                zpack_read(lp, p, &pair)
-                zset_set(z, pair.key, pair.klen, pair.score)
-                p = zpack_next(lp, p)
-            return z
-        finally:
-            if lp != NULL:
-                lp_free(lp)
+        return zset_of_listpack(<const unsigned char*>data, len(data))
 
     def listpack(self) -> bytes | None:
         """The compact form's bytes, as DUMP and RDB files hold them; None when the set is indexed."""

@@ -129,7 +129,7 @@ def memory(node: NodeCore) -> Fields:
         "used_memory_scripts_eval": 0,
         "number_of_cached_scripts": 0,
         "number_of_functions": 0,
-        "number_of_libraries": 0,
+        "number_of_libraries": len(node.functions.libraries),
         "used_memory_vm_functions": 0,
         "used_memory_vm_total": 0,
         "used_memory_functions": 0,
@@ -159,8 +159,8 @@ def persistence(node: NodeCore) -> Fields:
     done, total = sum(each.keys_done for each in snapshots), sum(each.keys_total for each in snapshots)
     kept = sum(each.walk.waiting_bytes for each in snapshots)
     return {
-        "loading": 0,
-        "async_loading": 0,
+        "loading": int(node.loading.active),
+        "async_loading": int(node.loading.asynchronous),
         "current_cow_peak": kept,
         "current_cow_size": kept,
         "current_cow_size_age": 0,
@@ -175,10 +175,12 @@ def persistence(node: NodeCore) -> Fields:
         "rdb_current_bgsave_time_sec": saving.current_took_s,
         "rdb_saves": saving.saves,
         "rdb_last_cow_size": 0,
+        "rdb_last_load_keys_expired": node.loading.last_dead,
+        "rdb_last_load_keys_loaded": node.loading.last_keys,
         "aof_enabled": 0,
         "aof_rewrite_in_progress": 0,
         "aof_rewrite_scheduled": 0,
-    }
+    } | (node.loading.fields() if node.loading.active else {})
 
 
 def stats(node: NodeCore) -> Fields:

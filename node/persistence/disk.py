@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from node.persistence.rdb.load import Data
 
 
 class Draft(Protocol):
@@ -30,8 +33,8 @@ class Draft(Protocol):
 class Disk(Protocol):
     """The files of a node, in its working directory. OSError says what went wrong."""
 
-    def read(self, name: str) -> bytes | None:
-        """The whole file; None: there is none."""
+    def map(self, name: str) -> Data | None:
+        """The bytes of a file; None: there is none."""
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a file so that it holds, after a crash at any moment, the old content or the new one."""
@@ -43,7 +46,7 @@ class Disk(Protocol):
 class NoDisk:
     """Of a node without a host that gives it one."""
 
-    def read(self, name: str) -> bytes | None:
+    def map(self, name: str) -> Data | None:
         return None
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Saving all data to the snapshot file and loading it: SAVE, BGSAVE, the `save` rules, LASTSAVE, the start of a node.
+"""Saving all data to the snapshot file: SAVE, BGSAVE, the `save` rules, LASTSAVE.
 
 A save in the background is a snapshot (snapshots.py) whose pieces go to a draft of the file. SAVE is the same written
 in one go. After a failure writes are refused, as far as `stop-writes-on-bgsave-error` says so, until a save succeeds.
@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.engine.rdb import Malformed
 from node.persistence.disk import Disk, Draft, NoDisk
-from node.persistence.rdb.load import load
 from node.persistence.rdb.snapshot import snapshot
 from node.persistence.snapshots import Handle, key_delay_us
 from node.replies import CommandError
@@ -32,10 +30,6 @@ MISCONF = CommandError(
     "during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). "
     "Please check the Redis logs for details about the RDB error."
 )
-
-
-class CannotLoad(Exception):
-    """The snapshot is there and is not what it should be: a node must not start without its data."""
 
 
 class Saving:
@@ -194,25 +188,6 @@ class Saving:
                 self.node.log.notice(f"{changes} changes in {seconds} seconds. Saving...")
                 self.start()
                 return
-
-    # -- loading
-
-    def load(self, merge: bool = False) -> int:
-        """Load the snapshot file, if there is one; how many keys there were. CannotLoad.
-
-        `merge` is for databases that have keys already: the file's replace them.
-        """
-        name = self.node.config["dbfilename"]
-        try:
-            data = self.disk.read(name)
-            return 0 if data is None else self.load_bytes(data, merge)
-        except OSError as error:
-            raise CannotLoad(f"{name} cannot be read: {error}") from error
-        except Malformed as error:
-            raise CannotLoad(f"{name} is no good snapshot: {error}") from error
-
-    def load_bytes(self, data: bytes, merge: bool = False, keep_expired: bool = False) -> int:
-        return load(self.node.space, data, self.node.config["rdbchecksum"], keep_expired, merge)
 
 
 class BackgroundSave:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gossip.effects import Effect, Note
 from node import flags
-from node.engine.rdb import Malformed
+from node.persistence.loading import CannotLoad, at_once, rdb
 from node.replication.link import (
     Apply,
     BeginSnapshot,
@@ -318,8 +318,8 @@ class Following:
             node.log.notice("MASTER <-> REPLICA sync: Flushing old data")
             node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
             node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
-            node.saving.load_bytes(data, keep_expired=True)
-        except (OSError, Malformed) as error:
+            at_once(rdb(node, data, keep_dead=True))
+        except (OSError, CannotLoad) as error:
             node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
             self.link.load_failed(str(error), node.space.now_ms)
             return

@@ -102,7 +102,8 @@ class Server:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def start(self) -> Server:
+    def start(self, answering: bytes = b"PONG") -> Server:
+        """Start the process and wait until it answers PING so; b"LOADING" is how it does while it loads its data."""
         arguments = ["--port", str(self.port), "--dir", str(self.directory)]
         for directive, value in self.directives.items():
             arguments += [f"--{directive}", value]
@@ -116,7 +117,7 @@ class Server:
                 preexec_fn=_end_with_parent,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
+        while not self._answers(answering):
             if self.process.poll() is not None:
                 raise StartFailed(f"{self.name} ended with status {self.process.returncode}\n{self.log_tail()}")
             if time.monotonic() > deadline:
@@ -125,10 +126,10 @@ class Server:
             time.sleep(0.01)
         return self
 
-    def _answers(self) -> bool:
+    def _answers(self, expected: bytes) -> bool:
         try:
             with Connection(self.port, timeout_s=2) as probe:
-                return probe.ask("PING").body == b"PONG"
+                return probe.ask("PING").body.startswith(expected)
         except OSError:
             return False
 

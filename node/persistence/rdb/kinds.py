@@ -6,6 +6,9 @@ VERSION = 10
 VERSION_MAX = 12
 """What we read: Redis 7.4's. Values of kinds that we do not know are refused one by one."""
 
+VERSION_VALKEY = 80
+"""Valkey's own format, which it calls by this number so that the two never meet."""
+
 STRING = 0
 LIST = 1
 SET = 2
@@ -25,3 +28,9 @@ LIST_NODES = 18
 STREAM_7 = 19
 SET_LISTPACK = 20
 STREAM_72 = 21
+HASH_EXPIRING_PRE_GA = 22
+HASH_LISTPACK_EXPIRING_PRE_GA = 23
+HASH_EXPIRING = 24
+HASH_LISTPACK_EXPIRING = 25
+HASH_VALKEY = 1022
+"""Valkey gives 22 another meaning; no byte, so that the two cannot be confused."""

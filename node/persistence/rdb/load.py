@@ -1,135 +1,200 @@
-"""Reading an RDB file, Redis' or our own.
+"""Reading an RDB file, Redis' or our own, some of it at a time.
 
-A file is somebody's word: its checksum is verified before anything is taken from it, every part is checked while it is
-read, and what is wrong is named with its offset. `entries` yields what is in a file; `load` puts it into databases.
+    REDIS0010 | VALKEY080   { opcode ... | [expiry] [idle or frequency] kind key value }   EOF  CRC-64
+
+A file is somebody's word: every part is checked while it is read, and what is wrong is named with its offset. So
+nothing of it may count before its end, with the checksum, has been seen: keys go into databases that stand aside, and
+`install` puts those in the place of the node's at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from node.engine.crc64 import crc64
 from node.engine.rdb import Malformed, Reader
-from node.engine.table import Keyspace
+from node.engine.rdbload import MORE, KeyLoader
+from node.engine.table import Db, Keyspace
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.values import Empty, Value, read_value
 
-HEADER = len(opcodes.MAGIC) + 4
-CHECKSUM = 8
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    Data = bytes | memoryview | mmap
+
+HEADER = 9
 CHECKSUM_SINCE = 5
 """Versions before this one end with EOF."""
+ALL_KEYS = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One key of a file."""
+class RdbLoad:
+    """One file on its way into databases. Malformed, from any step: throw it away with `drop`.
 
-    db_index: int
-    key: bytes
-    value: Value
-    expire_at_ms: int | None
-    idle_s: int | None
-    freq: int | None
-
-
-def load(space: Keyspace, data: bytes, check: bool = True, keep_expired: bool = False, merge: bool = False) -> int:
-    """Put what a file holds into the databases, and return how many keys that were; Malformed if the file is broken.
-
-    `check` is rdbchecksum. A primary drops what has expired meanwhile; a replica leaves that to its primary. With
-    `merge` a key of the file replaces one that is there; else that would be a key that the file has twice.
+    `check` is rdbchecksum. A primary leaves out what has expired meanwhile; with `keep_dead` that is left to whoever
+    decides about expiry. A `preamble` begins at `at` and need not be followed by the end of the data. `into` names
+    databases that are in use: their keys stay, and with `merge` a key of the file replaces one that is there.
     """
-    count = 0
-    for stored in entries(data, check):
-        at_ms = stored.expire_at_ms
-        if at_ms is not None and at_ms < space.now_ms and not keep_expired:
-            continue
-        if stored.db_index >= len(space.dbs):
-            raise Malformed(f"the file has a database {stored.db_index}, here are only {len(space.dbs)}")
-        db = space.dbs[stored.db_index]
-        if not merge and stored.key in db:
-            raise Malformed(f"the key {stored.key[:100]!r} is there twice")
-        db.set(stored.key, stored.value)
-        if at_ms is not None:
-            db.set_expire(stored.key, at_ms)
-        if stored.idle_s is not None and not space.lfu:
-            db.set_idle(stored.key, stored.idle_s)
-        if stored.freq is not None and space.lfu:
-            db.set_freq(stored.key, stored.freq)
-        count += 1
-    return count
 
+    def __init__(
+        self,
+        space: Keyspace,
+        data: Data,
+        *,
+        check: bool = True,
+        keep_dead: bool = False,
+        at: int = 0,
+        preamble: bool = False,
+        into: list[Db] | None = None,
+        merge: bool = False,
+    ) -> None:
+        self.space = space
+        self.facts: dict[bytes, bytes] = {}
+        """What the file says about itself: redis-ver, repl-id, aof-base and so on."""
+        self.functions: list[bytes] = []
+        self.version = 0
+        self.foreign = False
+        """It is Valkey's, where one kind of value has another meaning."""
+        self.done = False
+        self.keys_expected = 0
+        """As the file announces it."""
+        self._check = check
+        self._aside = into is None
+        self._dbs = space.dbs_aside() if into is None else into
+        self._reader = Reader(data, at)
+        self._loader = KeyLoader(self._reader, space, self._read_value, keep_dead, merge)
+        self._loader.db = self._dbs[0]
+        self._preamble = preamble
+        self._summed_to = at
+        self._crc = 0
 
-def entries(data: bytes, check: bool = True) -> Iterator[Stored]:
-    """The keys of a file in its order; Malformed, with the offset, where it is broken."""
-    r = Reader(data)
-    try:
-        version = _header(r)
-        if check and version >= CHECKSUM_SINCE:
-            _verify(data)
-        yield from _body(r)
-        if version >= CHECKSUM_SINCE:
-            r.raw(CHECKSUM)
-        if r.left:
-            raise Malformed("something follows the end")
-    except Malformed as error:
-        raise Malformed(f"{error} (at byte {r.at})") from error
+    @property
+    def at(self) -> int:
+        """How far the data is read; at last, where the file ended."""
+        return self._reader.at
 
+    @property
+    def loaded(self) -> int:
+        return self._loader.loaded
 
-def _header(r: Reader) -> int:
-    header = r.raw(min(HEADER, r.left))
-    digits = header[len(opcodes.MAGIC) :]
-    if not header.startswith(opcodes.MAGIC) or len(digits) != 4 or not digits.isdigit():
-        raise Malformed("not an RDB file")
-    version = int(digits)
-    if not 1 <= version <= kinds.VERSION_MAX:
-        raise Malformed(f"version {version} of the format is not known")
-    return version
+    @property
+    def dead(self) -> int:
+        """Keys left out because they have expired."""
+        return self._loader.dead
 
+    @property
+    def empty(self) -> int:
+        """Keys left out because they have no elements, as old versions of Redis could save them."""
+        return self._loader.empty
 
-def _verify(data: bytes) -> None:
-    """A checksum of zeros stands for none. The end of the file is where its last EOF can be, eight bytes before."""
-    end = len(data) - CHECKSUM
-    stored = int.from_bytes(data[end:], "little")
-    if end < HEADER or (stored and crc64(memoryview(data)[:end]) != stored):
-        raise Malformed("the checksum is wrong")
+    def current_key(self) -> bytes | None:
+        return self._loader.current_key()
 
+    def some(self, size: int, keys: int = ALL_KEYS) -> bool:
+        """Read about so many bytes, and not more keys than that; True: there is more."""
+        until = self.at + size
+        try:
+            if self.version == 0:
+                self._read_header()
+            while not self.done and self.at < until:
+                code = self._loader.some(until, keys)
+                if code == MORE:
+                    break
+                self._read_opcode(code)
+            self._add_to_sum()
+        except Malformed as error:
+            raise Malformed(f"{error} (at byte {self.at})") from error
+        return not self.done
 
-def _body(r: Reader) -> Iterator[Stored]:
-    db_index, at_ms, idle_s, freq = 0, None, None, None
-    while True:
-        code = r.byte()
+    def install(self) -> None:
+        """What was loaded takes the place of what the node has."""
+        assert self.done
+        if self._aside:
+            self.space.adopt(self._dbs)
+        self._reader.release()
+
+    def drop(self) -> None:
+        """Nothing comes of it; what was loaded is freed in slices."""
+        if self._aside:
+            for db in self._dbs:
+                db.flush()
+        self._reader.release()
+
+    # -- what is not a key
+
+    def _read_header(self) -> None:
+        header = self._reader.raw(min(HEADER, self._reader.left))
+        magic = next((each for each in (opcodes.MAGIC, opcodes.MAGIC_VALKEY) if header.startswith(each)), None)
+        digits = header[len(magic) :] if magic else b""
+        if magic is None or len(header) < HEADER or not digits.isdigit():
+            raise Malformed("not an RDB file: wrong signature")
+        self.version = int(digits)
+        self.foreign = magic == opcodes.MAGIC_VALKEY
+        first, last = (kinds.VERSION_VALKEY, kinds.VERSION_VALKEY) if self.foreign else (1, kinds.VERSION_MAX)
+        if not first <= self.version <= last:
+            raise Malformed(f"Can't handle RDB format version {self.version}")
+
+    def _read_opcode(self, code: int) -> None:
+        r = self._reader
         match code:
             case opcodes.EOF:
-                return
+                self._read_end()
             case opcodes.SELECTDB:
-                db_index = r.length()
-            case opcodes.EXPIRE_MS:
-                at_ms = int.from_bytes(r.raw(8), "little", signed=True)
-            case opcodes.EXPIRE_S:
-                at_ms = int.from_bytes(r.raw(4), "little", signed=True) * 1000
-            case opcodes.IDLE:
-                idle_s = r.length()
-            case opcodes.FREQ:
-                freq = r.byte()
+                index = r.length()
+                if index >= len(self._dbs):
+                    raise Malformed(f"the file has a database {index}, here are only {len(self._dbs)}")
+                self._loader.db = self._dbs[index]
             case opcodes.RESIZEDB:
-                r.length(), r.length()
+                self.keys_expected += r.length()
+                r.length()
             case opcodes.SLOT_INFO:
                 r.length(), r.length(), r.length()
             case opcodes.AUX:
-                r.string(), r.string()
-            case opcodes.FUNCTION | opcodes.FUNCTION_PRE_GA | opcodes.MODULE_AUX:
-                raise Malformed("the file holds functions or data of modules")
-            case kind:
-                key, value = r.string(), _value(r, kind)
-                if value is not None:
-                    yield Stored(db_index, key, value, at_ms, idle_s, freq)
-                at_ms = idle_s = freq = None
+                name = r.string()
+                self.facts[name] = r.string()
+            case opcodes.FUNCTION:
+                self.functions.append(r.string())
+            case opcodes.FUNCTION_PRE_GA:
+                raise Malformed("the file holds functions in the form of a release candidate of Redis 7.0")
+            case opcodes.MODULE_AUX:
+                raise Malformed("the file holds data of modules")
+            case opcodes.SLOT_IMPORT:
+                raise Malformed("the file holds slots whose import had not ended")
+            case _:
+                raise Malformed(f"unknown kind of value: {code}")
+
+    def _read_end(self) -> None:
+        self._add_to_sum()
+        if self.version >= CHECKSUM_SINCE:
+            stored = int.from_bytes(self._reader.raw(8), "little")
+            if self._check and stored and stored != self._crc:  # zeros stand for no checksum
+                raise Malformed(f"Wrong RDB checksum expected: ({stored:x}) but got ({self._crc:x})")
+            self._summed_to = self.at
+        if self._reader.left and not self._preamble:
+            raise Malformed("something follows the end")
+        self.done = True
+
+    def _add_to_sum(self) -> None:
+        if self._check:
+            self._crc = self._reader.checksum(self._summed_to, self._crc)
+        self._summed_to = self.at
+
+    def _read_value(self, r: Reader, kind: int) -> Value | None:
+        """A value that is not read natively; None: a collection without elements."""
+        try:
+            return read_value(r, kinds.HASH_VALKEY if self.foreign and kind == kinds.HASH_EXPIRING_PRE_GA else kind)
+        except Empty:
+            return None
 
 
-def _value(r: Reader, kind: int) -> Value | None:
-    """None: a collection without elements, which old versions of Redis could save. There is nothing to keep."""
+def load(space: Keyspace, data: Data, check: bool = True, keep_dead: bool = False) -> RdbLoad:
+    """Read a file in one go, and put what it holds in the place of what is there."""
+    reading = RdbLoad(space, data, check=check, keep_dead=keep_dead)
     try:
-        return read_value(r, kind)
-    except Empty:
-        return None
+        while reading.some(len(data) + 1):
+            pass
+    except Malformed:
+        reading.drop()
+        raise
+    reading.install()
+    return reading

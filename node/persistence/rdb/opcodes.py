@@ -1,7 +1,11 @@
 """The parts of an RDB file that are not values: bytes that open what stands between the keys."""
 
 MAGIC = b"REDIS"
+MAGIC_VALKEY = b"VALKEY"
+"""Valkey's from 9.0 on, with a version of three digits."""
 
+SLOT_IMPORT = 243
+"""A slot that was on its way here (Valkey 9)."""
 SLOT_INFO = 244
 """A slot and how much it holds, a hint (Redis 8, Valkey 9)."""
 FUNCTION = 245

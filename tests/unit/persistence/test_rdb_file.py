@@ -15,7 +15,7 @@ from node.engine.set import Set
 from node.engine.snapshot import PIECE_BYTES
 from node.engine.table import Keyspace
 from node.engine.zset import ZSet
-from node.persistence.rdb.load import entries, load
+from node.persistence.rdb.load import load
 from node.persistence.rdb.snapshot import snapshot
 
 NOW_MS = 1_700_000_000_000
@@ -70,7 +70,7 @@ def file_of(space: Keyspace, **options: object) -> bytes:
 @pytest.mark.parametrize("options", [{}, {"compress": False}, {"checksum": False}, {"policy": "allkeys-lru"}])
 def test_what_is_written_is_read_back(options: dict[str, object]) -> None:
     space, again = filled(), keyspace()
-    assert load(again, file_of(space, **options)) == sum(map(len, space.dbs))
+    assert load(again, file_of(space, **options)).loaded == sum(map(len, space.dbs))
     assert of_databases(again.dbs) == of_databases(space.dbs)
     for db, copy in zip(space.dbs, again.dbs, strict=True):
         assert {key: db.expire_at(key) for key in db.keys()} == {key: copy.expire_at(key) for key in copy.keys()}
@@ -128,16 +128,17 @@ def test_dead_keys_are_written_and_dropped_by_a_primary_that_loads_them() -> Non
     for later_ms, keep, expected in ((10, False, 1), (11, False, 0), (11, True, 1)):
         again = keyspace()
         again.now_ms = NOW_MS + later_ms
-        assert load(again, data, keep_expired=keep) == expected
+        reading = load(again, data, keep_dead=keep)
+        assert (reading.loaded, reading.dead) == (expected, 1 - expected)
     space.now_ms += 11
-    assert [stored.key for stored in entries(file_of(space))] == [b"dead"]
+    assert load(keyspace(), file_of(space)).loaded == 1
 
 
 def test_a_file_that_is_cut_off_is_refused() -> None:
     data = file_of(filled(keys=10), checksum=False)
     for end in range(len(data)):
         with pytest.raises(Malformed, match="at byte"):
-            list(entries(data[:end], check=False))
+            load(keyspace(), data[:end], check=False)
 
 
 def test_a_byte_that_changed_is_noticed_before_anything_is_loaded() -> None:
@@ -164,10 +165,14 @@ END = b"\xff" + bytes(8)
         (b"REDIS", "not an RDB file"),
         (b"RODIS0010" + END, "not an RDB file"),
         (b"REDIS00x0" + END, "not an RDB file"),
-        (b"REDIS0099" + END, "version 99 of the format is not known"),
-        (HEADER + END + b"more", "the checksum is wrong"),
+        (b"REDIS0099" + END, "Can't handle RDB format version 99"),
+        (HEADER + END + b"more", "something follows the end"),
         (HEADER + b"\x63\x01k" + END, "unknown kind of value: 99"),
-        (HEADER + b"\xf5\x01x" + END, "functions or data of modules"),
+        (HEADER + b"\xff" + b"\x01" * 8, "Wrong RDB checksum expected: (101010101010101)"),
+        (HEADER + b"\xf6\x01x" + END, "functions in the form of a release candidate"),
+        (HEADER + b"\xf7\x01x" + END, "data of modules"),
+        (HEADER + b"\xf3\x01x" + END, "slots whose import had not ended"),
+        (b"VALKEY079" + END, "Can't handle RDB format version 79"),
         (HEADER + b"\xfe\x07\x00\x01k\x01v" + END, "the file has a database 7, here are only 4"),
         (HEADER + 2 * b"\x00\x01k\x01v" + END, "the key b'k' is there twice"),
     ],
@@ -180,5 +185,6 @@ def test_why_a_file_is_refused(data: bytes, reason: str) -> None:
 def test_files_of_old_versions() -> None:
     """Before version 5 nothing follows the end; expiries were in seconds."""
     space = keyspace()
-    assert load(space, b"REDIS0003\xfe\x00\xfd" + (2_000_000_000).to_bytes(4, "little") + b"\x00\x01k\x01v\xff") == 1
+    data = b"REDIS0003\xfe\x00\xfd" + (2_000_000_000).to_bytes(4, "little") + b"\x00\x01k\x01v\xff"
+    assert load(space, data).loaded == 1
     assert space.dbs[0].expire_at(b"k") == 2_000_000_000_000

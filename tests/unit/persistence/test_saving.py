@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from node.leaving import Leave, may_leave
-from node.persistence.rdb.load import entries
 from node.persistence.saving import WAITING_MAX
 from node.persistence.snapshots import Next
 from tests.support.embedded import Embedded, EmbeddedClient
+from tests.support.rdb import contents
 
 START_MS = 1_000_000
 
@@ -47,7 +47,7 @@ class FakeDisk:
         self.error: OSError | None = None
         self.drafts: list[FakeDraft] = []
 
-    def read(self, name: str) -> bytes | None:
+    def map(self, name: str) -> bytes | None:
         return self.files.get(name)
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
@@ -83,7 +83,7 @@ class World:
         self.disk.drafts[-1].settle()
 
     def saved(self) -> dict[bytes, object]:
-        return {each.key: each.value for each in entries(self.disk.files["dump.rdb"])}
+        return contents(self.disk.files["dump.rdb"])
 
     def info(self, field: str) -> str:
         text = self.client("INFO", "persistence")

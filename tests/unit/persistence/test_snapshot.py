@@ -61,7 +61,7 @@ def opened(space: Keyspace, slots: bytes | None = None) -> Snapshot:
 def loaded(data: bytes, now_ms: int, databases: int) -> Facts:
     again = Keyspace(databases)
     again.now_ms = now_ms
-    load(again, data, keep_expired=True)
+    load(again, data, keep_dead=True)
     return facts(again)
 
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from node import flags
-from node.persistence.rdb.load import entries
 from tests.support.embedded import Embedded, EmbeddedClient
+from tests.support.rdb import contents
 from tests.support.resp import ErrorReply, parse_all
 
 
@@ -23,7 +23,7 @@ def receive_snapshot(replica: EmbeddedClient) -> dict[bytes, object]:
     head, _, rest = replica.unread.partition(b"\r\n")
     size = int(head.removeprefix(b"$"))
     replica.unread = rest[size:]
-    return {stored.key: stored.value for stored in entries(rest[:size])}
+    return contents(rest[:size])
 
 
 def stream(replica: EmbeddedClient) -> list[str]:

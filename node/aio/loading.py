@@ -1,0 +1,33 @@
+"""Running a load between turns of the loop (node/persistence/loading.py makes the steps)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from node.aio.clock import monotonic_ms, unix_ms
+from node.persistence.loading import Result, Steps, delay_us
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+
+SLICE_MS = 5
+
+
+async def run_in_slices(node: NodeCore, steps: Steps[Result]) -> Result:
+    """Take a load's steps until it ends, serving clients every few milliseconds; what it returns or raises."""
+    began_ms, at = monotonic_ms(), 0
+    try:
+        while True:
+            keys = next(steps)
+            interval = node.config["loading-process-events-interval-bytes"]
+            wait_us = delay_us(keys, node.config["key-load-delay"])
+            if wait_us or monotonic_ms() - began_ms >= SLICE_MS or node.loading.loaded_bytes - at >= interval:
+                await asyncio.sleep(wait_us / 1e6)
+                began_ms, at = monotonic_ms(), node.loading.loaded_bytes
+                node.space.now_ms = unix_ms()
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        steps.close()

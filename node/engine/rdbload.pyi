@@ -1,0 +1,28 @@
+from collections.abc import Callable
+from typing import Any
+
+from node.engine.rdb import Reader
+from node.engine.table import Db, Keyspace
+
+MORE: int
+
+class KeyLoader:
+    db: Db
+    @property
+    def loaded(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def empty(self) -> int: ...
+    @property
+    def kind(self) -> int: ...
+    def __init__(
+        self,
+        reader: Reader,
+        space: Keyspace,
+        read_value: Callable[[Reader, int], Any],
+        keep_dead: bool = False,
+        merge: bool = False,
+    ) -> None: ...
+    def current_key(self) -> bytes | None: ...
+    def some(self, until: int, keys: int) -> int: ...

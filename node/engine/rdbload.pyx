@@ -1,0 +1,321 @@
+"""Keys of an RDB file into databases, natively (rdb.pyx has the format's primitives).
+
+A data set is read through here at each start, so strings, compact forms and plain collections go from the file's bytes
+into the engine's memory without Python objects in between. What is rare or old (streams, ziplists, hashes with expiring
+fields) is read by a Python function. Whoever uses this sees to the parts of a file that are no keys.
+
+A collection that a file holds element by element may have millions of them, so it can be left half read: `some` stops at a
+position wherever it is, and goes on there. Nothing is believed: what is wrong raises Malformed, and the databases
+are then thrown away by their owner.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.math cimport isnan
+from libc.stdint cimport INT64_MAX, int32_t, uint32_t
+from libc.string cimport memcmp, memcpy, memset
+
+from node.engine.dict cimport Entry
+from node.engine.hash cimport Hash, hash_of_listpack, hash_set
+from node.engine.keyslot cimport key_slot
+from node.engine.list cimport List, list_add_node, list_len, list_push
+from node.engine.rdb cimport text_free
+from node.engine.set cimport Set, set_add, set_len, set_of_intset, set_of_listpack
+from node.engine.table cimport (
+    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET,
+)
+from node.engine.zset cimport ZSET_ADDED, ZSet, zset_of_listpack, zset_set
+
+from node.engine.rdb import Malformed
+
+cdef enum:
+    NO_KEY = -1
+    # Kinds of values (node/persistence/rdb/kinds.py has them all).
+    KIND_STRING = 0
+    KIND_LIST = 1
+    KIND_SET = 2
+    KIND_ZSET_TEXT = 3
+    KIND_HASH = 4
+    KIND_ZSET = 5
+    KIND_SET_INTSET = 11
+    KIND_HASH_LISTPACK = 16
+    KIND_ZSET_LISTPACK = 17
+    KIND_LIST_NODES = 18
+    KIND_SET_LISTPACK = 20
+    KIND_MAX = 100              # what is higher opens something that is no key
+    # What may stand before a key (node/persistence/rdb/opcodes.py).
+    OPCODE_IDLE = 248
+    OPCODE_FREQ = 249
+    OPCODE_EXPIRE_MS = 252
+    OPCODE_EXPIRE_S = 253
+    ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
+    ELEMENTS_A_LOOK = 64        # elements of a large collection between two looks at the position
+
+MORE = -1
+"""`some` has stopped at the position, not at an opcode."""
+
+cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
+cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
+
+
+@cython.final
+cdef class KeyLoader:
+    def __cinit__(self, Reader reader not None, Keyspace space not None, read_value, bint keep_dead=False,
+                  bint merge=False):
+        self.reader = reader
+        self.space = space
+        self.read_value = read_value
+        self.keep_dead = keep_dead
+        self.merge = merge
+        memset(&self.key, 0, sizeof(Text))
+        memset(&self.first, 0, sizeof(Text))
+        memset(&self.second, 0, sizeof(Text))
+        self.forget()
+
+    def __dealloc__(self):
+        text_free(&self.key)
+        text_free(&self.first)
+        text_free(&self.second)
+
+    def current_key(self):
+        """The key that is being read; None between keys."""
+        return PyBytes_FromStringAndSize(self.key.p, self.key.n) if self.kind != NO_KEY and self.key.p != NULL else None
+
+    def some(self, size_t until, uint64_t keys) -> int:
+        """Read to this position, so many keys, or an opcode that does not belong to a key, which is returned; else MORE."""
+        cdef Keyspace space = self.space
+        cdef bint show_dead = space.show_dead
+        cdef object on_created = space.on_created
+        cdef uint64_t last = self.loaded + self.dead + self.empty + keys
+        cdef int code
+        space.show_dead = True
+        space.on_created = None
+        try:
+            while self.reader.at < until and self.loaded + self.dead + self.empty < last:
+                if self.kind == NO_KEY:
+                    code = self.reader.get(1)[0]
+                    if code > KIND_MAX:
+                        if not self.note(code):
+                            return code
+                        continue
+                    self.begin(code)
+                if self.fill(until):
+                    self.finish()
+            return MORE
+        finally:
+            space.show_dead = show_dead
+            space.on_created = on_created
+
+    cdef bint note(self, int code) except -1:
+        """What an opcode says about the key that follows; False: it is about something else."""
+        cdef int32_t seconds
+        cdef uint64_t idle_s
+        if code == OPCODE_EXPIRE_MS:
+            memcpy(&self.at_ms, self.reader.get(8), 8)
+        elif code == OPCODE_EXPIRE_S:
+            memcpy(&seconds, self.reader.get(4), 4)
+            self.at_ms = <int64_t>seconds * 1000
+        elif code == OPCODE_IDLE:
+            idle_s = self.reader.get_length(NULL)
+            self.idle_s = <int64_t>idle_s if idle_s < INT64_MAX else INT64_MAX
+        elif code == OPCODE_FREQ:
+            self.freq = self.reader.get(1)[0]
+        else:
+            return False
+        return True
+
+    # -- values --------------------------------------------------------------------------------------------------------
+
+    cdef int begin(self, int kind) except -1:
+        """The key, and the count of what comes element by element."""
+        cdef Reader r = self.reader
+        self.kind = kind
+        self.key.p = NULL
+        r.get_text(&self.key)
+        if self.key.n > ELEMENT_MAX:
+            raise Malformed("a key that is too long")
+        self.left = 0
+        if kind == KIND_LIST or kind == KIND_LIST_NODES:
+            self.value = List()
+        elif kind == KIND_SET:
+            self.value = Set()
+        elif kind == KIND_HASH:
+            self.value = Hash()
+        elif kind == KIND_ZSET or kind == KIND_ZSET_TEXT:
+            self.value = ZSet()
+        else:
+            return 0
+        self.left = r.get_length(NULL)
+        if self.left == 0:
+            self.value = None
+        return 0
+
+    cdef bint fill(self, size_t until) except -1:
+        """Elements of a collection, up to a position; True: it is complete."""
+        cdef int i
+        while self.left:
+            if self.reader.at >= until:
+                return False
+            for i in range(ELEMENTS_A_LOOK):
+                if self.left:
+                    self.element()
+                    self.left -= 1
+        return True
+
+    cdef int element(self) except -1:
+        cdef Reader r = self.reader
+        cdef Text* first = &self.first
+        cdef Text* second = &self.second
+        cdef uint64_t container
+        cdef double score
+        cdef bint is_new = True
+        if self.kind == KIND_LIST_NODES:
+            container = r.get_length(NULL)
+            r.get_text(first)
+            check_element(first)
+            if first.n == 0:
+                raise Malformed("an empty list node")
+            try:
+                list_add_node(<List>self.value, container, <const unsigned char*>first.p, first.n)
+            except ValueError as error:
+                raise Malformed(f"Quicklist integrity check failed: {error}") from error
+            return 0
+        r.get_text(first)
+        check_element(first)
+        if self.kind == KIND_LIST:
+            list_push(<List>self.value, first.p, first.n, False)
+        elif self.kind == KIND_SET:
+            is_new = set_add(<Set>self.value, first.p, <uint32_t>first.n)
+        elif self.kind == KIND_HASH:
+            r.get_text(second)
+            check_element(second)
+            is_new = hash_set(<Hash>self.value, first.p, <uint32_t>first.n, second.p, <uint32_t>second.n)
+        else:
+            if self.kind == KIND_ZSET:
+                memcpy(&score, r.get(8), 8)
+            else:
+                score = r.double_text()
+            if isnan(score):
+                raise Malformed("a score that is not a number")
+            is_new = zset_set(<ZSet>self.value, first.p, <uint32_t>first.n, score) == ZSET_ADDED
+        if not is_new:
+            raise Malformed("an element is there twice")
+        return 0
+
+    cdef int whole(self) except -1:
+        """A value that is one string, a compact form, into self.value; None: it has no elements."""
+        cdef Text* text = &self.first
+        cdef const unsigned char* p
+        self.reader.get_text(text)
+        p = <const unsigned char*>text.p
+        if self.kind != KIND_SET_INTSET and text.n == 7 and memcmp(p, EMPTY_LISTPACK, 7) == 0:
+            return 0
+        try:
+            if self.kind == KIND_HASH_LISTPACK:
+                self.value = hash_of_listpack(p, text.n)
+            elif self.kind == KIND_ZSET_LISTPACK:
+                self.value = zset_of_listpack(p, text.n)
+            elif self.kind == KIND_SET_LISTPACK:
+                self.value = set_of_listpack(p, text.n)
+            else:
+                self.value = set_of_intset(p, text.n)
+                if set_len(<Set>self.value) == 0:
+                    self.value = None
+        except ValueError as error:
+            raise Malformed(f"{FORMS[self.kind]} integrity check failed: {error}") from error
+        return 0
+
+    # -- into the database ---------------------------------------------------------------------------------------------
+
+    cdef int finish(self) except -1:
+        """The value is read, or will be at once: the key goes into its database, unless it is dead or empty."""
+        cdef int kind = self.kind
+        if kind == KIND_STRING:
+            self.reader.get_text(&self.first)
+            if not self.unwanted():
+                self.put_text()
+        elif kind in (KIND_LIST, KIND_LIST_NODES):
+            self.put(TYPE_LIST, self.value)
+        elif kind == KIND_SET:
+            self.put(TYPE_SET, self.value)
+        elif kind == KIND_HASH:
+            self.put(TYPE_HASH, self.value)
+        elif kind in (KIND_ZSET, KIND_ZSET_TEXT):
+            self.put(TYPE_ZSET, self.value)
+        elif kind in (KIND_HASH_LISTPACK, KIND_ZSET_LISTPACK, KIND_SET_LISTPACK, KIND_SET_INTSET):
+            self.whole()
+            self.put(TYPE_HASH if kind == KIND_HASH_LISTPACK else TYPE_ZSET if kind == KIND_ZSET_LISTPACK else TYPE_SET,
+                     self.value)
+        else:
+            value = self.read_value(self.reader, kind)
+            self.put(NO_KEY if value is None else TYPES[type(value).__name__], value)
+        self.forget()
+        return 0
+
+    cdef bint unwanted(self) noexcept:
+        if self.at_ms == NO_EXPIRE or self.keep_dead or self.at_ms >= self.space.now_ms:
+            return False
+        self.dead += 1
+        return True
+
+    cdef int put_text(self) except -1:
+        cdef Db db = self.db
+        cdef size_t before = db.size
+        cdef Entry* e = db.put_string_until(self.key.p, <uint32_t>self.key.n, key_slot(self.key.p, self.key.n),
+                                            self.first.p, self.first.n, due(self.at_ms))
+        return self.stored(e, before)
+
+    cdef int put(self, int type, object value) except -1:
+        cdef Db db = self.db
+        cdef size_t before = db.size
+        cdef int slot
+        cdef Entry* e
+        if value is None:
+            self.empty += 1
+            return 0
+        if self.unwanted():
+            return 0
+        slot = key_slot(self.key.p, self.key.n)
+        e = db.put_object(self.key.p, <uint32_t>self.key.n, slot, type, value, False)
+        if self.at_ms != NO_EXPIRE:
+            e = db.set_expire(e, slot, due(self.at_ms))
+        return self.stored(e, before)
+
+    cdef int stored(self, Entry* e, size_t before) except -1:
+        """A key is in its database, which had `before` keys: note what the file says of its use."""
+        cdef int64_t clock
+        if self.db.size == before and not self.merge:
+            raise Malformed(f"the key {self.current_key()[:100]!r} is there twice")
+        if self.space.lfu and self.freq >= 0:
+            clock = ((self.space.now_ms // 60_000) & 0xFFFF) << 8 | self.freq
+        elif not self.space.lfu and self.idle_s >= 0:
+            clock = self.space.now_ms // 1000 - self.idle_s
+        else:
+            clock = e.meta
+        e.meta = (e.meta & ~<uint32_t>CLOCK_MASK) | (<uint32_t>clock & CLOCK_MASK)
+        self.loaded += 1
+        return 0
+
+    cdef void forget(self) noexcept:
+        self.kind = NO_KEY
+        self.value = None
+        self.left = 0
+        self.at_ms = NO_EXPIRE
+        self.idle_s = self.freq = -1
+
+
+cdef inline int64_t due(int64_t at_ms) noexcept:
+    """When a key dies: NO_EXPIRE, or a time that is not before 1970."""
+    return at_ms if at_ms >= NO_EXPIRE else 0
+
+
+cdef inline int check_element(Text* text) except -1:
+    if text.n > ELEMENT_MAX:
+        raise Malformed("an element that is too long")
+    return 0
+
+
+cdef dict FORMS = {
+    KIND_HASH_LISTPACK: "Hash listpack", KIND_ZSET_LISTPACK: "Zset listpack", KIND_SET_LISTPACK: "Set listpack",
+    KIND_SET_INTSET: "Intset",
+}
