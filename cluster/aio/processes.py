@@ -24,6 +24,11 @@ def exec_node(arguments: Sequence[str]) -> None:
     os.execv(NODE_COMMAND[0], [*NODE_COMMAND, *arguments])
 
 
+def exec_tool(name: str, arguments: Sequence[str]) -> None:
+    """Become one of the tools that belong to the node's package; returns only by raising OSError."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", f"node.aio.{name}", *arguments])
+
+
 def start_node(command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
     """Start the node whose configuration is in this folder, in a session of its own, logging beside it."""
     with open(directory / NODE_LOG, "ab") as log:

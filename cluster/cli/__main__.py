@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from cluster.cli.check_rdb import check_rdb
 from cluster.cli.down import down
 from cluster.cli.node import node
 from cluster.cli.status import status
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(down)
 app.command()(status)
+app.command(name="check-rdb")(check_rdb)
 # The node reads its own arguments, as redis-server does: typer must not look at them.
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}

@@ -27,16 +27,10 @@ class WorkingDirectory:
         self._loop = loop
 
     def map(self, name: str) -> mmap.mmap | bytes | None:
-        """A file's bytes, brought into memory where they are read and not before; None: there is no such file."""
         try:
-            with open(name, "rb") as file:
-                if os.fstat(file.fileno()).st_size == 0:
-                    return b""
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return map_file(name)
         except FileNotFoundError:
             return None
-        mapped.madvise(mmap.MADV_SEQUENTIAL)
-        return mapped
 
     def replace(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a file beside the old one, flush it, and rename it over that."""
@@ -46,6 +40,16 @@ class WorkingDirectory:
     def draft(self, name: str, flushing: bool, on_end: OnEnd) -> FileDraft:
         """Begin to write what will replace a file."""
         return FileDraft(os.path.abspath(name), flushing, on_end, self._loop)
+
+
+def map_file(path: str) -> mmap.mmap | bytes:
+    """A file's bytes, brought into memory where they are read and not before."""
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return b""
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped.madvise(mmap.MADV_SEQUENTIAL)
+    return mapped
 
 
 class FileDraft:

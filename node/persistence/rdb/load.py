@@ -90,6 +90,11 @@ class RdbLoad:
     def current_key(self) -> bytes | None:
         return self._loader.current_key()
 
+    @property
+    def current_kind(self) -> int:
+        """The kind of its value."""
+        return self._loader.kind
+
     def some(self, size: int, keys: int = ALL_KEYS) -> bool:
         """Read about so many bytes, and not more keys than that; True: there is more."""
         until = self.at + size
@@ -140,10 +145,7 @@ class RdbLoad:
             case opcodes.EOF:
                 self._read_end()
             case opcodes.SELECTDB:
-                index = r.length()
-                if index >= len(self._dbs):
-                    raise Malformed(f"the file has a database {index}, here are only {len(self._dbs)}")
-                self._loader.db = self._dbs[index]
+                self._loader.db = self._database(r.length())
             case opcodes.RESIZEDB:
                 self.keys_expected += r.length()
                 r.length()
@@ -162,6 +164,11 @@ class RdbLoad:
                 raise Malformed("the file holds slots whose import had not ended")
             case _:
                 raise Malformed(f"unknown kind of value: {code}")
+
+    def _database(self, index: int) -> Db:
+        if index >= len(self._dbs):
+            raise Malformed(f"the file has a database {index}, here are only {len(self._dbs)}")
+        return self._dbs[index]
 
     def _read_end(self) -> None:
         self._add_to_sum()
