@@ -145,10 +145,13 @@ class Clients:
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
         limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]
+        hard_bytes = limit.hard_bytes
         if session.flags & flags.REPLICA:
-            waiting_bytes -= self.node.replicas.of(session).snapshot_left
+            # The snapshot has limits of its own; and what the backlog keeps anyway costs nothing.
+            waiting_bytes = session.reader.memory_bytes if session.reader is not None else 0
+            hard_bytes = max(hard_bytes, self.node.config["repl-backlog-size"]) if hard_bytes else 0
         now_ms = self.node.space.now_ms
-        over = bool(limit.hard_bytes) and waiting_bytes >= limit.hard_bytes
+        over = bool(hard_bytes) and waiting_bytes >= hard_bytes
         if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:
             if session.soft_since_ms == 0:
                 session.soft_since_ms = now_ms
@@ -158,7 +161,9 @@ class Clients:
             session.soft_since_ms = 0
         if over:
             self.node.stats.output_buffer_limit_disconnections += 1
-            self.node.log.warning(f"Client id={session.id} is closed: {waiting_bytes} bytes of output wait for it")
+            self.node.log.warning(
+                f"Client id={session.id} closed for overcoming of output buffer limits: {waiting_bytes} bytes"
+            )
         return over
 
     def tick(self) -> None:

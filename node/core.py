@@ -156,8 +156,6 @@ class NodeCore:
             "maxmemory",
             "maxmemory-policy",
             "maxmemory-samples",
-            "min-replicas-to-write",
-            "min-replicas-max-lag",
         )
         subscribe(names, self._apply)
         self._apply(self.config)
@@ -181,7 +179,6 @@ class NodeCore:
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
         self.apply_maxmemory()
-        self.set_gate(flags.GATE_MIN_REPLICAS, bool(config["min-replicas-to-write"] and config["min-replicas-max-lag"]))
         if engine.maxmemory:
             self.eviction.make_room()
 
@@ -276,7 +273,7 @@ class NodeCore:
 
     def used_memory(self) -> int:
         """The data and the clients' buffers, in bytes: what this server has allocated for its users."""
-        return mem_used() + used_by_buffers()
+        return mem_used() + used_by_buffers() + self.engine.journal.uncounted_bytes
 
     def cluster_connections(self) -> int:
         """Links of the bus, both ways."""
@@ -296,6 +293,7 @@ class NodeCore:
         self.saving.tick(self.space.now_ms)
         self.following.tick()
         self.stats.sample(self.engine, self.space.now_ms)
+        self.engine.before_replies()
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT: every counter that INFO shows starts again."""

@@ -124,7 +124,7 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         error = node.saving.refusal()
         if error and (command.name == b"ping" or "write" in spec_flags or denied_in_queue(session, command, "write")):
             return error
-    if node.engine.gates & flags.GATE_MIN_REPLICAS and node.replicas.too_few():
+    if node.engine.gates & flags.GATE_MIN_REPLICAS:
         if "write" in spec_flags or denied_in_queue(session, command, "write"):
             return NOREPLICAS
     if node.engine.read_only and node.config["replica-read-only"]:

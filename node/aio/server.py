@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import tempfile
 import time
 import traceback
 
@@ -70,6 +71,8 @@ class Server:
         node.saving.disk = WorkingDirectory(self.loop)
         remove_old_drafts()
         node.clients.disconnect = self.driver.disconnect
+        node.replicas.stream_to = self.driver.stream_to
+        node.replicas.sync.open_file = tempfile.TemporaryFile
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
         node.snapshots.wake = self._wake_snapshots

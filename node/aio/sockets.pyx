@@ -11,9 +11,11 @@ TLS clients come through asyncio and feed the same sessions; their `sink` is cal
 from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport abort, free, malloc
+from libc.string cimport memset
 from posix.unistd cimport close as c_close
 
 from node.engine cimport wire
+from node.engine.journal cimport Reader
 from node.engine.session cimport (
     F_BLOCKED,
     F_CLOSE,
@@ -49,6 +51,13 @@ cdef extern from "<sys/epoll.h>" nogil:
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void* buf, size_t n, int flags)
+    ctypedef struct iovec_t "struct iovec":
+        void* iov_base
+        size_t iov_len
+    ctypedef struct msghdr_t "struct msghdr":
+        iovec_t* msg_iov
+        size_t msg_iovlen
+    ssize_t sendmsg(int fd, const msghdr_t* message, int flags)
     ssize_t send(int fd, const void* buf, size_t n, int flags)
     int accept4(int fd, void* addr, void* addrlen, int flags)
     enum:
@@ -62,6 +71,7 @@ cdef enum:
     EVENTS = 256
     ACCEPTS = 256                 # connections taken from one listener before the others get a turn
     KEEP_OUTPUT = 16 * 1024       # a drained output buffer is cut down to this
+    SPANS = 64                    # stretches of the stream that one sendmsg takes
     SLICE_NS = 2_000_000          # how long one on_ready may go on
 
 
@@ -78,6 +88,7 @@ cdef class SocketDriver:
     cdef set listeners
     cdef object on_connect, on_close
     cdef char* buffer
+    cdef set replicas             # sessions that read the stream of writes
     cdef bint busy                # on_ready is running: what is marked meanwhile is written at its end
     cdef public size_t output_check_bytes   # waiting output above this is reported to node.output_grew
 
@@ -94,6 +105,7 @@ cdef class SocketDriver:
         self.on_close = on_close
         self.sessions = []
         self.listeners = set()
+        self.replicas = set()
         self.output_check_bytes = 1 << 20
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.epfd < 0:
@@ -188,6 +200,11 @@ cdef class SocketDriver:
         e.reads += 1
         e.last_ns = monotonic_ns()
         session_input(s, self.buffer, n)
+        if e.holds_replies:
+            if not s.pending:
+                s.pending = True
+                e.pending.append(s)
+            return 0
         return self.flush(s)
 
     cdef int flush(self, Session s) except -1:
@@ -195,7 +212,7 @@ cdef class SocketDriver:
         cdef ssize_t n
         cdef size_t left = s.out.len - s.sent
         cdef Engine e = self.engine
-        if s.flags & F_CLOSED:
+        if s.flags & F_CLOSED or s.held_since_ms:
             return 0
         if left:
             n = send(s.fd, s.out.p + s.sent, left, MSG_NOSIGNAL | MSG_DONTWAIT)
@@ -211,6 +228,14 @@ cdef class SocketDriver:
         if left == 0:
             s.out.len = 0
             s.sent = 0
+            if s.reader is not None:
+                if s.reader.live:
+                    left = self.flush_stream(s)
+                elif not s.flags & F_CLOSE:
+                    e.node.replicas.drained(s)
+                if s.flags & F_CLOSED:
+                    return 0
+        if left == 0:
             if s.out.cap > KEEP_OUTPUT:
                 buf_shrink(&s.out, KEEP_OUTPUT)
             if s.interest & EPOLLOUT:
@@ -224,8 +249,62 @@ cdef class SocketDriver:
         if not s.interest & EPOLLOUT:
             s.interest = EPOLLIN | EPOLLOUT
             self.watch(s.fd, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD)
-        if left > self.output_check_bytes and e.node.output_grew(s, left):
+        if (left > self.output_check_bytes or s.reader is not None) and e.node.output_grew(s, left):
             return self.close(s)
+        return 0
+
+    cdef size_t flush_stream(self, Session s) except? 1:
+        """Send a replica what it has not had, straight from the blocks; how much is left."""
+        cdef const char* starts[SPANS]
+        cdef size_t lengths[SPANS]
+        cdef iovec_t parts[SPANS]
+        cdef msghdr_t message
+        cdef Reader reader = s.reader
+        cdef Engine e = s.engine
+        cdef int count, i
+        cdef ssize_t n
+        cdef size_t left
+        while True:
+            left = reader.spans(starts, lengths, &count, SPANS)
+            if left == 0:
+                return 0
+            for i in range(count):
+                parts[i].iov_base = <void*>starts[i]
+                parts[i].iov_len = lengths[i]
+            memset(&message, 0, sizeof(message))
+            message.msg_iov = parts
+            message.msg_iovlen = count
+            n = sendmsg(s.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
+            if n < 0:
+                if errno != EAGAIN and errno != EINTR:
+                    self.close(s)
+                return left
+            reader.advance(n)
+            e.bytes_out += n
+            e.stream_bytes_out += n
+            e.writes += 1
+            s.bytes_out += n
+            if <size_t>n < left:
+                return reader.journal.offset - reader.position
+
+    def stream_to(self, Session session) -> None:
+        """From now on the session is a replica, and sent what its reader has whenever there is something."""
+        self.replicas.add(session)
+
+    cdef int flush_stream_to_all(self) except -1:
+        """Before replies leave: what was written is with the local sinks, and on its way to the replicas."""
+        cdef Session s
+        cdef Engine e = self.engine
+        e.before_replies()
+        if self.replicas:
+            for item in list(self.replicas):
+                s = <Session>item
+                if s.reader is None or not s.reader.live or s.reader.position == e.journal.offset:
+                    continue
+                if s.fd < 0:
+                    s.sink(s)
+                elif not s.interest & EPOLLOUT:
+                    self.flush(s)
         return 0
 
     def flush_pending(self) -> None:
@@ -236,6 +315,8 @@ cdef class SocketDriver:
     cdef int flush_all(self) except -1:
         cdef Session s
         cdef Engine e = self.engine
+        if e.holds_replies:
+            self.flush_stream_to_all()
         while e.pending:
             waiting = e.pending
             e.pending = []
@@ -275,6 +356,7 @@ cdef class SocketDriver:
             s.fd = -1
         buf_free(&s.out)
         s.sent = 0
+        self.replicas.discard(s)
         self.on_close(s)
         return 0
 

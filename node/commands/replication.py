@@ -8,6 +8,7 @@ from node import flags
 from node.commands.client import describe
 from node.commands.cursor import require_int
 from node.commands.spec import command
+from node.replication.partial import go_on, refusal
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
@@ -29,10 +30,26 @@ PENDING_OUTPUT = CommandError("ERR SYNC and PSYNC are invalid with pending outpu
     args="replicationid offset:int",
 )
 def psync(s: Session, argv: list[bytes]) -> Reply:
-    require_int(argv[2])
-    if argv[1] != b"?":
-        s.node.stats.partial_syncs_refused += 1
-    return synchronise(s, acknowledges=True)
+    node = s.node
+    offset = require_int(argv[2])
+    wanted = argv[1].decode("utf-8", "replace")
+    refuse_without_link(s)
+    if s.output_bytes:
+        raise PENDING_OUTPUT
+    if s.flags & flags.REPLICA:
+        return NO_REPLY
+    replica = node.replicas.of(s)
+    node.log.notice(f"Replica {replica.name} asks for synchronization")
+    reason = refusal(node, replica.name, wanted, offset)
+    if reason is None:
+        go_on(node, s, offset)
+        return NO_REPLY
+    node.log.notice(reason)
+    if wanted != "?":
+        node.stats.partial_syncs_refused += 1
+    replica.acknowledges = True
+    synchronise(s)
+    return NO_REPLY
 
 
 @command(
@@ -49,6 +66,7 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
     if len(argv) % 2 == 0:
         raise SYNTAX
     replicas = s.node.replicas
+    read: int | None = None
     for name, value in zip(argv[1::2], argv[2::2], strict=True):
         match name.lower():
             case b"listening-port":
@@ -56,21 +74,37 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
             case b"ip-address":
                 replicas.of(s).address = value
             case b"capa":
-                pass  # a snapshot with its length first, and the whole stream, is what every replica understands
+                replicas.of(s).understands_eof |= value.lower() == b"eof"
+                replicas.of(s).understands_psync2 |= value.lower() == b"psync2"
+            case b"rdb-filter-only":
+                replicas.of(s).with_data = filtered(value)
+            case b"version":
+                pass
             case b"rdb-only":
                 replicas.of(s).snapshot_only = require_int(value) != 0
             case b"ack":
-                replicas.acknowledge(s, require_int(value))
-                return NO_REPLY
-            case b"version":
-                pass
+                read = require_int(value)
+            case b"fack":
+                replicas.of(s).durable_offset = max(replicas.of(s).durable_offset, require_int(value))
             case b"getack":
                 if s.flags & flags.PRIMARY:
                     s.node.following.acknowledge()
                 return NO_REPLY
             case _:
                 raise CommandError(b"ERR Unrecognized REPLCONF option: " + name)
+    if read is not None:
+        replicas.acknowledge(s, read)
+        return NO_REPLY
     return OK
+
+
+def filtered(value: bytes) -> bool:
+    """`rdb-filter-only`: whether the keys are wanted."""
+    wanted = value.lower().split()
+    for word in wanted:
+        if word not in (b"include", b"functions"):
+            raise CommandError(b"ERR Unsupported rdb-filter-only option: " + word)
+    return b"include" in wanted
 
 
 @command(
@@ -87,7 +121,7 @@ def role(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
     if node.following.active:
         return role_of_replica(node)
-    online = [each for each in node.replicas.attached.values() if each.state == "online"]
+    online = [each for each in node.replicas.attached.values() if each.is_online]
     told = [[each.host.encode(), b"%d" % each.port, b"%d" % each.offset] for each in online]
     return [node.role.encode(), node.stream.offset, told]
 
@@ -101,7 +135,52 @@ def role(s: Session, argv: list[bytes]) -> Reply:
     summary="Begin replication; used between nodes.",
 )
 def sync(s: Session, argv: list[bytes]) -> Reply:
-    return synchronise(s, acknowledges=False)
+    refuse_without_link(s)
+    if s.output_bytes:
+        raise PENDING_OUTPUT
+    if not s.flags & flags.REPLICA:
+        s.node.log.notice(f"Replica {s.node.replicas.of(s).name} asks for synchronization")
+        synchronise(s)
+    return NO_REPLY
+
+
+def refuse_without_link(s: Session) -> None:
+    following = s.node.following
+    if following.active and not following.connected:
+        raise NO_LINK
+
+
+def synchronise(s: Session) -> None:
+    """Make the client a replica that needs all data. What it is sent from here on is no reply any more."""
+    s.node.replicas.sync.ask(s.node.replicas.attach(s))
+
+
+WAIT_ON_REPLICA = CommandError(
+    "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured "
+    "to be writable (which is not the default) writes to replicas are just local and are not propagated."
+)
+
+
+@command(
+    "WAIT",
+    arity=3,
+    flags="noscript",
+    acl="-keyspace connection",
+    group="generic",
+    since="3.0.0",
+    summary="Wait until replicas have acknowledged the writes of this connection.",
+    complexity="O(1)",
+    args="numreplicas:int timeout:int",
+    tips="request_policy:all_shards response_policy:agg_min",
+)
+def wait(s: Session, argv: list[bytes]) -> Reply:
+    if s.engine.journal.follows:
+        raise WAIT_ON_REPLICA
+    wanted = require_int(argv[1])
+    timeout_ms = require_int(argv[2], CommandError("ERR timeout is not an integer or out of range"))
+    if timeout_ms < 0:
+        raise CommandError("ERR timeout is negative")
+    return s.node.replicas.acks.wait(s, wanted, timeout_ms)
 
 
 REPLICAOF = {
@@ -169,13 +248,3 @@ def role_of_replica(node: NodeCore) -> Reply:
     state = {"loading": "sync"}.get(following.link.state.value, following.link.state.value)
     offset = following.applied_offset if following.connected else -1
     return [b"slave", host.encode("utf-8", "surrogateescape"), port, state.encode(), offset]
-
-
-def synchronise(s: Session, acknowledges: bool) -> Reply:
-    """Make the client a replica. What it is sent from here on is no reply any more."""
-    if s.node.following.active and not s.node.following.connected:
-        raise NO_LINK
-    if s.output_bytes:
-        raise PENDING_OUTPUT
-    s.node.replicas.attach(s, acknowledges)
-    return NO_REPLY

@@ -141,6 +141,17 @@ REPLICATION = (
     number(
         "min-replicas-max-lag", 10, "Seconds of silence after which a replica is out of reach.", "min-slaves-max-lag"
     ),
+    number(
+        "min-acks",
+        0,
+        "Replicas that must acknowledge a write before its reply is sent; with fewer in reach writes are refused.",
+        hi=5,
+    ),
+    number(
+        "min-acks-timeout",
+        5000,
+        "Milliseconds after which a client whose write lacks acknowledgements (min-acks) is disconnected; 0 is never.",
+    ),
     choice(
         "propagation-error-behavior",
         "ignore",

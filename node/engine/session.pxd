@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from node.engine.dict cimport Entry
 from node.engine.table cimport Db, Keyspace
 from node.engine.framer cimport Arg, Parser
+from node.engine.journal cimport Journal, Reader
 from node.engine.wire cimport Buf
 
 ctypedef int (*NativeFn)(Session s, Arg* a, int argc) except -1
@@ -67,6 +68,7 @@ cdef class Command:
 cdef class Engine:
     """What all sessions of a node share."""
     cdef readonly Keyspace space
+    cdef readonly Journal journal       # the stream of writes
     cdef public object node             # NodeCore: dispatch, hooks
     cdef dict commands                  # bytes -> Command
     cdef void** lookup                  # open addressing over the commands' names
@@ -82,10 +84,17 @@ cdef class Engine:
     cdef public int64_t latency_ns      # latency-monitor-threshold, 0: off
     cdef public bint track_latency      # latency-tracking
     cdef public bint propagating        # some replica or AOF wants the stream of writes
+    cdef public bint holds_replies      # replies wait until the writes of the batch are with those who read the stream
     cdef public uint64_t processed      # commands
     cdef public uint64_t errors         # error replies
     cdef public dict error_stats        # code -> count
     cdef public uint64_t bytes_in, bytes_out, reads, writes
+    cdef public uint64_t stream_bytes_out # to replicas: what they are sent of the stream
+    cdef public bint stream_marked      # the host was asked to flush the stream
+    cdef public bint wants_acks         # replicas are to be asked how far they are, with the next batch
+    cdef public int min_acks            # replies to writes wait until so many replicas have them (min-acks)
+    cdef public int64_t acked           # the offset that min_acks replicas have acknowledged
+    cdef public list held               # sessions whose replies wait for acknowledgements
     cdef public int64_t last_ns         # when the last command ended
     cdef public int64_t max_bulk
     cdef public size_t query_buffer_limit
@@ -93,6 +102,8 @@ cdef class Engine:
     cdef public object wake             # called when `pending` gets its first session
     cdef public Session current         # whose command runs
     cdef public bint ready              # node.after_command is due: a key that clients wait for, or writes to replicate
+    cpdef void before_replies(self) except *
+    cpdef hold(self, Session s)
     cdef Command find(self, const char* p, size_t n)
 
 cdef class Session:
@@ -124,6 +135,9 @@ cdef class Session:
     cdef public object subscriptions    # pubsub.Subscriptions or None
     cdef public object blocked          # what it waits for (blocking.Waiting) or None
     cdef public object tracking         # tracking state, or None
+    cdef public int64_t written         # journal.offset behind its last write
+    cdef public int64_t held_since_ms   # since when its replies wait for acknowledgements; 0: they do not
+    cdef public Reader reader           # where it reads the stream (a replica), or None
     cdef public object effects          # what is replicated instead of the command: list of argv, or None
     cdef public object extra            # dict for what is rare, or None
     cdef int note_miss(self, bytes key) except -1

@@ -38,6 +38,7 @@ cdef enum:
     MAX_NATIVE = 256
     MAX_NAME = 32
     PIPELINED = 128               # bytes of input from which on a look ahead may pay
+    STREAM_BYTES = 1024 * 1024    # of the stream of writes, for a replica that another carrier than the native driver serves
     KEEP_OUTPUT = 64 * 1024       # a drained output buffer larger than this is given back
 
 
@@ -154,6 +155,7 @@ cdef class Engine:
     def __init__(self, Keyspace space, node=None):
         self.space = space
         self.node = node
+        self.journal = Journal()
         self.commands = {}
         self.error_stats = {}
         self.slow_ns = 10_000_000
@@ -161,6 +163,7 @@ cdef class Engine:
         self.max_bulk = 512 * 1024 * 1024
         self.query_buffer_limit = 1024 * 1024 * 1024
         self.pending = []
+        self.held = []
         self.last_ns = monotonic_ns()
 
     def __dealloc__(self):
@@ -210,6 +213,21 @@ cdef class Engine:
             raise ValueError("one byte a slot")
         memcpy(self.served, &view[0], 16384)
 
+    cpdef void before_replies(self) except *:
+        """Output is about to leave: the writes of the batch are with the sinks first."""
+        self.stream_marked = False
+        if self.wants_acks:
+            self.wants_acks = False
+            self.node.stream.ask_for_acknowledgement()
+        self.journal.deliver()
+
+    cpdef hold(self, Session s):
+        """The session has written: its replies wait until min_acks replicas have acknowledged that (min-acks)."""
+        if s.held_since_ms == 0:
+            s.held_since_ms = self.space.now_ms
+            self.held.append(s)
+        self.wants_acks = True
+
     def count_error(self, bytes code) -> None:
         """INFO errorstats: `code` is the first word of the error's text."""
         self.errors += 1
@@ -247,6 +265,7 @@ cdef class Session:
     def feed(self, bytes data) -> bytes:
         """Requests in, replies out: for tests, scripts and simulated clients."""
         session_input(self, data, len(data))
+        self.engine.before_replies()
         return self.take_output()
 
     def input(self, data) -> None:
@@ -257,12 +276,19 @@ cdef class Session:
 
     def take_output(self) -> bytes:
         """The replies that wait, which from now on are the caller's to send."""
+        if self.held_since_ms:
+            return b""
         data = PyBytes_FromStringAndSize(self.out.p + self.sent, self.out.len - self.sent) if self.out.len else b""
         self.bytes_out += len(data)
         self.out.len = 0
         self.sent = 0
         if self.out.cap > KEEP_OUTPUT:
             buf_free(&self.out)
+        if self.reader is not None:
+            if self.reader.live:
+                data += self.reader.read(STREAM_BYTES)
+            else:
+                self.node.replicas.drained(self)
         return data
 
     def go_on(self) -> None:
@@ -686,7 +712,13 @@ cdef int run_request(Session s) except -1:
     if e.errors != errors:
         c.failed += 1
     if e.propagating and (e.space.dirty != dirty or s.effects is not None):
-        e.node.propagate(s, c, arguments(a, argc))
+        if s.effects is None and not e.journal.unit_open:
+            e.journal.write(s.db.index, a, argc)
+            s.written = e.journal.offset
+            if e.min_acks:
+                e.hold(s)
+        else:
+            e.node.propagate(s, c, arguments(a, argc))
     if e.ready:
         e.node.after_command()
     return 0

@@ -106,6 +106,8 @@ def memory(node: NodeCore) -> Fields:
     overhead = used - data
     limit = node.config["maxmemory"]
     buffers = sum(each.input_capacity + each.output_capacity for each in node.clients.by_id.values())
+    slaves = sum(each.input_capacity + each.output_capacity for each in node.replicas.attached)
+    journal = node.engine.journal
     return {
         "used_memory": used,
         "used_memory_human": human(used),
@@ -139,11 +141,11 @@ def memory(node: NodeCore) -> Fields:
         "maxmemory_policy": node.config["maxmemory-policy"],
         "mem_fragmentation_ratio": f"{process.rss_bytes / max(used, 1):.2f}",
         "mem_fragmentation_bytes": process.rss_bytes - used,
-        "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": 0,
-        "mem_total_replication_buffers": 0,
-        "mem_clients_slaves": 0,
-        "mem_clients_normal": buffers,
+        "mem_not_counted_for_evict": journal.uncounted_bytes,
+        "mem_replication_backlog": min(journal.block_bytes, journal.capacity),
+        "mem_total_replication_buffers": journal.block_bytes,
+        "mem_clients_slaves": slaves + max(0, journal.block_bytes - journal.capacity),
+        "mem_clients_normal": buffers - slaves,
         "mem_cluster_links": node.cluster_link_bytes(),
         "mem_aof_buffer": 0,
         "mem_allocator": "shardis-slabs",
@@ -168,7 +170,7 @@ def persistence(node: NodeCore) -> Fields:
         "current_save_keys_processed": done,
         "current_save_keys_total": total,
         "rdb_changes_since_last_save": node.space.dirty,
-        "rdb_bgsave_in_progress": int(saving.in_progress),
+        "rdb_bgsave_in_progress": int(saving.in_progress or node.replicas.sync.active),
         "rdb_last_save_time": saving.last_save_ms // 1000,
         "rdb_last_bgsave_status": saving.last_status,
         "rdb_last_bgsave_time_sec": saving.last_took_s,
@@ -193,12 +195,12 @@ def stats(node: NodeCore) -> Fields:
         "total_net_input_bytes": engine.bytes_in,
         "total_net_output_bytes": engine.bytes_out,
         "total_net_repl_input_bytes": own.repl_bytes_in,
-        "total_net_repl_output_bytes": 0,
+        "total_net_repl_output_bytes": engine.stream_bytes_out,
         "instantaneous_input_kbps": f"{own.input.per_second / 1024:.2f}",
         "instantaneous_output_kbps": f"{own.output.per_second / 1024:.2f}",
         "rejected_connections": own.rejected_connections,
         "sync_full": own.full_syncs,
-        "sync_partial_ok": 0,
+        "sync_partial_ok": own.partial_syncs,
         "sync_partial_err": own.partial_syncs_refused,
         "expired_keys": space.expired,
         "expired_stale_perc": f"{space.expired_stale_perc:.2f}",
@@ -230,13 +232,13 @@ def stats(node: NodeCore) -> Fields:
 
 
 def replication(node: NodeCore) -> Fields:
-    replicas = node.replicas
+    replicas, journal = node.replicas, node.engine.journal
     fields: Fields = {"role": node.role}
     if node.following.active:
         fields |= following(node)
     fields["connected_slaves"] = len(replicas.attached)
     if node.config["min-replicas-to-write"] and node.config["min-replicas-max-lag"]:
-        fields["min_slaves_good_slaves"] = replicas.good()
+        fields["min_slaves_good_slaves"] = replicas.acks.good
     for number, replica in enumerate(replicas.attached.values()):
         fields[f"slave{number}"] = (
             f"ip={replica.host},port={replica.port},state={replica.state},"
@@ -248,10 +250,10 @@ def replication(node: NodeCore) -> Fields:
         "master_replid2": node.history.second_id,
         "master_repl_offset": node.stream.offset,
         "second_repl_offset": node.history.second_offset,
-        "repl_backlog_active": 0,
+        "repl_backlog_active": int(journal.keeps),
         "repl_backlog_size": node.config["repl-backlog-size"],
-        "repl_backlog_first_byte_offset": 0,
-        "repl_backlog_histlen": 0,
+        "repl_backlog_first_byte_offset": journal.first_offset if journal.keeps else 0,
+        "repl_backlog_histlen": journal.history_bytes,
     }
 
 

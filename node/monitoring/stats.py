@@ -43,6 +43,7 @@ class Stats:
         self.acl_denied_auth = 0
         self.evicted_clients = 0
         self.full_syncs = 0
+        self.partial_syncs = 0
         self.partial_syncs_refused = 0
         self.repl_bytes_in = 0
         self.expire_cycle_us = 0

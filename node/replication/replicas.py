@@ -1,8 +1,12 @@
-"""The replicas of this node: how they attach, how far they are, when they are given up.
+"""The replicas of this node: who they are, how far they are, when they are given up.
 
-A replica asks with PSYNC (or the old SYNC), is sent a snapshot of all data and from then on the stream of writes. Every
-second it acknowledges how much of that it has read. Each attaches by a full synchronisation, for which the snapshot is
-made in one go: it is of that moment because nothing else runs meanwhile.
+A replica asks with PSYNC (or the old SYNC). If the backlog still holds all that it missed, it goes on from there
+(partial.py); otherwise it is sent a snapshot first (fullsync.py). Either way it has a Reader, its place in the stream
+of writes, from which the host sends (`stream_to`). Every second it acknowledges how much it has read; what follows from
+that for clients is in acks.py.
+
+With the first replica a backlog is begun, and the data gets a history name that nobody has seen before: whatever was
+written until then was counted by nobody. Without replicas for repl-backlog-ttl seconds it is forgotten again.
 """
 
 from __future__ import annotations
@@ -11,58 +15,39 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.replication.acks import Acknowledgements
+from node.replication.fullsync import FullSync
+from node.replication.replica import ONLINE, Replica
 
 if TYPE_CHECKING:
+    from node.config import Config
     from node.core import NodeCore
     from node.engine.session import Command, Session
-    from node.replication.stream import Sink
 
-
-class Replica:
-    """What a client has told about itself with REPLCONF, and, once it is attached, how far it is."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.port = 0
-        self.address = b""
-        self.snapshot_only = False
-        """It wants the data and nothing after: `redis-cli --rdb`."""
-        self.acknowledges = False
-        """Old replicas (SYNC) do not; they are neither shown with a lag nor given up for silence."""
-        self.offset = 0
-        self.acked_ms = 0
-        self.stream_starts = 0
-        """How many bytes its session will have sent when the snapshot is through."""
-        self.sink: Sink | None = None
-
-    @property
-    def snapshot_left(self) -> int:
-        """Bytes of the snapshot that wait to be sent: they do not count against the limit of its output."""
-        return max(0, self.stream_starts - self.session.bytes_out)
-
-    @property
-    def state(self) -> str:
-        return "send_bulk" if self.snapshot_left else "online"
-
-    @property
-    def host(self) -> str:
-        if self.address:
-            return self.address.decode("utf-8", "replace")
-        return (self.session.peer or b"").decode("utf-8", "replace").rpartition(":")[0].strip("[]")
-
-    def lag_s(self, now_ms: int) -> int:
-        """Seconds since it last said how far it is."""
-        return max(0, now_ms - self.acked_ms) // 1000 if self.acknowledges else 0
+MOST_REPLICAS = 5
+"""What a primary is made for. More work, and slow everybody down: a warning in the log."""
 
 
 class Replicas:
-    """All of them, in the order in which they came."""
+    """All of them, in the order in which they came. The host sets `stream_to`: it sends what a session's reader has."""
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
         self.attached: dict[Session, Replica] = {}
         self._handshakes: dict[Session, Replica] = {}
         self._pinged_ms = node.space.now_ms
+        self._alone_since_ms = node.space.now_ms
+        self.stream_to: Callable[[Session], None] = lambda session: None
+        self.sync = FullSync(self)
+        self.acks = Acknowledgements(self)
+        node.config.subscribe(["repl-backlog-size"], self._resize)
+        self._resize(node.config)
+
+    def _resize(self, config: Config) -> None:
+        self.node.engine.journal.capacity = config["repl-backlog-size"]
+        self.node.engine.journal.tidy()
+
+    # -- coming and going
 
     def of(self, session: Session) -> Replica:
         """What is known of a client that is, or is going to be, a replica."""
@@ -71,80 +56,130 @@ class Replicas:
             found = self._handshakes[session] = Replica(session)
         return found
 
-    def attach(self, session: Session, acknowledges: bool) -> None:
-        """Send a client all data and, unless it wanted no more, every write from now on."""
+    def attach(self, session: Session) -> Replica:
+        """The client is a replica from now on; its reader is set by whoever knows where it begins."""
         node = self.node
         replica = self.of(session)
-        replica.acknowledges = acknowledges
-        replica.acked_ms = node.space.now_ms
-        node.stats.full_syncs += 1
-        node.log.notice(f"Replica {replica.host}:{replica.port} asks for synchronization")
-        node.stream.end_unit()
-        if acknowledges:
-            session.raw(b"+FULLRESYNC %s %d\r\n" % (node.history.id.encode(), node.stream.offset))
-        pieces = list(node.saving.pieces())
-        session.raw(b"$%d\r\n" % sum(map(len, pieces)))
-        for piece in pieces:
-            session.raw(piece)
-        if replica.snapshot_only:
-            session.flags |= flags.CLOSE
-            return
-        del self._handshakes[session]
+        self._handshakes.pop(session, None)
         session.flags |= flags.REPLICA
-        replica.stream_starts = session.bytes_out + session.output_bytes
-        replica.offset = node.stream.offset
-        replica.sink = session.raw
+        replica.acked_ms = replica.moved_ms = node.space.now_ms
         self.attached[session] = replica
-        node.stream.attach(replica.sink)
+        self.stream_to(session)
+        self.keep_backlog()
+        if len(self.attached) > MOST_REPLICAS and not replica.snapshot_only:
+            node.log.warning(
+                f"{len(self.attached)} replicas are attached: more than {MOST_REPLICAS} slow a primary down. "
+                "Let some of them replicate from another replica."
+            )
+        return replica
 
-    def acknowledge(self, session: Session, offset: int) -> None:
-        """REPLCONF ACK."""
-        replica = self.attached.get(session)
-        if replica is not None:
-            replica.offset = max(replica.offset, offset)
-            replica.acked_ms = self.node.space.now_ms
+    def keep_backlog(self) -> None:
+        """Begin the backlog, if there is none."""
+        node = self.node
+        if node.engine.journal.keeps:
+            return
+        if not node.engine.journal.follows:
+            node.history.renew()
+            node.log.notice(
+                f"Replication backlog created, my new replication IDs are '{node.history.id}' and "
+                f"'{node.history.second_id}'"
+            )
+        node.stream.keep()
 
-    def good(self) -> int:
-        """How many are in reach, by min-replicas-max-lag."""
-        now_ms, longest_s = self.node.space.now_ms, self.node.config["min-replicas-max-lag"]
-        return sum(each.state == "online" and each.lag_s(now_ms) <= longest_s for each in self.attached.values())
+    def go_online(self, replica: Replica, acked_ms: int) -> None:
+        """The replica has all data; the stream follows."""
+        replica.state = ONLINE
+        replica.acked_ms = acked_ms
+        self.acks.look_who_is_good()
 
-    def too_few(self) -> bool:
-        """Writes have to be refused: fewer replicas are in reach than min-replicas-to-write asks for."""
-        return self.good() < self.node.config["min-replicas-to-write"]
-
-    def understands(self, session: Session, command: Command) -> bool:
-        """A replica reads the stream: whatever would be replied to it would be taken for a part of that."""
-        if command.name == b"replconf":
-            return True
-        name = command.name.decode()
-        self.node.log.warning(f"Replica generated a reply to command '{name}', disconnecting it: id={session.id}")
-        session.flags |= flags.CLOSE
-        return False
+    def gone(self, session: Session) -> None:
+        """The connection is closed."""
+        self._handshakes.pop(session, None)
+        replica = self.attached.pop(session, None)
+        if replica is None:
+            return
+        if session.reader is not None:
+            session.reader.release()
+            session.reader = None
+        self._alone_since_ms = self.node.space.now_ms
+        self.sync.gone(replica)
+        self.acks.gone(replica)
+        self.node.log.notice(f"Connection with replica {replica.name} lost.")
 
     def disconnect_all(self) -> None:
         """Have all of them come again: the history that they are part of has another name, or has ended."""
         for session in list(self.attached):
             self.node.clients.disconnect(session)
 
-    def gone(self, session: Session) -> None:
-        """The connection is closed."""
-        self._handshakes.pop(session, None)
-        replica = self.attached.pop(session, None)
-        if replica is not None and replica.sink is not None:
-            self.node.stream.detach(replica.sink)
-            self.node.log.notice(f"Connection with replica {replica.host}:{replica.port} lost.")
+    def understands(self, session: Session, command: Command) -> bool:
+        """A replica reads the stream: whatever would be replied to it would be taken for a part of that."""
+        if command.name == b"replconf":
+            return True
+        name = command.name.decode()
+        if name != "ping":
+            self.node.log.warning(f"Replica generated a reply to command '{name}', disconnecting it: id={session.id}")
+            session.flags |= flags.CLOSE
+        return False
+
+    def drained(self, session: Session) -> None:
+        """All that waited for this replica is sent, and it may not have the stream yet."""
+        replica = self.attached.get(session)
+        if replica is not None:
+            self.sync.drained(replica)
+
+    def acknowledge(self, session: Session, offset: int) -> None:
+        """REPLCONF ACK."""
+        replica = self.attached.get(session)
+        if replica is None:
+            return
+        replica.offset = max(replica.offset, offset)
+        replica.acked_ms = self.node.space.now_ms
+        if replica.starts_on_ack and session.reader is not None:
+            replica.starts_on_ack = False
+            session.reader.live = True
+            session.mark()
+            self.node.log.notice(f"Synchronization with replica {replica.name} succeeded")
+        self.acks.heard(replica)
+
+    # -- time
 
     def tick(self, now_ms: int, disconnect: Callable[[Session], None]) -> None:
-        """Ping when it is time, and give up replicas that have been silent for too long."""
-        config = self.node.config
+        """Ping when it is time, give up replicas that have been silent for too long, and go on with the transfers."""
+        node, config = self.node, self.node.config
+        self.node.engine.journal.tidy()
         if not self.attached:
-            return
-        if not self.node.following.active and now_ms - self._pinged_ms >= config["repl-ping-replica-period"] * 1000:
+            self._forget_backlog(now_ms)
+        elif now_ms - self._pinged_ms >= config["repl-ping-replica-period"] * 1000:
             self._pinged_ms = now_ms
-            self.node.stream.ping()
+            if not node.engine.journal.follows and not node.pause.active:
+                node.stream.ping()
         for replica in list(self.attached.values()):
-            silent = replica.acknowledges and now_ms - replica.acked_ms > config["repl-timeout"] * 1000
-            if silent and replica.state == "online":
-                self.node.log.warning(f"Disconnecting timedout replica: {replica.host}:{replica.port}")
-                disconnect(replica.session)
+            self._give_up_if_silent(replica, now_ms, disconnect)
+        self.sync.tick(now_ms)
+        self.acks.tick(now_ms, disconnect)
+
+    def _give_up_if_silent(self, replica: Replica, now_ms: int, disconnect: Callable[[Session], None]) -> None:
+        node, session = self.node, replica.session
+        limit_ms = node.config["repl-timeout"] * 1000
+        reader = session.reader
+        if reader is not None and node.clients.over_output_limit(session, session.output_bytes):
+            disconnect(session)
+        elif replica.state == ONLINE:
+            if replica.acknowledges and now_ms - replica.acked_ms > limit_ms:
+                node.log.warning(f"Disconnecting timedout replica (streaming sync): {replica.name}")
+                disconnect(session)
+        elif replica.in_transfer:
+            if replica.moved_bytes != session.bytes_out:
+                replica.moved_bytes, replica.moved_ms = session.bytes_out, now_ms
+            elif session.output_bytes and now_ms - replica.moved_ms > limit_ms:
+                node.log.warning(f"Disconnecting timedout replica (full sync): {replica.name}")
+                disconnect(session)
+
+    def _forget_backlog(self, now_ms: int) -> None:
+        node, ttl_s = self.node, self.node.config["repl-backlog-ttl"]
+        journal = node.engine.journal
+        if not ttl_s or not journal.keeps or journal.follows or now_ms - self._alone_since_ms <= ttl_s * 1000:
+            return
+        node.history.renew()
+        node.stream.forget()
+        node.log.notice(f"Replication backlog freed after {ttl_s} seconds without connected replicas.")

@@ -8,7 +8,9 @@ in the stream; what is random or depends on the time is there as its effect (Ses
 Each write is meant for a database, chosen by a SELECT before the first write and whenever the database changes. The
 offset counts the bytes of the stream: it says how far a replica has read.
 
-Nothing is collected until somebody reads: `Engine.propagating` is the one flag that a command looks at.
+The bytes themselves are in the engine's Journal. A native command whose unit is just itself is written there without
+coming through here; this module makes units of everything else. Nothing is collected until somebody reads:
+`Engine.propagating` is the one flag that a command looks at.
 """
 
 from __future__ import annotations
@@ -24,65 +26,93 @@ if TYPE_CHECKING:
 
 Sink = Callable[[bytes], None]
 
-NO_DB = -1
 MULTI = [b"MULTI"]
 EXEC = [b"EXEC"]
 PING = b"*1\r\n$4\r\nPING\r\n"
+GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 
 
 class WriteStream:
-    """The stream of one node. `sinks` get its bytes."""
+    """The stream of one node: its own, or (`set_relaying`) its primary's."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.offset = 0
-        self._sinks: list[Sink] = []
-        self._db = NO_DB
+        self.journal = engine.journal
         self._unit: list[tuple[int, list[bytes]]] = []
-        self._relaying = False
+        self._writer: Session | None = None
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the stream so far."""
+        return self.journal.offset
 
     # -- readers
 
     def attach(self, sink: Sink) -> None:
-        """Send what follows to one more reader, for whom it begins with a SELECT."""
+        """Give what this node writes to one more sink, for which it begins with a SELECT.
+
+        The bytes come in batches, at the latest before the replies of the batch leave the node.
+        """
         self.end_unit()
-        self._sinks.append(sink)
-        self._db = NO_DB
-        self.engine.propagating = not self._relaying
+        self.journal.attach(sink)
+        self._look_who_reads()
 
     def detach(self, sink: Sink) -> None:
-        self._sinks.remove(sink)
-        if not self._sinks:
-            self.engine.propagating = False
-            self._unit.clear()
+        self.end_unit()
+        self.journal.detach(sink)
+        self._look_who_reads()
+
+    def keep(self) -> None:
+        """Keep the last bytes of the stream, for replicas."""
+        self.end_unit()
+        self.journal.open()
+        self._look_who_reads()
+
+    def forget(self) -> None:
+        """No replica reads, and none is expected back."""
+        self.end_unit()
+        self.journal.close()
+        self._look_who_reads()
 
     # -- the stream of our own primary
 
     def set_relaying(self, relaying: bool) -> None:
-        """On a replica the stream is the primary's, byte for byte, and not what its commands do here."""
-        self._relaying = relaying
-        self._unit.clear()
-        self._db = NO_DB
-        self.engine.propagating = bool(self._sinks) and not relaying
+        """On a replica the stream is the primary's, byte for byte; what its commands do here is for the sinks alone."""
+        self.end_unit()
+        self.journal.follows = relaying
+        self.journal.select_again()
+        self._look_who_reads()
 
     def relay(self, data: bytes) -> None:
-        """Bytes of our primary that have been carried out."""
-        self._send(data)
+        """Bytes of our primary that have been carried out. They may end anywhere in a command."""
+        self.journal.append_verbatim(data)
+        self._mark()
 
     def restart(self, offset: int) -> None:
-        """All data is somebody else's: the stream goes on from here."""
+        """All data is somebody else's: the stream goes on from here. No replica reads."""
         self.end_unit()
-        self.offset = offset
+        self.journal.restart(offset)
+        if self.journal.follows and not self.journal.keeps:
+            self.keep()
+
+    def _look_who_reads(self) -> None:
+        engine, journal = self.engine, self.journal
+        engine.holds_replies = bool(journal.sinks) or journal.keeps
+        engine.propagating = bool(journal.sinks) or (journal.keeps and not journal.follows)
+        if not engine.propagating:
+            self._unit.clear()
+            journal.unit_open = False
 
     # -- writes
 
     def record(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """A command has changed data: it is, or its effects are, part of the unit that runs."""
         effects, session.effects = session.effects, None
+        self._writer = session
         if command.name == b"exec":
             return  # its commands have been recorded one by one
         self._unit += [(session.db.index, each) for each in effects or [argv]]
-        self.engine.ready = True
+        self._opened()
 
     def deleted(self, db: Db, key: bytes, lazy: bool) -> None:
         """A key has expired or was evicted. Replicas wait for this: they never decide by themselves."""
@@ -90,7 +120,11 @@ class WriteStream:
         if self._is_walk(self.engine.current):
             self.end_unit()
         else:
-            self.engine.ready = True
+            self._opened()
+
+    def _opened(self) -> None:
+        self.journal.unit_open = True
+        self.engine.ready = True
 
     @staticmethod
     def _is_walk(session: Session | None) -> bool:
@@ -106,25 +140,40 @@ class WriteStream:
         if not unit:
             return
         self._unit = []
-        together = atomic and len(unit) > 1
-        if together:
+        self.journal.unit_open = False
+        if atomic and len(unit) > 1:
             unit = [(unit[0][0], MULTI), *unit, (unit[-1][0], EXEC)]
         out = bytearray()
+        database = self.journal.database
         for db_index, argv in unit:
-            if db_index != self._db:
+            if db_index != database:
                 out += request([b"SELECT", b"%d" % db_index])
-                self._db = db_index
+                database = db_index
             out += request(argv)
-        self._send(bytes(out))
+        self.journal.append(database, bytes(out))
+        self._mark()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.written = self.journal.offset
+            if self.engine.min_acks and not writer.flags & flags.PRIMARY:
+                self.engine.hold(writer)
 
     def ping(self) -> None:
-        """Show the readers that the link lives."""
-        self._send(PING)
+        """Show the replicas that the link lives."""
+        self.journal.append_shared(PING)
+        self._mark()
 
-    def _send(self, data: bytes) -> None:
-        self.offset += len(data)
-        for sink in self._sinks:
-            sink(data)
+    def ask_for_acknowledgement(self) -> None:
+        """Have every replica say at once how far it is."""
+        self.journal.append_shared(GETACK)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Outside of commands nobody else asks the host to send what was written."""
+        engine = self.engine
+        if engine.current is None and not engine.stream_marked and engine.wake is not None:
+            engine.stream_marked = True
+            engine.wake()
 
 
 def request(argv: list[bytes]) -> bytes:

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not i
 # Directives of Redis 7.2, which the oracle (7.0) does not know yet.
 NEWER = {"cluster-announce-human-nodename", "locale-collate", "set-max-listpack-entries", "set-max-listpack-value"}
 # Directives that are ours alone.
-OWN = {"admin-port", "admin-bind"}
+OWN = {"admin-port", "admin-bind", "cluster-seeds", "cluster-shards", "cluster-replicas"}
+OWN |= {"min-acks", "min-acks-timeout"}
 NOT_THERE = NEWER | OWN
 
 # Where our default is another one, and why.

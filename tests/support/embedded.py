@@ -11,6 +11,7 @@ Time stands still unless a test advances it.
 
 from __future__ import annotations
 
+import io
 import random
 from typing import Any
 
@@ -51,6 +52,7 @@ class Embedded:
 
     def __init__(self, now_ms: int = 1_000_000, seed: int = 1, config: Config | None = None) -> None:
         self.core = NodeCore(config or Config(), now_ms, random.Random(seed))
+        self.core.replicas.sync.open_file = io.BytesIO
         self.replicated: list[list[bytes]] = []
 
     def client(self) -> EmbeddedClient:

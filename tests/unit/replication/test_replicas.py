@@ -7,6 +7,7 @@ import re
 import pytest
 
 from node import flags
+from node.config import Config
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.rdb import contents
 from tests.support.resp import ErrorReply, parse_all
@@ -14,19 +15,40 @@ from tests.support.resp import ErrorReply, parse_all
 
 @pytest.fixture
 def node() -> Embedded:
-    return Embedded()
+    config = Config()
+    config.put("repl-diskless-sync-delay", 0)
+    return Embedded(config=config)
+
+
+def receive(replica: EmbeddedClient) -> None:
+    """Let the snapshot come, slice by slice."""
+    replica.unread += replica.session.take_output()
+    while replica.node.core.snapshots.handles or not replica.session.reader or replica.session.output_bytes:
+        replica.node.core.snapshots.step(10_000)
+        replica.unread += replica.session.take_output()
+        if replica.session.flags & flags.CLOSE:
+            replica.unread += replica.session.take_output()
+            return
+    while data := replica.session.take_output():
+        replica.unread += data
 
 
 def receive_snapshot(replica: EmbeddedClient) -> dict[bytes, object]:
-    """Take `$<length>` and the file out of what has come: the keys in it."""
-    replica.unread += replica.session.take_output()
-    head, _, rest = replica.unread.partition(b"\r\n")
-    size = int(head.removeprefix(b"$"))
-    replica.unread = rest[size:]
-    return contents(rest[:size])
+    """Take the file out of what has come, `$<length>` or `$EOF:<mark>` before it: the keys in it."""
+    receive(replica)
+    head, _, rest = replica.unread.lstrip(b"\n").partition(b"\r\n")
+    if head.startswith(b"$EOF:"):
+        mark = head.removeprefix(b"$EOF:")
+        assert len(mark) == 40
+        data, _, replica.unread = rest.partition(mark)
+    else:
+        size = int(head.removeprefix(b"$"))
+        data, replica.unread = rest[:size], rest[size:]
+    return contents(data)
 
 
 def stream(replica: EmbeddedClient) -> list[str]:
+    replica.node.core.engine.before_replies()
     frames, replica.unread = parse_all(replica.unread + replica.session.take_output())
     return [b" ".join(frame.value).decode() for frame in frames]
 
@@ -36,9 +58,11 @@ def attach(node: Embedded, port: int = 7000) -> EmbeddedClient:
     assert replica("REPLCONF", "listening-port", port) == b"OK"
     assert replica("REPLCONF", "capa", "eof", "capa", "psync2") == b"OK"
     replica.send("PSYNC", "?", "-1")
+    receive(replica)
     head, _, replica.unread = replica.unread.partition(b"\r\n")
     assert re.fullmatch(rb"\+FULLRESYNC [0-9a-f]{40} \d+", head)
     receive_snapshot(replica)
+    replica.send("REPLCONF", "ACK", 0)
     return replica
 
 
@@ -86,12 +110,116 @@ def test_a_replica_is_pinged_and_given_up_when_it_is_silent(node: Embedded) -> N
     assert list(node.core.replicas.attached) == [old.session]  # which never says anything
 
 
-def test_the_last_one_to_go_ends_the_work(node: Embedded) -> None:
+def test_the_last_one_to_go_ends_the_work_after_a_while(node: Embedded) -> None:
     replica = attach(node)
-    assert node.core.engine.propagating
+    name = node.core.history.id
+    node.client()("CONFIG", "SET", "repl-backlog-ttl", "60")
     node.core.clients.disconnect(replica.session)
+    node.advance(60_000)
+    assert node.core.engine.propagating
+    assert replication(node)["repl_backlog_active"] == "1"
+    node.advance(1_000)
     assert not node.core.engine.propagating
-    assert replication(node)["connected_slaves"] == "0"
+    told = replication(node)
+    assert (told["connected_slaves"], told["repl_backlog_active"]) == ("0", "0")
+    assert told["master_replid"] != name
+
+
+def test_a_replica_that_returns_goes_on_where_it_was(node: Embedded) -> None:
+    client, replica = node.client(), attach(node)
+    client("SET", "a", "1")
+    assert stream(replica) == ["SELECT 0", "SET a 1"]
+    name, offset = node.core.history.id, node.core.stream.offset
+    node.core.clients.disconnect(replica.session)
+    client("SET", "b", "2")
+    back = node.client()
+    assert back("REPLCONF", "capa", "psync2") == b"OK"
+    back.send("PSYNC", name, offset + 1)
+    head, _, back.unread = back.unread.partition(b"\r\n")
+    assert head == b"+CONTINUE " + name.encode()
+    assert stream(back) == ["SET b 2"]
+    assert replication(node)["slave0"].startswith("ip=127.0.0.1,port=0,state=online,")
+    assert "sync_partial_ok:1" in node.client()("INFO", "stats").decode()
+
+
+@pytest.mark.parametrize("ahead", [-1_000_000, 2])
+def test_what_the_backlog_does_not_hold_cannot_be_gone_on_from(node: Embedded, ahead: int) -> None:
+    client, replica = node.client(), attach(node)
+    client("CONFIG", "SET", "repl-backlog-size", "16384")
+    for _ in range(100):
+        client("SET", "k", "x" * 10_000)
+        stream(replica)
+    assert 0 < int(replication(node)["repl_backlog_histlen"]) < 16384 * 3
+    back = node.client()
+    back.send("PSYNC", node.core.history.id, max(1, node.core.stream.offset + ahead))
+    receive(back)
+    assert back.unread.startswith(b"+FULLRESYNC")
+
+
+def test_replicas_that_ask_in_time_share_a_snapshot(node: Embedded) -> None:
+    node.client()("SET", "k", "v")
+    node.client()("CONFIG", "SET", "repl-diskless-sync-delay", "2")
+    first, second = node.client(), node.client()
+    for replica in (first, second):
+        replica.send("REPLCONF", "capa", "eof")
+        replica.take()
+        replica.send("PSYNC", "?", "-1")
+        assert replication(node)["slave0"].startswith("ip=127.0.0.1,port=0,state=wait_bgsave,")
+        node.advance(1_000)
+    assert len(node.core.snapshots.handles) == 1
+    node.client()("SET", "l", "written meanwhile")
+    for replica in (first, second):
+        receive(replica)
+        replica.unread = replica.unread.lstrip(b"\n").partition(b"\r\n")[2]
+        assert receive_snapshot(replica) == {b"k": b"v"}
+        assert stream(replica) == []  # it has to say first that it has read the snapshot
+        replica.send("REPLCONF", "ACK", "0")
+        assert stream(replica) == ["SELECT 0", "SET l written meanwhile"]
+
+
+def test_a_snapshot_that_nobody_waits_for_is_given_up(node: Embedded) -> None:
+    for _ in range(2):
+        replica = node.client()
+        replica.send("REPLCONF", "capa", "eof")
+        replica.send("PSYNC", "?", "-1")
+        assert node.core.replicas.sync.active
+        node.core.clients.disconnect(replica.session)
+        assert not node.core.replicas.sync.active
+        assert not node.core.snapshots.handles
+
+
+def test_waiting_for_replicas(node: Embedded) -> None:
+    client, replica = node.client(), attach(node)
+    assert client("WAIT", "0", "1000") == 1
+    client("SET", "k", "v")
+    client.send("WAIT", "1", "1000")
+    assert client.take() is None
+    assert stream(replica) == ["SELECT 0", "SET k v", "REPLCONF GETACK *"]
+    replica.send("REPLCONF", "ACK", node.core.stream.offset)
+    assert client.take() == 1
+    client("SET", "k", "w")
+    client.send("WAIT", "2", "1000")
+    node.advance(1_001)
+    assert client.take() == 0
+
+
+def test_replies_wait_for_acknowledgements(node: Embedded) -> None:
+    client, replica = node.client(), attach(node)
+    assert client("CONFIG", "SET", "min-acks", "1") == b"OK"
+    client.send("SET", "k", "v")
+    client.send("GET", "k")
+    assert client.take() is None
+    assert stream(replica)[-1] == "REPLCONF GETACK *"
+    assert node.client()("GET", "k") == b"v"
+    replica.send("REPLCONF", "ACK", node.core.stream.offset)
+    assert (client.take(), client.take()) == (b"OK", b"v")
+    client.send("INCR", "n")
+    node.advance(4_000)
+    replica.send("REPLCONF", "ACK", "1")
+    node.advance(2_000)
+    assert client.session.flags & flags.CLOSED
+    node.core.clients.disconnect(replica.session)
+    assert node.client()("SET", "k", "w").startswith("NOREPLICAS")
 
 
 def test_a_replica_that_asks_for_replies_is_disconnected(node: Embedded) -> None:
@@ -108,7 +236,6 @@ def test_only_the_data(node: Embedded) -> None:
     assert tool("REPLCONF", "rdb-only", "1") == b"OK"
     tool.send("SYNC")
     assert receive_snapshot(tool) == {b"k": b"v"}
-    assert not node.core.engine.propagating
     assert tool.session.flags & flags.CLOSE
 
 
@@ -152,6 +279,7 @@ def test_what_is_refused(node: Embedded, words: list[str], error: str) -> None:
 def test_another_history_is_answered_with_everything(node: Embedded) -> None:
     replica = node.client()
     replica.send("PSYNC", "f" * 40, "17")
+    receive(replica)
     assert replica.unread.startswith(b"+FULLRESYNC ")
     stats = node.client()("INFO", "stats").decode()
     assert "sync_full:1" in stats

@@ -37,6 +37,7 @@ class Recorder:
 
     def __init__(self, node: Embedded) -> None:
         self.data = b""
+        self.node = node
         node.core.stream.attach(self.take)
 
     def take(self, data: bytes) -> None:
@@ -44,6 +45,7 @@ class Recorder:
 
     @property
     def commands(self) -> list[str]:
+        self.node.core.engine.before_replies()
         frames, rest = parse_all(self.data)
         assert rest == b""
         return [b" ".join(frame.value).decode() for frame in frames]

@@ -1,0 +1,112 @@
+"""What replicas have acknowledged, and who waits for that: WAIT, min-acks, min-replicas-to-write.
+
+A replica says every second how much of the stream it has. Who cannot wait for that has all of them asked at once
+(`Engine.wants_acks`, with the next batch). `min-acks N` is a WAIT for clients that do not send one: replies to a client
+that has written are kept back until N replicas have acknowledged its last write. If they do not within
+min-acks-timeout, the client is disconnected, because neither answer would be true: the write is done here, and may
+be lost with this node. While fewer than N replicas are in reach, writes are refused beforehand (NOREPLICAS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.replies import Blocked, Reply
+
+if TYPE_CHECKING:
+    from node.config import Config
+    from node.engine.session import Session
+    from node.replication.replica import Replica
+    from node.replication.replicas import Replicas
+
+
+class Acknowledgements:
+    """How far the replicas of one node are, as they told."""
+
+    def __init__(self, owner: Replicas) -> None:
+        self.owner = owner
+        self.node = owner.node
+        self._waiting: dict[Session, int] = {}
+        self.good = 0
+        """How many replicas are in reach, by min-replicas-max-lag."""
+        config = self.node.config
+        config.subscribe(["min-replicas-to-write", "min-replicas-max-lag", "min-acks"], self._configure)
+        self._configure(config)
+
+    def _configure(self, config: Config) -> None:
+        self.node.engine.min_acks = config["min-acks"]
+        self.look_who_is_good()
+        self._release()
+
+    def count(self, offset: int) -> int:
+        """How many replicas have acknowledged so much."""
+        return sum(each.is_online and each.offset >= offset for each in self.owner.attached.values())
+
+    # -- replicas in reach
+
+    def look_who_is_good(self) -> None:
+        """Close the gate for writes while too few replicas are in reach."""
+        config, now_ms = self.node.config, self.node.space.now_ms
+        longest_s = config["min-replicas-max-lag"]
+        replicas = self.owner.attached.values()
+        self.good = sum(each.is_online and each.lag_s(now_ms) <= longest_s for each in replicas)
+        wanted = max(config["min-replicas-to-write"] if longest_s else 0, config["min-acks"])
+        self.node.set_gate(flags.GATE_MIN_REPLICAS, self.good < wanted)
+
+    # -- who waits
+
+    def wait(self, session: Session, replicas: int, timeout_ms: int) -> Reply:
+        """WAIT: how many replicas have the client's writes, at once if enough have."""
+        offset = session.written
+        count = self.count(offset)
+        if count >= replicas or session.flags & (flags.EXEC | flags.SCRIPT):
+            return count
+        self._waiting[session] = replicas
+        self.node.engine.wants_acks = True
+        return Blocked([], timeout_ms, lambda _: None, lambda: self.count(offset), kind="wait")
+
+    def heard(self, replica: Replica) -> None:
+        """A replica has told how far it is."""
+        self.look_who_is_good()
+        for session, wanted in list(self._waiting.items()):
+            waiting = session.blocked
+            if waiting is None or waiting.kind != "wait":
+                del self._waiting[session]
+                continue
+            count = self.count(session.written)
+            if count >= wanted:
+                del self._waiting[session]
+                self.node.blocking.finish(waiting, count)
+        self._release()
+
+    def gone(self, replica: Replica) -> None:
+        self.look_who_is_good()
+
+    def _release(self) -> None:
+        """Let the replies go that enough replicas stand behind."""
+        engine = self.node.engine
+        held, engine.held = engine.held, []
+        for session in held:
+            if session.flags & flags.CLOSED:
+                continue
+            if self.count(session.written) >= engine.min_acks:
+                session.held_since_ms = 0
+                session.mark()
+            else:
+                engine.held.append(session)
+
+    def tick(self, now_ms: int, disconnect: Callable[[Session], None]) -> None:
+        self.look_who_is_good()
+        timeout_ms = self.node.config["min-acks-timeout"]
+        for session in list(self.node.engine.held):
+            if timeout_ms and now_ms - session.held_since_ms > timeout_ms and not session.flags & flags.CLOSED:
+                self.node.log.warning(
+                    f"Closing client id={session.id}: its write was not acknowledged by "
+                    f"{self.node.engine.min_acks} replicas within min-acks-timeout"
+                )
+                disconnect(session)
+        if self.node.engine.held:
+            self.node.engine.wants_acks = True
+            self._release()
