@@ -25,7 +25,7 @@ DEFAULT_DIR = "shardis-data"
 DEFAULT_PORT = 7000
 SEEDS = 3
 DEFAULT_SHARDS = 3
-DEFAULT_REPLICAS = 0
+DEFAULT_REPLICAS = 1
 
 
 class LocalError(Exception):

@@ -13,6 +13,9 @@ from cluster.slots import SLOTS
 from cluster.status import ClusterStatus, rows
 
 
+WIDE = 200
+
+
 def status(
     address: Annotated[
         str | None, typer.Argument(metavar="[HOST:PORT]", help="Any node; by default those of --dir.")
@@ -66,6 +69,8 @@ def _print_table(found: ClusterStatus) -> None:
     for row in rows(found):
         table.add_row(*row, style="" if row[-1] == "ok" else "red")
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, width=WIDE)  # a file or a pipe has no edge at which to wrap
     console.print(table)
     for shard in found.shards:
         for node in shard.nodes:

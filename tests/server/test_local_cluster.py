@@ -106,7 +106,7 @@ def test_up_down_and_up_again(command: list[str], launch: Callable[..., Launcher
     assert ask(port, "CONFIG", "GET", "maxmemory")[1] == b"8388608"
 
 
-@pytest.mark.parametrize("command", COMMANDS[:1])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_replicas_are_in_sync_and_come_back_with_data_and_topology(
     command: list[str], launch: Callable[..., Launcher], tmp_path: Path
 ) -> None:
