@@ -142,6 +142,8 @@ def _replication(node: NodeCore) -> Iterator[Family]:
     now_ms, offset = node.space.now_ms, node.stream.offset
     yield gauge("replication_offset_bytes", "How far this node's stream of writes is.", offset)
     replicas = node.replicas.attached.values()
+    if node.following.active:
+        yield gauge("primary_link_up", "1 where this replica follows its primary's stream.", node.following.connected)
     yield gauge("connected_replicas", "Replicas that are attached.", len(replicas))
     labels = [({"replica": f"{each.host}:{each.port}"}, each) for each in replicas]
     yield Family(

@@ -19,6 +19,8 @@ def reasons_not_ready(node: NodeCore) -> list[str]:
     reasons = []
     if node.engine.gates & flags.GATE_LOADING:
         reasons.append("the data is being loaded")
+    if node.following.active and not node.following.connected:
+        reasons.append("the link to the primary is down")
     if node.clustering is not None:
         if not node.clustering.core.ok:
             reasons.append("cluster_state is fail")

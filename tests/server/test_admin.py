@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.servers import Fleet, Server, StartFailed, free_port, own_all_slots
+from tests.support.servers import Fleet, Server, StartFailed, free_port, own_all_slots, wait_until
 
 
 def node_with_http(fleet: Fleet, **directives: str) -> tuple[Server, int]:
@@ -62,6 +62,16 @@ def test_metrics_tell_what_info_tells(fleet: Fleet) -> None:
     assert metrics["shardis_resident_memory_bytes", nothing] > 1 << 20
     assert metrics["shardis_memory_used_bytes", nothing] > 0
     assert ("shardis_cluster_ok", nothing) not in metrics
+
+
+def test_a_replica_is_ready_while_it_follows_its_primary(fleet: Fleet) -> None:
+    primary = fleet.ours()
+    _, port = node_with_http(fleet, replicaof=f"127.0.0.1 {primary.port}")
+    wait_until(lambda: get(port, "/readyz") == (200, "ok\n"), "the replica is in sync")
+    assert scrape(port)["shardis_primary_link_up", frozenset()] == 1
+    primary.kill()
+    wait_until(lambda: get(port, "/readyz") == (503, "the link to the primary is down\n"), "the replica has noticed")
+    assert get(port, "/livez") == (200, "ok\n")
 
 
 def test_an_unknown_page_is_not_found_and_the_index_names_the_pages(fleet: Fleet) -> None:
