@@ -182,7 +182,7 @@ class Clustering:
         address late, comes to the same.
         """
         me, following = self.core.myself, self.node.following
-        if not me.is_replica or me.primary is None or not me.primary.ip:
+        if not me.is_replica or me.primary is None or not me.primary.ip or following.waits_for_data:
             return
         address = (me.primary.ip, me.primary.port)
         if following.primary != address:

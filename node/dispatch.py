@@ -64,13 +64,14 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
     """Run a command that has passed, then show it to MONITOR (the commands of a transaction before its EXEC)."""
     engine = node.engine
     dirty = engine.space.dirty
-    session.invoke(command, argv)
+    if engine.read_only and not session.flags & flags.PRIMARY:
+        node.following.run_locally(session, command, argv)
+    else:
+        session.invoke(command, argv)
     if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
         node.clients.feed_monitors(session, argv)
     if engine.propagating and (engine.space.dirty != dirty or session.effects is not None):
         node.propagate(session, command, argv)
-    if engine.read_only and engine.space.dirty != dirty and not session.flags & flags.PRIMARY:
-        node.following.local_expiry.written(session.db, (argv[at] for at in command.spec.get_keys(argv)))
 
 
 def resolve(node: NodeCore, argv: list[bytes]) -> Command | CommandError:

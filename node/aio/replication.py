@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import traceback
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from node.aio.clock import unix_ms
+from node.aio.loading import run_in_slices
 from node.core import NodeCore
+from node.persistence.loading import CannotLoad, Steps
 
 SYNC_EVERY_BYTES = 8 << 20
 """A long file is given to the disk bit by bit, or the end of it would wait for all."""
@@ -22,6 +26,7 @@ class ReplicationHost:
         self.loop = loop
         self._connection: _Connection | None = None
         self._attempt: asyncio.Task[None] | None = None
+        self._load: asyncio.Task[None] | None = None
         self._file: BinaryIO | None = None
         self._unsynced = 0
 
@@ -90,7 +95,7 @@ class ReplicationHost:
             self._file.flush()
             os.fdatasync(self._file.fileno())
 
-    def finish_file(self, name: str) -> bytes:
+    def finish_file(self, name: str) -> None:
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -102,8 +107,6 @@ class ReplicationHost:
             os.fsync(folder)
         finally:
             os.close(folder)
-        with open(name, "rb") as file:
-            return file.read()
 
     def drop_file(self) -> None:
         if self._file is not None:
@@ -111,6 +114,39 @@ class ReplicationHost:
             self._file = None
             with contextlib.suppress(OSError):
                 os.unlink(self._draft())
+
+
+    # -- loading it
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        self._load = self.loop.create_task(self._run_load(steps, done))
+
+    async def _run_load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        failure: Exception | None = None
+        try:
+            await run_in_slices(self.node, steps)
+        except Exception as error:
+            # Whatever it is, the link must not wait for ever for an end of this.
+            failure = error
+            if not isinstance(error, (CannotLoad, OSError)):
+                self.node.log.warning(f"Internal error while loading: {error!r}\n{traceback.format_exc()}")
+        self._load = None
+        self.node.space.now_ms = unix_ms()
+        done(failure)
+
+    def cancel_load(self) -> None:
+        if self._load is not None:
+            self._load.cancel()
+            self._load = None
+
+    def read(self, on: bool) -> None:
+        transport = self._connection.transport if self._connection is not None else None
+        if transport is None or transport.is_closing() or transport.is_reading() == on:
+            return
+        if on:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
 
 
 class _Connection(asyncio.Protocol):

@@ -82,6 +82,7 @@ class Server:
         node.sleep = self._sleep
         node.panic = self._panic
         node.following.host = ReplicationHost(node, self.loop)
+        node.following.waits_for_data = True
         self._listen()
         if config["cluster-enabled"]:
             self.cluster_bus = ClusterBus(node, self.loop, self._fatal)
@@ -113,6 +114,7 @@ class Server:
             self.exit_code = 1
             self._stop()
             return
+        node.following.waits_for_data = False
         if self.config["replicaof"]:
             node.following.begin(*self.config["replicaof"])
         node.log.notice("Ready to accept connections tcp")

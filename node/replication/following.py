@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gossip.effects import Effect, Note
 from node import flags
-from node.persistence.loading import CannotLoad, at_once, rdb
+from node.persistence.loading import CannotLoad, rdb
 from node.replication.link import (
     Apply,
     BeginSnapshot,
@@ -35,8 +35,12 @@ from node.replication.local_expiry import LocalExpiry
 from node.replies import CommandError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session import Command, Session
+    from node.persistence.loading import Steps
+    from node.persistence.rdb.load import Data
 
 FORCED = CommandError(
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
@@ -54,11 +58,20 @@ class Host(Protocol):
         """Keep what `store_file` is given in a new file."""
 
     def store_file(self, data: bytes) -> None: ...
-    def finish_file(self, name: str) -> bytes:
-        """Put the file, which is whole now, into the place of this one, and return what is in it."""
+    def finish_file(self, name: str) -> None:
+        """Put the file, which is whole now, into the place of this one."""
 
     def drop_file(self) -> None:
         """Forget a file that is not whole. Harmless if there is none."""
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        """Take these steps between other work, then tell how it went: what they raised, if anything."""
+
+    def cancel_load(self) -> None:
+        """Take no more of them, and tell nothing. Harmless if there are none."""
+
+    def read(self, on: bool) -> None:
+        """Whether what comes from the primary is wanted now."""
 
 
 class NoHost:
@@ -79,10 +92,19 @@ class NoHost:
     def store_file(self, data: bytes) -> None:
         raise OSError("this node has no disk")
 
-    def finish_file(self, name: str) -> bytes:
+    def finish_file(self, name: str) -> None:
         raise OSError("this node has no disk")
 
     def drop_file(self) -> None:
+        pass
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        pass
+
+    def cancel_load(self) -> None:
+        pass
+
+    def read(self, on: bool) -> None:
         pass
 
 
@@ -102,6 +124,8 @@ class Following:
         """The database that the stream last chose."""
         self.unexpected_errors = 0
         """Commands of the stream that failed: our data is not what the primary takes it for."""
+        self.waits_for_data = False
+        """The node still loads what it had: only then it can say where it wants to go on."""
         self.resumable = False
         """Our data is a part of the history that node.history names, up to the offset of our stream."""
         self._unapplied = bytearray()
@@ -249,6 +273,7 @@ class Following:
             self._running = False
         if self.session is not None and not self.connected:
             self._leave_stream()
+        self.host.read(self.link.reading)
         self.node.set_gate(flags.GATE_STALE, self.stale())
 
     def _carry_out(self, effect: Effect) -> None:
@@ -272,7 +297,7 @@ class Following:
                     self.node.log.warning(f"The snapshot from the primary cannot be kept: {error}")
                     self.link.restart(self.node.space.now_ms)
             case LoadSnapshot(history_id, offset):
-                self._load(history_id, offset)
+                self.host.load(self._loading(history_id, offset), self._loaded)
 
     def _introduction(self) -> Introduction:
         config = self.node.config
@@ -296,48 +321,84 @@ class Following:
 
     def _store(self, effect: Effect) -> None:
         match effect:
-            case BeginSnapshot(_, to_memory):
+            case BeginSnapshot(size, to_memory):
                 self._in_memory = bytearray() if to_memory else None
-                if not to_memory:
+                if to_memory:
+                    # As if it were read as it comes: from here on the data that we have is of no use, or is old.
+                    self.node.loading.begin(size or 0, asynchronous=self._is_newer_of_ours())
+                else:
                     self.host.begin_file()
             case StoreSnapshot(data) if self._in_memory is not None:
                 self._in_memory += data
+                self.node.loading.loaded_bytes = len(self._in_memory)
             case StoreSnapshot(data):
                 self.host.store_file(data)
             case DropSnapshot():
-                self._in_memory = None
+                self.host.cancel_load()
                 self.host.drop_file()
+                self._in_memory = None
+                self.node.loading.end()
 
-    def _load(self, history_id: str, offset: int) -> None:
-        """Put the primary's data into the place of ours. Our own replicas have to do the same after us."""
+    def _is_newer_of_ours(self) -> bool:
+        """What comes is a later state of the data that we have, which may be shown meanwhile (repl-diskless-load)."""
+        return self.node.config["repl-diskless-load"] == "swapdb" and self.link.offered_id == self.node.history.id
+
+    def _loading(self, history_id: str, offset: int) -> Steps[None]:
+        """The steps that put the primary's data into the place of ours; our own replicas have to do the same."""
         node = self.node
+        beside = self._in_memory is not None and node.config["repl-diskless-load"] == "swapdb"
         try:
-            data = self._take_snapshot()
-            self.resumable = False
-            node.replicas.disconnect_all()
-            node.log.notice("MASTER <-> REPLICA sync: Flushing old data")
-            node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
+            data: Data = memoryview(self._in_memory) if self._in_memory is not None else self._file()
+            if not beside:
+                node.log.notice("MASTER <-> REPLICA sync: Flushing old data")
+                self._drop_past()
+                node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
+            if not node.loading.active:
+                node.loading.begin(len(data))
             node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
-            at_once(rdb(node, data, keep_dead=True))
-        except (OSError, CannotLoad) as error:
-            node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
-            self.link.load_failed(str(error), node.space.now_ms)
-            return
-        self.stream_db = 0
+            loaded = yield from rdb(node, data, keep_dead=True)
+        finally:
+            node.loading.end()
+            self._in_memory = None
+        if beside:
+            node.log.notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
+            self._drop_past()
+        node.space.dirty += 1
+        self._take_stream_db(loaded.facts)
         self.resumable = offset >= 0
         if self.resumable:
             node.history.adopt(history_id)
-        else:
-            node.history.renew()
         node.stream.restart(max(offset, 0))
-        self._enter_stream()
-        self.link.loaded(node.space.now_ms)
 
-    def _take_snapshot(self) -> bytes:
-        if self._in_memory is None:
-            return self.host.finish_file(self.node.config["dbfilename"])
-        data, self._in_memory = bytes(self._in_memory), None
+    def _take_stream_db(self, facts: dict[bytes, bytes]) -> None:
+        """The database that the stream had chosen where the file ends; one who sends us his own chooses again."""
+        text = facts.get(b"repl-stream-db", b"0")
+        self.stream_db = int(text) if text.isdigit() and int(text) < len(self.node.space.dbs) else 0
+
+    def _drop_past(self) -> None:
+        """The data is not any more what our history and offset say: nobody can go on from there."""
+        self.resumable = False
+        self.local_expiry.forget()
+        self.node.history.renew()
+        self.node.replicas.disconnect_all()
+
+    def _file(self) -> Data:
+        name = self.node.config["dbfilename"]
+        self.host.finish_file(name)
+        data = self.node.saving.disk.map(name)
+        if data is None:
+            raise CannotLoad("the file is gone")
         return data
+
+    def _loaded(self, error: Exception | None) -> None:
+        """The host has come to the end of the steps."""
+        now_ms = self.node.space.now_ms
+        if error is not None:
+            self.link.load_failed(str(error), now_ms)
+        elif self.link.state is State.LOADING:
+            self._enter_stream()
+            self.link.loaded(now_ms)
+        self.run()
 
     # -- the stream
 
@@ -395,6 +456,18 @@ class Following:
             # The stream is not what it should be: whatever follows in it could not be trusted.
             self.resumable = False
             self.link.restart(self.node.space.now_ms)
+
+    def run_locally(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """A client's command on a replica. Where it may write, a dead key in its way is as good as none."""
+        space = self.node.space
+        dirty = space.dirty
+        space.lazy_expire = "write" in command.spec.flags
+        try:
+            session.invoke(command, argv)
+        finally:
+            space.lazy_expire = not self.active
+        if space.dirty != dirty and "write" in command.spec.flags and self.active:
+            self.local_expiry.written(session.db, [argv[at] for at in command.spec.get_keys(argv)])
 
     def errored(self, session: Session, text: bytes) -> None:
         """A command of the stream has failed, though it succeeded on the primary."""

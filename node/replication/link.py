@@ -169,6 +169,11 @@ class PrimaryLink:
         return self.state not in (State.NONE, State.CONNECT)
 
     @property
+    def offered_id(self) -> str:
+        """The history of the snapshot that comes."""
+        return self._full[0]
+
+    @property
     def reading(self) -> bool:
         """False while the data is loaded: what the primary sends meanwhile may wait with it."""
         return self.state is not State.LOADING

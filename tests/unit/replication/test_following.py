@@ -1,0 +1,265 @@
+"""A node becomes a replica and a primary again: what clients, waiting clients and dead keys notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from node import flags
+from node.engine.table import Keyspace
+from node.persistence.disk import NoDisk
+from node.persistence.loading import CannotLoad, Steps, at_once
+from node.persistence.rdb.snapshot import snapshot
+from tests.support.embedded import Embedded
+from tests.support.resp import ErrorReply, pack
+
+ID = "a" * 40
+
+
+class Files(NoDisk):
+    """Of a node whose only file is the one that its primary has sent."""
+
+    def __init__(self, primary: Primary) -> None:
+        self.primary = primary
+
+    def map(self, name: str) -> bytes | None:
+        return self.primary.file
+
+
+class Primary:
+    """The other end of the link of a node: what the node has sent, and what it hears."""
+
+    def __init__(self, node: Embedded) -> None:
+        self.node = node
+        self.heard = b""
+        self.file = b""
+        self.following = node.core.following
+        self.following.host = self
+        node.core.saving.disk = Files(self)
+
+    # Host.
+
+    def connect(self, host: str, port: int) -> None:
+        self.heard = b""
+
+    def send(self, data: bytes) -> None:
+        self.heard += data
+
+    def close(self) -> None:
+        pass
+
+    def begin_file(self) -> None:
+        self.file = b""
+
+    def store_file(self, data: bytes) -> None:
+        self.file += data
+
+    def finish_file(self, name: str) -> None:
+        pass
+
+    def drop_file(self) -> None:
+        pass
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        try:
+            at_once(steps)
+        except CannotLoad as error:
+            done(error)
+        else:
+            done(None)
+
+    def cancel_load(self) -> None:
+        pass
+
+    def read(self, on: bool) -> None:
+        pass
+
+    # The conversation.
+
+    def say(self, data: bytes) -> None:
+        self.following.received(data)
+
+    def write(self, *argv: str) -> None:
+        self.say(pack(argv))
+
+    def accept(self, answer: bytes = b"") -> None:
+        """Take the replica in; with all data (none at all) unless told another answer."""
+        self.following.connected_to()
+        self.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
+        empty = b"".join(snapshot(Keyspace()))
+        self.say(answer or b"+FULLRESYNC %s 100\r\n$%d\r\n%s" % (ID.encode(), len(empty), empty))
+
+
+@pytest.fixture
+def node() -> Embedded:
+    return Embedded()
+
+
+@pytest.fixture
+def primary(node: Embedded) -> Primary:
+    made = Primary(node)
+    assert node.client()("REPLICAOF", "there", "6379") == b"OK"
+    made.accept()
+    return made
+
+
+def test_the_stream_is_carried_out_and_counted(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    assert client("ROLE") == [b"slave", b"there", 6379, b"connected", 100]
+    whole = pack(["SET", "k", "v"])
+    primary.say(whole[:7])
+    assert client("GET", "k") is None
+    assert node.core.following.read_offset == 107
+    assert node.core.following.applied_offset == 100
+    primary.say(whole[7:])
+    assert client("GET", "k") == b"v"
+    assert node.core.stream.offset == 100 + len(whole)
+    assert node.core.history.id == ID
+
+
+def test_a_transaction_counts_once_it_is_whole(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    primary.write("MULTI")
+    primary.write("SET", "k", "v")
+    assert client("GET", "k") is None
+    assert node.core.following.applied_offset == 100
+    primary.write("EXEC")
+    assert client("GET", "k") == b"v"
+    parts = (["MULTI"], ["SET", "k", "v"], ["EXEC"])
+    assert node.core.stream.offset == 100 + sum(len(pack(part)) for part in parts)
+
+
+def test_it_goes_on_where_the_link_broke(node: Embedded, primary: Primary) -> None:
+    primary.write("SELECT", "3")
+    primary.write("SET", "k", "v")
+    primary.say(pack(["SET", "l", "w"])[:9])
+    offset = node.core.stream.offset
+    primary.following.lost("reset")
+    primary.following.connected_to()
+    primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
+    assert primary.heard.endswith(pack(["PSYNC", ID, str(offset + 1)]))
+    primary.say(b"+CONTINUE\r\n" + pack(["SET", "l", "w"]))
+    client = node.client()
+    client("SELECT", "3")
+    assert client("GET", "l") == b"w"
+
+
+def test_getack_says_how_far_it_is_without_the_question(node: Embedded, primary: Primary) -> None:
+    write = pack(["SET", "k", "v"])
+    primary.heard = b""
+    primary.say(write + pack(["REPLCONF", "GETACK", "*"]))
+    assert primary.heard == pack(["REPLCONF", "ACK", str(100 + len(write))])
+
+
+def test_clients_may_not_write_but_where_it_is_allowed(node: Embedded, primary: Primary) -> None:
+    client, other = node.client(), node.client()
+    assert client("SET", "k", "v") == "READONLY You can't write against a read only replica."
+    client("MULTI")
+    assert isinstance(client("SET", "k", "v"), ErrorReply)
+    assert client("EXEC").startswith("EXECABORT")
+    other("CONFIG", "SET", "replica-read-only", "no")
+    assert client("SET", "k", "v") == b"OK"
+
+
+def test_a_transaction_that_was_queued_before_the_node_became_a_replica(node: Embedded) -> None:
+    client, other = node.client(), node.client()
+    client("MULTI")
+    client("SET", "k", "v")
+    other("REPLICAOF", "there", "1")
+    reply = client("EXEC")
+    assert reply == "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica."
+
+
+def test_dead_keys_stay_until_the_primary_deletes_them(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    primary.write("SET", "k", "5", "PX", "100")
+    node.advance(200)
+    assert client("GET", "k") is None
+    assert client("DBSIZE") == 1
+    primary.write("INCR", "k")  # it was alive there when that was done
+    primary.write("PERSIST", "k")
+    assert client("GET", "k") == b"6"
+
+
+def test_what_clients_have_written_runs_out_here(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "replica-read-only", "no")
+    client("SET", "mine", "1", "PX", "100")
+    primary.write("SET", "theirs", "1", "PX", "100")
+    node.advance(200)
+    node.advance(100)
+    assert client("DBSIZE") == 1
+    assert client("INCR", "theirs") == 1  # the dead one is not in the way of a write
+    assert client("TTL", "theirs") == -1
+
+
+def test_old_data_is_refused_where_that_is_asked_for(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "replica-serve-stale-data", "no")
+    assert client("GET", "k") is None
+    primary.following.lost("reset")
+    assert client("GET", "k") == (
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+    )
+    assert client("PING") == "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+    assert client("ROLE")[0] == b"slave"
+    primary.accept()
+    assert client("GET", "k") is None
+
+
+def test_waiting_clients_are_sent_away(node: Embedded) -> None:
+    waiting = node.client()
+    waiting.send("BLPOP", "q", "0")
+    node.client()("REPLICAOF", "there", "1")
+    assert waiting.take().startswith("UNBLOCKED force unblock from blocking operation, instance state changed")
+    assert waiting.session.flags & flags.CLOSE
+
+
+def test_a_promoted_replica_keeps_its_data_and_the_name_of_its_past(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    primary.write("SET", "k", "v")
+    offset = node.core.stream.offset
+    assert client("REPLICAOF", "no", "one") == b"OK"
+    history = node.core.history
+    assert (history.second_id, history.second_offset) == (ID, offset + 1)
+    assert history.id != ID
+    assert client("GET", "k") == b"v"
+    assert client("SET", "k", "w") == b"OK"
+    assert client("ROLE")[0] == b"master"
+
+
+def test_a_primary_that_was_promoted_has_another_name(node: Embedded, primary: Primary) -> None:
+    primary.following.lost("reset")
+    primary.accept(b"+CONTINUE %s\r\n" % (b"b" * 40))
+    assert node.core.history.id == "b" * 40
+    assert (node.core.history.second_id, node.core.history.second_offset) == (ID, 101)
+
+
+def test_a_command_of_the_stream_that_fails_is_told(node: Embedded, primary: Primary) -> None:
+    primary.write("LPUSH", "l", "x")
+    primary.write("INCR", "l")
+    text = node.client()("INFO", "stats").decode()
+    assert "unexpected_error_replies:1\r\n" in text
+
+
+def test_a_stream_that_is_none_is_not_gone_on_with(node: Embedded, primary: Primary) -> None:
+    primary.say(b"*1\r\n!nonsense\r\n")
+    primary.following.connected_to()
+    primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
+    assert primary.heard.endswith(pack(["PSYNC", "?", "-1"]))
+
+
+def test_the_link_is_a_client_that_can_be_killed(node: Embedded, primary: Primary) -> None:
+    client = node.client()
+    assert b" flags=M " in client("CLIENT", "LIST", "TYPE", "master")
+    assert client("CLIENT", "KILL", "TYPE", "master") == 1
+    assert client("ROLE")[3] == b"connecting"
+    assert client("CLIENT", "LIST", "TYPE", "master") == b""
+
+
+def test_a_broken_snapshot_is_no_data(node: Embedded, primary: Primary) -> None:
+    primary.write("SET", "k", "v")
+    primary.following.lost("reset")
+    primary.accept(b"+FULLRESYNC %s 200\r\n$5\r\nREDIS" % ID.encode())
+    assert node.client()("ROLE")[3] == b"connect"
