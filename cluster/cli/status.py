@@ -12,7 +12,6 @@ from cluster.plan import Address
 from cluster.slots import SLOTS
 from cluster.status import ClusterStatus, rows
 
-
 WIDE = 200
 
 
