@@ -38,7 +38,7 @@ def test_a_stopped_cluster_keeps_its_shape() -> None:
 
 
 def test_bus_ports_must_exist() -> None:
-    with pytest.raises(LocalError, match="bus would need port 65537"):
+    with pytest.raises(LocalError, match="bus would need port 65540"):
         Wish(port=55535).shape(None, "d")
 
 
