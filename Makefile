@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench snapshots stalls asan fuzz sim docs clean
+.PHONY: help env build test lint format bench snapshots stalls asan fuzz crash sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fuzz: env  ## Fuzz the parsers, and draw thousands of command sequences against 
 
 sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m cluster.sim)
 	@$(PYTHON_BIN) -m cluster.sim --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
+
+crash: build  ## Kill a node at 50 random moments under a million keys, and look whether all is there
+	@CRASH_POINTS=50 CRASH_KEYS=1000000 $(PYTHON_BIN) -m pytest -q -n 0 -s tests/server/test_append_only.py -k any_moment
 
 docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
 	@$(PYTHON_BIN) scripts/docs

@@ -34,6 +34,7 @@ from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
+from node.persistence.aof.appendonly import AppendOnly
 from node.persistence.loading import Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
@@ -111,6 +112,7 @@ class NodeCore:
         self.saving = Saving(self)
         self.following = Following(self)
         self.loading = Loading(self)
+        self.aof = AppendOnly(self)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -292,6 +294,7 @@ class NodeCore:
         self.replicas.tick(self.space.now_ms, self.clients.disconnect)
         self.saving.tick(self.space.now_ms)
         self.following.tick()
+        self.aof.tick()
         self.stats.sample(self.engine, self.space.now_ms)
         self.engine.before_replies()
 

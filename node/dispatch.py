@@ -70,7 +70,7 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
         session.invoke(command, argv)
     if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
         node.clients.feed_monitors(session, argv)
-    if engine.propagating and (engine.space.dirty != dirty or session.effects is not None):
+    if engine.propagating and (engine.space.dirty > dirty or session.effects is not None):
         node.propagate(session, command, argv)
 
 
@@ -103,6 +103,8 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
     """The first reason not to run this command now, if there is one."""
     spec_flags = command.spec.flags
     state = session.flags
+    if state & flags.REPLAY:
+        return None  # it passed the gates when it was written
     if state & flags.NOAUTH and "no_auth" not in spec_flags:
         return NOAUTH
     if "no_multi" in spec_flags and state & flags.MULTI:
@@ -121,8 +123,8 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
             return OOM
     if state & flags.PRIMARY:
         return None
-    if node.engine.gates & flags.GATE_SAVING:
-        error = node.saving.refusal()
+    if node.engine.gates & (flags.GATE_SAVING | flags.GATE_AOF):
+        error = node.saving.refusal() or node.aof.refusal()
         if error and (command.name == b"ping" or "write" in spec_flags or denied_in_queue(session, command, "write")):
             return error
     if node.engine.gates & flags.GATE_MIN_REPLICAS:

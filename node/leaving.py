@@ -28,6 +28,9 @@ def may_leave(node: NodeCore, leave: Leave) -> bool:
     if saving.in_progress:
         node.log.warning("There is a child saving an .rdb. Killing it!")
         saving.cancel()
+    if not node.aof.may_leave(leave.force):
+        node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
+        return False
     if (leave.save or (node.config["save"] and not leave.nosave)) and saving.has_disk:
         node.log.notice("Saving the final RDB snapshot before exiting.")
         if not saving.save():

@@ -55,9 +55,11 @@ def map_file(path: str) -> mmap.mmap | bytes:
 class FileDraft:
     """A file in the making: the loop gives pieces, a thread writes them."""
 
-    def __init__(self, path: str, flushing: bool, on_end: OnEnd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: str, flushing: bool, on_end: OnEnd, loop: asyncio.AbstractEventLoop, draft: str | None = None
+    ) -> None:
         self._path = path
-        self._draft = draft_path(path)
+        self._draft = draft or draft_path(path)
         self._flushing = flushing
         self._on_end = on_end
         self._loop = loop

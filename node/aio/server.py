@@ -16,6 +16,7 @@ import time
 import traceback
 
 from node.aio.admin.listener import AdminListener, admin_hosts
+from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.disk import WorkingDirectory, remove_old_drafts
@@ -30,6 +31,7 @@ from node.core import NodeCore
 from node.engine.session import Session
 from node.leaving import Leave, may_leave
 from node.monitoring.log import Log
+from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad, snapshot_file
 from node.persistence.snapshots import Next
 from node.version import VERSION
@@ -70,6 +72,7 @@ class Server:
         node, config = self.node, self.config
         node.saving.disk = WorkingDirectory(self.loop)
         remove_old_drafts()
+        node.aof.files = self.aof_files = DiskFiles(self.loop, self._die)
         node.clients.disconnect = self.driver.disconnect
         node.replicas.stream_to = self.driver.stream_to
         node.replicas.sync.open_file = tempfile.TemporaryFile
@@ -105,11 +108,18 @@ class Server:
 
     async def _load(self) -> None:
         """Load the data, serving meanwhile; a node that cannot must not go on without it."""
-        node = self.node
+        node, aof = self.node, AofLoading(self.node)
         try:
-            await run_in_slices(node, snapshot_file(node))
+            if self.config["appendonly"]:
+                await run_in_slices(node, aof.steps())
+                node.aof.open()
+            else:
+                await run_in_slices(node, snapshot_file(node))
+                aof.look()
         except Exception as error:
             node.log.warning(str(error) if isinstance(error, CannotLoad) else f"{error!r}\n{traceback.format_exc()}")
+            if self.config["appendonly"]:
+                os._exit(1)
             node.log.warning("Fatal error loading the DB, check server logs. Exiting.")
             self.exit_code = 1
             self._stop()
@@ -118,6 +128,11 @@ class Server:
         if self.config["replicaof"]:
             node.following.begin(*self.config["replicaof"])
         node.log.notice("Ready to accept connections tcp")
+
+    def _die(self) -> None:
+        """What clients are about to be told cannot be kept: not one byte more may leave this process."""
+        os._exit(1)
+
 
     def _panic(self, reason: str) -> None:
         """Go at once: to serve on would be worse."""
@@ -196,6 +211,7 @@ class Server:
         self.loop.remove_reader(self.driver.fileno())
         self._close_listeners(self.listeners)
         self.driver.stop()
+        self.node.aof.shutdown()
         if self.config["unixsocket"] and os.path.exists(self.config["unixsocket"]):
             os.unlink(self.config["unixsocket"])
         if self._pidfile and os.path.exists(self._pidfile):
@@ -207,6 +223,7 @@ class Server:
         await self.admin.stop()
         if self.cluster_bus is not None:
             await self.cluster_bus.stop()
+        self.aof_files.finish()
         self.node.log.warning("Shardis is now ready to exit, bye bye...")
         self.loop.stop()
 
@@ -260,7 +277,8 @@ class Server:
         """A slice of the expiry cycle; it goes on while many keys are found dead."""
         node = self.node
         node.space.now_ms = unix_ms()
-        if node.space.lazy_expire and not node.pause.active and node.space.active_expire:
+        may_expire = node.space.lazy_expire and not node.pause.active and not node.loading.active
+        if may_expire and node.space.active_expire:
             started = monotonic_ms()
             more = node.space.expire_some(EXPIRE_BUDGET_US)
             node.latency.add("expire-cycle", node.space.now_ms // 1000, monotonic_ms() - started)

@@ -177,7 +177,12 @@ cdef class SocketDriver:
                     if fd < len(self.sessions) and self.sessions[fd] is not None:
                         s = <Session>self.sessions[fd]
                         if what & EPOLLOUT:
-                            self.flush(s)
+                            # What somebody else's command has added has to wait for the log, as all replies do.
+                            if e.holds_replies and not s.pending:
+                                s.pending = True
+                                e.pending.append(s)
+                            elif not e.holds_replies:
+                                self.flush(s)
                         if what & (EPOLLIN | EPOLLERR | EPOLLHUP) and not s.flags & F_CLOSED:
                             self.serve(s)
                     elif fd in self.listeners:

@@ -9,6 +9,7 @@ from node import digest
 from node.commands.cursor import require_float, require_int
 from node.commands.spec import command
 from node.persistence import loading
+from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad
 from node.persistence.rdb.payload import dump_payload
 from node.replies import (
@@ -134,6 +135,30 @@ def reload(s: Session, args: list[bytes]) -> Reply:
     except (CannotLoad, OSError) as error:
         node.log.warning(f"DEBUG RELOAD: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from None
+    return OK
+
+
+@action("LOADAOF")
+def load_append_only(s: Session, args: list[bytes]) -> Reply:
+    """Forget the data and load the append-only files, as a restart would."""
+    node = s.node
+    node.aof.log.flush(force=True)
+    node.data_replaced()
+    node.space.flush()
+    try:
+        loading.at_once(AofLoading(node).steps())
+    except CannotLoad as error:
+        node.log.warning(str(error))
+        raise CommandError("ERR Error trying to load the AOF files, check server logs.") from None
+    node.aof.delete_history()
+    node.space.dirty = 0
+    return OK
+
+
+@action("AOF-FLUSH-SLEEP", 1)
+def aof_flush_sleep(s: Session, args: list[bytes]) -> Reply:
+    """Microseconds to sleep before each write to the append-only file, so that tests can look what comes first."""
+    s.node.aof.log.flush_sleep_us = require_int(args[0])
     return OK
 
 

@@ -95,7 +95,7 @@ def memory_stats(s: Session, argv: list[bytes]) -> Reply:
         b"clients.slaves": 0,
         b"clients.normal": used - data,
         b"cluster.links": node.cluster_link_bytes(),
-        b"aof.buffer": 0,
+        b"aof.buffer": len(s.node.aof.log.buffer),
         b"lua.caches": 0,
         b"functions.caches": 0,
         b"overhead.total": used - data,

@@ -20,6 +20,19 @@ OTHER_CHILD = CommandError(
 
 
 @command(
+    "BGREWRITEAOF",
+    arity=1,
+    flags="admin noscript no_async_loading",
+    group="server",
+    since="1.0.0",
+    summary="Rewrite the append-only file in the background, as short as the data allows.",
+    complexity="O(1)",
+)
+def bgrewriteaof(s: Session, argv: list[bytes]) -> Reply:
+    return s.node.aof.bgrewriteaof(in_transaction=bool(s.flags & flags.EXEC))
+
+
+@command(
     "BGSAVE",
     arity=-1,
     flags="admin noscript no_async_loading",

@@ -35,6 +35,7 @@ cdef enum SessionFlag:
     F_PAUSED = 2097152       # its command waits for CLIENT UNPAUSE
     F_EXEC = 4194304         # inside EXEC: blocking commands do not block
     F_UNIX = 8388608
+    F_REPLAY = 16777216      # repeats the append-only file
     # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
     F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
@@ -144,6 +145,7 @@ cdef class Session:
 
 cdef void register_native(const char* name, NativeFn fn) noexcept
 cdef int session_input(Session s, const char* p, size_t n) except -1        # new bytes from the client
+cdef int run_request(Session s) except -1                                    # the request in its parser
 cdef int session_error(Session s, const char* text) except -1               # an error reply, counted
 cdef int session_hook(Session s, const char* key, size_t n, const char* event, const char* kind) except -1
 cdef int64_t monotonic_ns() noexcept nogil

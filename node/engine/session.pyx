@@ -472,7 +472,7 @@ cdef class Session:
             else:
                 value = command.spec.handler(self, argv)
                 if type(value) is Blocked:
-                    if self.flags & (F_EXEC | F_SCRIPT | F_PRIMARY):
+                    if self.flags & (F_EXEC | F_SCRIPT | F_PRIMARY | F_REPLAY):
                         w_value(&self.out, value.on_timeout, self.proto)
                     else:
                         self.engine.node.block(self, command, argv, value)

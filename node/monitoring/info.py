@@ -147,7 +147,7 @@ def memory(node: NodeCore) -> Fields:
         "mem_clients_slaves": slaves + max(0, journal.block_bytes - journal.capacity),
         "mem_clients_normal": buffers - slaves,
         "mem_cluster_links": node.cluster_link_bytes(),
-        "mem_aof_buffer": 0,
+        "mem_aof_buffer": len(node.aof.log.buffer),
         "mem_allocator": "shardis-slabs",
         "active_defrag_running": 0,
         "lazyfree_pending_objects": node.space.lazyfree_pending,
@@ -179,9 +179,7 @@ def persistence(node: NodeCore) -> Fields:
         "rdb_last_cow_size": 0,
         "rdb_last_load_keys_expired": node.loading.last_dead,
         "rdb_last_load_keys_loaded": node.loading.last_keys,
-        "aof_enabled": 0,
-        "aof_rewrite_in_progress": 0,
-        "aof_rewrite_scheduled": 0,
+        **node.aof.info(),
     } | (node.loading.fields() if node.loading.active else {})
 
 
@@ -215,7 +213,7 @@ def stats(node: NodeCore) -> Fields:
         "pubsub_patterns": len(pubsub.patterns),
         "pubsubshard_channels": len(pubsub.shard_channels),
         "latest_fork_usec": 0,
-        "total_forks": 0,
+        "total_forks": own.background_jobs,
         "migrate_cached_sockets": 0,
         "slave_expires_tracked_keys": len(node.following.local_expiry),
         "tracking_total_keys": 0,

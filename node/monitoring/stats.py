@@ -44,6 +44,8 @@ class Stats:
         self.evicted_clients = 0
         self.full_syncs = 0
         self.partial_syncs = 0
+        self.background_jobs = 0
+        """Snapshots and rewrites begun: what a server that forks would have forked for."""
         self.partial_syncs_refused = 0
         self.repl_bytes_in = 0
         self.expire_cycle_us = 0

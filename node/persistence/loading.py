@@ -130,12 +130,13 @@ def rdb(
         raise
     if not in_place:
         node.data_replaced()
+    end = load.at
     load.install()
     node.functions.replace(load.functions)
     node.loading.last_keys, node.loading.last_dead = load.loaded, load.dead
     skipped = f", empty keys skipped: {load.empty}" if load.empty else ""
     node.log.notice(f"Done loading RDB, keys loaded: {load.loaded}, keys expired: {load.dead}{skipped}.")
-    return Loaded(load.loaded, load.dead, load.facts, load.at)
+    return Loaded(load.loaded, load.dead, load.facts, end)
 
 
 def _read(node: NodeCore, load: RdbLoad) -> Steps[None]:

@@ -396,6 +396,7 @@ class Following:
         if error is not None:
             self.link.load_failed(str(error), now_ms)
         elif self.link.state is State.LOADING:
+            self.node.aof.data_replaced()
             self._enter_stream()
             self.link.loaded(now_ms)
         self.run()

@@ -1,0 +1,490 @@
+"""The append-only file of a node, as a whole: whether it is on, which files it has, when it is rewritten.
+
+    OFF       nothing is logged
+    WAITING   it was switched on while the node runs: a first rewrite has to bring the data that is there to disk. What
+              is written meanwhile goes to a temporary increment, which counts once the base is whole
+    ON        every write goes to the last increment of the manifest
+
+A rewrite begins with a new increment, so that the base which it writes and the increments from that one on are the data
+at any time. If it fails, the old base and all increments still are. The manifest is replaced, on disk, before anything
+relies on what it says; files that it no longer needs are deleted after that.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from node import flags
+from node.config import BadValue, Config
+from node.persistence.aof.backoff import Backoff
+from node.persistence.aof.convert import Converter
+from node.persistence.aof.files import Files, NoFiles, error_text
+from node.persistence.aof.log import AppendLog
+from node.persistence.aof.manifest import Manifest, parse
+from node.persistence.aof.rewrite import Rewrite
+from node.persistence.loading import CannotLoad
+from node.replies import CommandError
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+
+FIRST_REWRITE_FAILED = "Unable to turn on AOF. Check server logs."
+
+
+class State(Enum):
+    OFF = 0
+    WAITING = 1
+    ON = 2
+
+
+class AppendOnly:
+    """The append-only file of one node. The host sets `files`."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.files: Files = NoFiles()  # type: ignore[assignment]
+        self.state = State.OFF
+        self.manifest = Manifest()
+        self.log = AppendLog(node)
+        self.backoff = Backoff()
+        self.scheduled = False
+        self.rewrites = 0
+        self.last_status = "ok"
+        self.last_rewrite_s = -1
+        self.base_size = 0
+        self._rewrite: Rewrite | None = None
+        self._handle: Any = None
+        self._started_ms = 0
+        self._attached = False
+        node.saving.rewriting = lambda: self.rewriting
+        node.config.subscribe(["appendonly"], self._switched)
+        node.config.subscribe(["aof-disable-auto-gc"], lambda config: self.delete_history())
+
+    # -- names
+
+    @property
+    def prefix(self) -> str:
+        return str(self.node.config["appendfilename"])
+
+    def path(self, name: str) -> str:
+        return f"{self.node.config['appenddirname']}/{name}"
+
+    @property
+    def _temporary(self) -> str:
+        return f"temp-{self.prefix}.incr"
+
+    # -- what others ask
+
+    @property
+    def rewriting(self) -> bool:
+        return self._rewrite is not None
+
+    @property
+    def disk_is_busy(self) -> bool:
+        """Large files are being written in the background."""
+        return self.rewriting or self.node.saving.in_progress
+
+    def refusal(self) -> CommandError | None:
+        """Why writes are refused, if they are: the disk does not take them."""
+        error = self.log.error or self.log.sync_error
+        if error is None or self.state is State.OFF:
+            return None
+        return CommandError(f"MISCONF Errors writing to the AOF file: {error_text(error)}")
+
+    def on_synced(self) -> None:
+        """More of the stream is on disk."""
+
+    def _gate(self) -> None:
+        refusing = self.refusal() is not None
+        if refusing != bool(self.node.engine.gates & flags.GATE_AOF):
+            self.node.set_gate(flags.GATE_AOF, refusing)
+
+    # -- the manifest
+
+    def read_manifest(self) -> Manifest:
+        """As it is on disk, empty if there is none; raises BadManifest or OSError."""
+        name = self.path(f"{self.prefix}.manifest")
+        self.manifest = parse(self.files.read(name)) if self.files.exists(name) else Manifest()
+        return self.manifest
+
+    def _persist(self, manifest: Manifest) -> None:
+        """Only what is on disk counts."""
+        if manifest != self.manifest or not self.files.exists(self.path(f"{self.prefix}.manifest")):
+            draft = self.path(f"temp-{self.prefix}.manifest")
+            self.files.replace(self.path(f"{self.prefix}.manifest"), draft, [manifest.text()])
+        self.manifest = manifest
+
+    def adopt(self, name: str) -> None:
+        """Upgrade from a single file, as servers before Redis 7 kept it: it becomes the base."""
+        self.files.make_folder(self.node.config["appenddirname"])
+        self._persist(Manifest().with_base(name, 1))
+        self.files.rename(name, self.path(name))
+        self.node.log.notice(
+            f"Successfully migrated an old-style AOF file ({name}) into the AOF directory "
+            f"({self.node.config['appenddirname']})."
+        )
+
+    def delete_history(self) -> None:
+        """Files that nobody needs any more, unless aof-disable-auto-gc keeps them."""
+        if self.node.config["aof-disable-auto-gc"] or not self.manifest.history:
+            return
+        history = self.manifest.history
+        try:
+            self._persist(self.manifest.without_history())
+        except OSError as error:
+            self.node.log.warning(f"Cannot write the AOF manifest: {error_text(error)}")
+            return
+        for part in history:
+            self.node.log.notice(f"Removing the history file {part.name} in the background")
+            self.files.remove_later(self.path(part.name))
+
+    # -- on and off
+
+    def open(self) -> None:
+        """After loading, at the start of the node: go on in the last increment. CannotLoad."""
+        if not self.node.config["appendonly"]:
+            return
+        try:
+            self._open()
+        except OSError as error:
+            raise CannotLoad(f"Can't open the append-only file: {error.filename or ''} {error_text(error)}") from error
+        self.delete_history()
+
+    def _open(self) -> None:
+        node, manifest = self.node, self.manifest
+        self.files.make_folder(node.config["appenddirname"])
+        if not manifest.parts:
+            manifest = manifest.with_new_base(self.prefix, self._base_suffix())
+            assert manifest.base is not None
+            self._write_base_now(manifest.base.name)
+            node.log.notice(f"Creating AOF base file {manifest.base.name} on server start")
+        verb = "Opening"
+        if not manifest.increments:
+            manifest, verb = manifest.with_new_increment(self.prefix), "Creating"
+        name = manifest.increments[-1].name
+        file = self.files.open_log(self.path(name), fresh=False)
+        self._persist(manifest)
+        size = self.files.size(self.path(name))
+        self.log.open(file, size, sum(self.files.size(self.path(part.name)) for part in manifest.parts[:-1]))
+        self.log.synced_offset = node.stream.offset
+        if manifest.base is not None:
+            self.base_size = self.files.size(self.path(manifest.base.name))
+        self.state = State.ON
+        self._attach()
+        node.log.notice(f"{verb} AOF incr file {name} on server start")
+
+    def _write_base_now(self, name: str) -> None:
+        """The base of a node that starts with what it has in memory, which is nothing or a snapshot's data."""
+        pieces = self.node.saving.pieces({"aof-base": 1})
+        if not self.node.config["aof-use-rdb-preamble"]:
+            converter = Converter()
+            pieces = [self._stamp(), *(converter.feed(piece) for piece in pieces), converter.finish()]
+        self.files.replace(self.path(name), f"temp-rewriteaof-{self.node.process().pid}.aof", pieces)
+
+    def _attach(self) -> None:
+        if not self._attached:
+            self.node.stream.attach(self._take)
+            self._attached = True
+
+    def _detach(self) -> None:
+        if self._attached:
+            self.node.stream.detach(self._take)
+            self._attached = False
+
+    def _take(self, data: bytes) -> None:
+        """The stream's sink."""
+        self.log.add(data)
+        self._gate()
+
+    def _switched(self, config: Config) -> None:
+        """CONFIG SET appendonly."""
+        if config["appendonly"] == (self.state is not State.OFF):
+            return
+        if not config["appendonly"]:
+            self.switch_off()
+        elif not self.switch_on():
+            raise BadValue(FIRST_REWRITE_FAILED)
+
+    def switch_off(self) -> None:
+        """The files stay; a rewrite that was under way is of no use any more."""
+        self._detach()
+        self.log.close()
+        self.state = State.OFF
+        self.scheduled = False
+        self._stop_rewrite()
+        self.log.error = self.log.sync_error = None
+        self._gate()
+
+    def switch_on(self) -> bool:
+        """Begin with a rewrite; False if that cannot be."""
+        node = self.node
+        self.state = State.WAITING
+        current = node.engine.current
+        if node.saving.in_progress:
+            self.scheduled = True
+            node.log.warning(
+                "AOF was enabled but there is already another background operation. An AOF background was scheduled to "
+                "start when possible."
+            )
+        elif current is not None and current.flags & flags.EXEC:
+            self.scheduled = True
+            node.log.warning(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
+            )
+        else:
+            if self.rewriting:
+                node.log.warning(
+                    "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and "
+                    "starting a rewrite now."
+                )
+                self._stop_rewrite()
+            if not self.start_rewrite():
+                self.state = State.OFF
+                node.log.warning(
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the "
+                    "above logs for more info about the error."
+                )
+                return False
+        self.log.ignore_errors()
+        return True
+
+    def data_replaced(self) -> None:
+        """All data is somebody else's now (a replica after a full synchronization): begin again with a rewrite."""
+        if self.state is not State.OFF:
+            self.switch_off()
+            if not self.switch_on():
+                self.node.log.warning("AOF cannot be started again after the synchronization: nothing is logged.")
+
+    def may_leave(self, force: bool) -> bool:
+        """The node is going to end; False: what it has was never on disk, and is on its way there."""
+        if self.rewriting:
+            if self.state is State.WAITING and not force:
+                self.node.log.warning("Writing initial AOF, can't exit.")
+                return False
+            self.node.log.warning("There is a child rewriting the AOF. Killing it!")
+            self._stop_rewrite()
+        return True
+
+    def shutdown(self) -> None:
+        """The node ends: the file is closed when all of it is on disk."""
+        if self.state is State.ON:
+            self.node.log.notice("Calling fsync() on the AOF file.")
+            self._detach()
+            self.log.close()
+
+    # -- rewriting
+
+    def bgrewriteaof(self, in_transaction: bool) -> str:
+        """The command; what is replied."""
+        if self.rewriting:
+            raise CommandError("ERR Background append only file rewriting already in progress")
+        if self.node.saving.in_progress or in_transaction:
+            self.scheduled = True
+            self.backoff.failures = 0
+            return "Background append only file rewriting scheduled"
+        if self.start_rewrite():
+            return "Background append only file rewriting started"
+        raise CommandError(
+            "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+        )
+
+    def _base_suffix(self) -> str:
+        return "rdb" if self.node.config["aof-use-rdb-preamble"] else "aof"
+
+    def _stamp(self) -> bytes:
+        """What a base of commands begins with, if times are wanted."""
+        return b"#TS:%d\r\n" % (self.node.space.now_ms // 1000) if self.node.config["aof-timestamp-enabled"] else b""
+
+    def start_rewrite(self) -> bool:
+        """Begin; False: it cannot be, and the log says why."""
+        node = self.node
+        logged = self._attached
+        self._detach()  # what was written so far belongs to the increment that is open
+        self.log.flush(force=True)
+        base = self.manifest.with_new_base(self.prefix, self._base_suffix()).base
+        assert base is not None
+        as_commands = not node.config["aof-use-rdb-preamble"]
+        rewrite = Rewrite(self.path(base.name), as_commands, self._rewritten)
+        try:
+            self.files.make_folder(node.config["appenddirname"])
+            self._begin_increment()
+            draft = self.files.draft(
+                rewrite.path,
+                f"temp-rewriteaof-bg-{node.process().pid}-{self.rewrites}.aof",
+                node.config["aof-rewrite-incremental-fsync"],
+                rewrite.on_disk,
+            )
+        except OSError as error:
+            node.log.warning(f"Can't rewrite append only file in background: {error_text(error)}")
+            self.last_status = "err"
+            if logged:
+                self._attach()
+            return False
+        rewrite.begin(draft, self._stamp() if as_commands else b"")
+        self._rewrite = rewrite
+        self.rewrites += 1
+        node.stats.background_jobs += 1
+        self._started_ms = node.space.now_ms
+        self.scheduled = False
+        node.log.notice(f"Background append only file rewriting started by pid {node.process().pid}")
+        self._handle = node.snapshots.start(rewrite, aux={"aof-base": 1})
+        return True
+
+    def _begin_increment(self) -> None:
+        """What is written from now on is not in the base that is being made."""
+        if self.state is State.OFF:
+            return
+        if self.state is State.WAITING:
+            manifest, name = self.manifest, self._temporary
+        else:
+            manifest = self.manifest.with_new_increment(self.prefix)
+            name = manifest.increments[-1].name
+        file = self.files.open_log(self.path(name), fresh=True)
+        if self.state is State.ON:
+            try:
+                self._persist(manifest)
+            except OSError:
+                file.close_later()
+                raise
+        self.node.log.notice(f"Creating AOF incr file {name} on background rewrite")
+        self.log.open(file, 0, self.log.total_size)
+        self._attach()
+
+    def _rewritten(self, reason: str | None) -> None:
+        """The rewrite has ended."""
+        node = self.node
+        rewrite, self._rewrite = self._rewrite, None
+        if self._handle is not None and self._handle.active:
+            self._handle.cancel()
+        self._handle = None
+        self.last_rewrite_s = (node.space.now_ms - self._started_ms) // 1000
+        assert rewrite is not None
+        if reason is None:
+            node.log.notice("Background AOF rewrite terminated with success")
+            try:
+                self._use_base(rewrite)
+            except OSError as error:
+                reason = f"Error trying to use the new AOF base file: {error_text(error)}"
+                self.files.remove_later(rewrite.path)
+        if reason is not None:
+            node.log.warning(reason)
+            node.log.warning("Background AOF rewrite terminated with error")
+            self.last_status = "err"
+            self.backoff.failures += 1
+            self._forget_temporary()
+            return
+        self.last_status = "ok"
+        self.backoff.failures = 0
+        node.log.notice("Background AOF rewrite finished successfully")
+
+    def _use_base(self, rewrite: Rewrite) -> None:
+        """The base is on disk under its name: write it into the manifest, and what it makes superfluous out of it."""
+        manifest = self.manifest.with_new_base(self.prefix, rewrite.path.rpartition(".")[2])
+        if self.state is State.WAITING:
+            manifest = manifest.with_new_increment(self.prefix)
+            self._name_temporary(manifest.increments[-1].name)
+        try:
+            self._persist(manifest.rewritten(keep_last=self.state is not State.OFF))
+        except OSError:
+            if self.state is State.WAITING:
+                self.files.remove_later(self.path(manifest.increments[-1].name))
+            raise
+        if self.state is not State.OFF:
+            self.log.written_before = rewrite.bytes
+            self.base_size = self.log.total_size
+        if self.state is State.WAITING:
+            self.state = State.ON
+        self.delete_history()
+
+    def _name_temporary(self, name: str) -> None:
+        self.files.rename(self.path(self._temporary), self.path(name))
+        self.node.log.notice(f"Successfully renamed the temporary AOF incr file {self._temporary} into {name}")
+
+    def _stop_rewrite(self) -> None:
+        """Give up the one that is under way."""
+        if self._rewrite is not None:
+            self.node.log.notice(f"Killing running AOF rewrite child: {self.node.process().pid}")
+            self._rewrite.abandon()
+            if self._handle is not None:
+                self._handle.cancel()
+            self._rewrite = self._handle = None
+            self._forget_temporary()
+
+    def _forget_temporary(self) -> None:
+        """A first rewrite has failed: what was written meanwhile belongs to no base."""
+        if self.state is State.WAITING:
+            self._detach()
+            if self.log.file is not None:
+                self.log.file.close_later()
+            self.log.forget()
+            self.node.log.notice(f"Removing the temp incr aof file {self._temporary} in the background")
+            self.files.remove_later(self.path(self._temporary))
+            self.scheduled = True
+
+    # -- time
+
+    def tick(self) -> None:
+        """The regular look."""
+        if self.state is not State.OFF:
+            self.log.tick()
+            self._gate()
+        if self.disk_is_busy:
+            return
+        if self.scheduled:
+            if not self._held_back():
+                self.start_rewrite()
+        elif self.state is State.ON:
+            self._rewrite_if_grown()
+
+    def _rewrite_if_grown(self) -> None:
+        config, size = self.node.config, self.log.total_size
+        percentage = config["auto-aof-rewrite-percentage"]
+        if not percentage or size <= config["auto-aof-rewrite-min-size"]:
+            return
+        growth = size * 100 // (self.base_size or 1) - 100
+        if growth >= percentage and not self._held_back():
+            self.node.log.notice(f"Starting automatic rewriting of AOF on {growth}% growth")
+            self.start_rewrite()
+
+    def _held_back(self) -> bool:
+        holds = self.backoff.holds(self.node.space.now_ms)
+        if self.backoff.began:
+            self.node.log.warning(
+                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in "
+                f"{self.backoff.minutes} minutes"
+            )
+        return holds
+
+    # -- figures
+
+    def info(self) -> dict[str, object]:
+        """INFO persistence's fields."""
+        log, now_ms = self.log, self.node.space.now_ms
+        broken = log.error is not None or log.sync_error is not None
+        fields: dict[str, object] = {
+            "aof_enabled": int(self.state is not State.OFF),
+            "aof_rewrite_in_progress": int(self.rewriting),
+            "aof_rewrite_scheduled": int(self.scheduled),
+            "aof_last_rewrite_time_sec": self.last_rewrite_s,
+            "aof_current_rewrite_time_sec": (now_ms - self._started_ms) // 1000 if self.rewriting else -1,
+            "aof_last_bgrewrite_status": self.last_status,
+            "aof_rewrites": self.rewrites,
+            "aof_rewrites_consecutive_failures": self.backoff.failures,
+            "aof_last_write_status": "err" if broken else "ok",
+            "aof_last_cow_size": 0,
+            "module_fork_in_progress": 0,
+            "module_fork_last_cow_size": 0,
+        }
+        if self.state is not State.OFF:
+            fields |= {
+                "aof_current_size": log.total_size,
+                "aof_base_size": self.base_size,
+                "aof_pending_rewrite": int(self.scheduled),
+                "aof_buffer_length": len(log.buffer),
+                "aof_pending_bio_fsync": int(log.syncing),
+                "aof_delayed_fsync": log.delayed_fsyncs,
+            }
+        return fields
+
+

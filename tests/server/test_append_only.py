@@ -1,0 +1,140 @@
+"""The append-only file of a real process: killed at any moment, started again, everything acknowledged is there.
+
+`make crash` runs the last test at many points over many keys: CRASH_POINTS and CRASH_KEYS say how many, CRASH_SEED
+repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from tests.support.ledger import Ledger, bulk
+from tests.support.servers import Fleet, Server, wait_until
+
+POINTS = int(os.environ.get("CRASH_POINTS", "4"))
+KEYS = int(os.environ.get("CRASH_KEYS", "3000"))
+SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+LIVE_DB = 9
+
+
+def started_again(server: Server) -> Server:
+    server.kill()
+    return server.start()
+
+
+def files(server: Server) -> list[str]:
+    return sorted(path.name for path in (server.directory / "appendonlydir").iterdir())
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec", "no"])
+def test_kill_9_loses_nothing_that_was_acknowledged(fleet: Fleet, policy: str) -> None:
+    server = fleet.ours(appendonly="yes", appendfsync=policy)
+    ledger = Ledger()
+    with server.connect() as connection:
+        for _ in range(20):
+            assert ledger.write(connection, 50)
+    # Under everysec a write may be put off while a flush is under way, as in Redis.
+    wait_until(lambda: server.info("persistence")["aof_buffer_length"] == "0", "everything is written")
+    digest = server.call("DEBUG", "DIGEST")
+    started_again(server)
+    assert server.call("DEBUG", "DIGEST") == digest
+    with server.connect() as connection:
+        ledger.check(connection)
+
+
+def test_redis_goes_on_with_our_files_and_we_with_its(fleet: Fleet) -> None:
+    ours = fleet.ours(appendonly="yes")
+    ledger = Ledger()
+    with ours.connect() as connection:
+        ledger.write(connection, 500)
+        ours.call("BGREWRITEAOF")
+        wait_until(lambda: ours.info("persistence")["aof_rewrites"] == "1", "the rewrite began")
+        wait_until(lambda: ours.info("persistence")["aof_rewrite_in_progress"] == "0", "the rewrite ended")
+        ledger.write(connection, 500)
+    digest = ours.call("DEBUG", "DIGEST")
+    ours.kill(15)
+    redis = fleet.oracle(appendonly="no")
+    redis.kill()
+    (ours.directory / "appendonlydir").rename(redis.directory / "appendonlydir")
+    redis.directives = {**redis.directives, "appendonly": "yes"}
+    redis.start()
+    assert redis.call("DEBUG", "DIGEST") == digest
+    with redis.connect() as connection:
+        ledger.write(connection, 500)
+    digest = redis.call("DEBUG", "DIGEST")
+    redis.kill(15)
+    (redis.directory / "appendonlydir").rename(ours.directory / "appendonlydir")
+    ours.start()
+    assert ours.call("DEBUG", "DIGEST") == digest
+    with ours.connect() as connection:
+        ledger.check(connection)
+
+
+def test_a_cut_tail_is_repaired_and_said(fleet: Fleet) -> None:
+    server = fleet.ours(appendonly="yes", appendfsync="always")
+    server.call("SET", "k", "v")
+    server.call("SET", "l", "w")
+    server.kill()
+    log = server.directory / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    log.write_bytes(log.read_bytes()[:-3])
+    server.start()
+    assert server.call("EXISTS", "k", "l") == 1
+    assert "loaded anyway because aof-load-truncated is enabled" in server.log.read_text()
+    server.call("SET", "l", "again")
+    started_again(server)
+    assert server.call("GET", "l") == b"again"
+
+
+def test_switched_on_and_off_while_it_runs(fleet: Fleet) -> None:
+    server = fleet.ours(appendonly="no")
+    server.call("SET", "before", "1")
+    server.call("CONFIG", "SET", "appendonly", "yes")
+    wait_until(lambda: "appendonly.aof.1.incr.aof" in files(server), "the first rewrite has ended")
+    server.call("SET", "after", "1")
+    server.call("DEBUG", "LOADAOF")
+    assert server.call("EXISTS", "before", "after") == 2
+    server.call("CONFIG", "SET", "appendonly", "no")
+    server.call("SET", "unlogged", "1")
+    server.directives = {**server.directives, "appendonly": "yes"}
+    started_again(server)
+    assert server.call("EXISTS", "before", "after", "unlogged") == 2
+
+
+def test_any_moment_is_a_good_one_to_die(fleet: Fleet) -> None:
+    rng = random.Random(SEED)
+    print(f"seed {SEED}: CRASH_SEED={SEED} repeats this run")
+    server = fleet.ours(appendonly="yes", appendfsync="always", auto_aof_rewrite_percentage="0")
+    with server.connect(timeout_s=60) as connection:
+        for lines in bulk(KEYS):
+            assert not any(reply.is_error for reply in connection.pipeline(lines))
+        digest = connection.call("DEBUG", "DIGEST")
+    longest_s = 0.2
+    for point in range(POINTS):
+        job = ("BGREWRITEAOF", "BGSAVE")[point % 2]
+        server.call("CONFIG", "SET", "aof-use-rdb-preamble", rng.choice(["yes", "no"]))
+        ledger = Ledger()
+        wait_s = rng.uniform(0, longest_s)
+        killer = threading.Timer(wait_s, server.process.kill)  # type: ignore[union-attr]
+        began = time.monotonic()
+        server.call(job)
+        with server.connect(timeout_s=60) as connection:
+            connection.call("SELECT", LIVE_DB)
+            killer.start()
+            while ledger.write(connection, 20):
+                pass
+        killer.join()
+        server.kill()
+        server.start()
+        if point == 0:
+            longest_s = max(longest_s, 3 * (time.monotonic() - began))
+        with server.connect(timeout_s=120) as connection:
+            connection.call("SELECT", LIVE_DB)
+            ledger.check(connection)
+            print(f"point {point}: {job}, killed after {wait_s:.3f} s, {ledger.acknowledged} writes acknowledged")
+            connection.call("FLUSHDB")
+            assert connection.call("DEBUG", "DIGEST") == digest, f"point {point}"
