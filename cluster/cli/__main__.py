@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from cluster.cli.check_aof import check_aof
 from cluster.cli.check_rdb import check_rdb
 from cluster.cli.down import down
 from cluster.cli.node import node
@@ -25,6 +26,7 @@ app.command()(up)
 app.command()(down)
 app.command()(status)
 app.command(name="check-rdb")(check_rdb)
+app.command(name="check-aof")(check_aof)
 # The node reads its own arguments, as redis-server does: typer must not look at them.
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}

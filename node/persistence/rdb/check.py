@@ -22,15 +22,22 @@ FREE_ITEMS = 1 << 20
 
 
 class Check:
-    """One file being checked. `lines` does it; `sound` is the verdict after the last of them."""
+    """One file being checked. `lines` does it; `sound` is the verdict after the last of them.
 
-    def __init__(self, data: Data, name: str, now_ms: int) -> None:
+    A `preamble` may be followed by something else, at `end`.
+    """
+
+    def __init__(self, data: Data, name: str, now_ms: int, preamble: bool = False) -> None:
         self.name = name
         self.sound = False
         self._space = Keyspace(1)
         self._space.now_ms = now_ms
         self._volatile = 0
-        self._load = _Noting(self._space, data)
+        self._load = _Noting(self._space, data, preamble)
+
+    @property
+    def end(self) -> int:
+        return self._load.at
 
     def lines(self) -> Iterator[str]:
         yield f"[offset 0] Checking RDB file {self.name}"
@@ -72,8 +79,8 @@ class Check:
 class _Noting(RdbLoad):
     """A load into one database, whatever the file says, that notes what stands between the keys."""
 
-    def __init__(self, space: Keyspace, data: Data) -> None:
-        super().__init__(space, data, into=space.dbs, merge=True)
+    def __init__(self, space: Keyspace, data: Data, preamble: bool) -> None:
+        super().__init__(space, data, into=space.dbs, merge=True, preamble=preamble)
         self._notes: list[str] = []
 
     def take_notes(self) -> list[str]:
