@@ -11,6 +11,7 @@ cdef class KeyLoader:
     cdef public Db db               # where the keys that follow belong
     cdef object read_value          # callable(Reader, kind) -> value | None: what is not read natively; None: an empty one
     cdef bint keep_dead, merge
+    cdef public object on_dead      # callable(db, key: bytes) | None: told of each key that is left out because it is dead
     cdef readonly uint64_t loaded, dead, empty          # keys: stored; left out because they are dead, or empty
     # The key in the making: what stood before it, and how far its value is.
     cdef Text key, first, second
@@ -29,5 +30,5 @@ cdef class KeyLoader:
     cdef int put(self, int type, object value) except -1
     cdef int put_text(self) except -1
     cdef int stored(self, Entry* e, size_t before) except -1
-    cdef bint unwanted(self) noexcept
+    cdef bint unwanted(self) except -1
     cdef void forget(self) noexcept

@@ -252,10 +252,12 @@ cdef class KeyLoader:
         self.forget()
         return 0
 
-    cdef bint unwanted(self) noexcept:
+    cdef bint unwanted(self) except -1:
         if self.at_ms == NO_EXPIRE or self.keep_dead or self.at_ms >= self.space.now_ms:
             return False
         self.dead += 1
+        if self.on_dead is not None:
+            self.on_dead(self.db, PyBytes_FromStringAndSize(self.key.p, self.key.n))
         return True
 
     cdef int put_text(self) except -1:

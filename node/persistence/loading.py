@@ -20,7 +20,10 @@ from node.engine.rdb import Malformed
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from node.core import NodeCore
+    from node.engine.table import Db
     from node.persistence.rdb.load import Data
 
 STEP_BYTES = 64 * 1024
@@ -101,12 +104,14 @@ def rdb(
     keep_dead: bool = False,
     in_place: bool = False,
     merge: bool = False,
+    on_dead: Callable[[Db, bytes], None] | None = None,
 ) -> Steps[Loaded]:
     """Load an RDB file whose bytes are at hand; CannotLoad says what is wrong, and nothing has changed then.
 
     `at` and `preamble`: it begins there, and something else follows it. `keep_dead`: keys that have expired are loaded
     too, since somebody else decides about them (a replica's primary, the log after a preamble). `in_place`: into the
-    databases as they are; a key that is there already is replaced with `merge`, else an error.
+    databases as they are; a key that is there already is replaced with `merge`, else an error. `on_dead` is told of the
+    keys that are left out because they have expired.
     """
     load = RdbLoad(
         node.space,
@@ -118,6 +123,7 @@ def rdb(
         into=node.space.dbs if in_place else None,
         merge=merge,
     )
+    load.tell_of_dead(on_dead)
     try:
         yield from _read(node, load)
     except (Malformed, MemoryError) as error:
@@ -179,25 +185,32 @@ def _tell_origin(node: NodeCore, facts: dict[bytes, bytes]) -> None:
                 node.log.notice("RDB is base AOF")
 
 
-def snapshot_file(node: NodeCore) -> Steps[bool]:
-    """The file that `dbfilename` names, in the place of what the node has; False: there is none. CannotLoad."""
+def snapshot_file(node: NodeCore) -> Steps[None]:
+    """The file that `dbfilename` names, in the place of what the node has. CannotLoad.
+
+    If it says which history its data is part of, the node goes on with that; replicas have to hear of the keys that
+    have died since, as of every other change.
+    """
     name = node.config["dbfilename"]
     try:
         data = node.saving.disk.map(name)
     except OSError as error:
         raise CannotLoad(f"{name} cannot be read: {error}") from error
     if data is None:
-        return False
+        return
     started_us = node.now_us()
     node.loading.begin(len(data))
+    dead: list[tuple[int, bytes]] = []
     try:
-        yield from rdb(node, data, keep_dead=bool(node.config["replicaof"]))
+        loaded = yield from rdb(
+            node, data, keep_dead=node.following.starts, on_dead=lambda db, key: dead.append((db.index, key))
+        )
     except CannotLoad as error:
         raise CannotLoad(f"{name} is no good snapshot: {error}") from error
     finally:
         node.loading.end()
     node.log.notice(f"DB loaded from disk: {(node.now_us() - started_us) / 1e6:.3f} seconds")
-    return True
+    node.following.restored(loaded.facts, dead)
 
 
 def at_once(steps: Steps[Result]) -> Result:

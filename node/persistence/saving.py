@@ -82,14 +82,14 @@ class Saving:
     # -- saving
 
     def pieces(self, aux: Mapping[str, object] | None = None) -> Iterable[bytes]:
-        """The data as it is now, as a file."""
+        """The data as it is now, as a file. Its head says where in which history that is, or what `aux` has."""
         node, config = self.node, self.node.config
         return snapshot(
             node.space,
             config["rdbcompression"],
             config["rdbchecksum"],
             config["maxmemory-policy"],
-            aux=aux,
+            aux=node.following.facts() if aux is None else aux,
             functions=node.snapshots.functions(),
         )
 
@@ -127,7 +127,7 @@ class Saving:
         except OSError as error:
             background.ended(error)
             return False
-        background.handle = node.snapshots.start(background)
+        background.handle = node.snapshots.start(background, aux=node.following.facts())
         node.log.notice(f"Background saving started by pid {node.process().pid}")
         return True
 

@@ -17,6 +17,7 @@ from gossip.effects import Effect, Note
 from node import flags
 from node.persistence.loading import CannotLoad, rdb
 from node.replication.link import (
+    ID_CHARS,
     Apply,
     BeginSnapshot,
     Close,
@@ -128,6 +129,7 @@ class Following:
         """The node still loads what it had: only then it can say where it wants to go on."""
         self.resumable = False
         """Our data is a part of the history that node.history names, up to the offset of our stream."""
+        self._restored = False
         self._unapplied = bytearray()
         self._done = 0
         self._in_memory: bytearray | None = None
@@ -162,6 +164,12 @@ class Following:
     def ignores_maxmemory(self) -> bool:
         return self.active and self.node.config["replica-ignore-maxmemory"]
 
+    @property
+    def starts(self) -> bool:
+        """The node is going to be a replica once it has loaded its data."""
+        clustering = self.node.clustering
+        return bool(self.node.config["replicaof"]) or (clustering is not None and clustering.core.myself.is_replica)
+
     def stale(self) -> bool:
         """Reads would show old data, and replica-serve-stale-data says that this is worse than none."""
         return self.active and not self.connected and not self.node.config["replica-serve-stale-data"]
@@ -173,13 +181,14 @@ class Following:
         was_primary = not self.active
         self._end_wait_of_clients()
         self.primary = (host, port)
-        if was_primary:
+        if was_primary and not self._restored:
             self.node.log.notice(
                 "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be "
                 "able to synchronize with the new master with just a partial transfer."
             )
             self.resumable = True
             self.stream_db = 0
+        self._restored = False
         self._apply_role()
         self.link.follow(host, port, self.node.space.now_ms)
         self.run()
@@ -400,6 +409,38 @@ class Following:
             self._enter_stream()
             self.link.loaded(now_ms)
         self.run()
+
+    # -- what the files say
+
+    def facts(self) -> dict[str, object]:
+        """For the head of a file of our data: where in which history that is, if anybody could go on from there."""
+        stream = self.node.stream
+        known = self.resumable if self.active else stream.journal.keeps
+        if not known or stream.journal.unit_open:
+            return {}
+        database = self.stream_db if self.active else max(stream.journal.database, 0)
+        return {"repl-stream-db": database, "repl-id": self.node.history.id, "repl-offset": self.applied_offset}
+
+    def restored(self, facts: dict[bytes, bytes], dead: list[tuple[int, bytes]]) -> None:
+        """The node has started with the data of a file: it goes on from there, and so can its replicas.
+
+        `dead` are the keys that were left out: replicas still have them.
+        """
+        history_id, offset = facts.get(b"repl-id", b""), facts.get(b"repl-offset", b"")
+        if len(history_id) != ID_CHARS or not offset.isdigit():
+            return
+        node = self.node
+        node.stream.restart(int(offset))
+        node.stream.keep()
+        if self.starts:
+            node.history.adopt(history_id.decode("latin-1"))
+            self._take_stream_db(facts)
+            self.resumable = self._restored = True
+            return
+        node.history.restored(history_id.decode("latin-1"), int(offset))
+        for db_index, key in dead:
+            node.stream.deleted(node.space.dbs[db_index], key, node.config["lazyfree-lazy-expire"])
+        node.stream.end_unit(atomic=False)
 
     # -- the stream
 

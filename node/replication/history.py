@@ -47,6 +47,10 @@ class History:
         self.second_id, self.second_offset = self.id, offset + 1
         self.id = primary_id
 
+    def restored(self, history_id: str, offset: int) -> None:
+        """The data of a primary that has restarted was called so, up to this offset."""
+        self.second_id, self.second_offset = history_id, offset + 1
+
     def forget_second(self) -> None:
         self.second_id, self.second_offset = NO_ID, NO_OFFSET
 

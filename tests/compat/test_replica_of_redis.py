@@ -84,3 +84,24 @@ def test_what_a_replica_says(fleet: Fleet) -> None:
     assert ours.call("ROLE")[0] == b"master"
     assert ours.call("SET", "k", "v") == b"OK"
     assert ours.info("replication")["master_replid2"] == redis.info("replication")["master_replid"]
+
+
+@pytest.mark.parametrize("ours_restarts", [True, False], ids=["our replica", "our primary"])
+def test_after_a_restart_it_goes_on_where_the_file_ends(fleet: Fleet, ours_restarts: bool) -> None:
+    redis, ours = fleet.oracle(repl_diskless_sync_delay="0"), fleet.ours()
+    primary, replica = (redis, ours) if ours_restarts else (ours, redis)
+    fill(primary, seed=26, count=60)
+    follow(replica, primary)
+    fill(primary, seed=27, count=20)
+    caught_up(replica, primary)
+    ours.call("SAVE")
+    ours.kill()
+    ours.directives = {**ours.directives, **({"replicaof": f"127.0.0.1 {redis.port}"} if ours_restarts else {})}
+    if ours_restarts:
+        fill(redis, seed=28, count=20)
+    ours.start()
+    wait_until(lambda: replica.info("replication").get("master_link_status") == "up", "the link is whole again")
+    fill(primary, seed=29, count=20)
+    caught_up(replica, primary)
+    assert digest(ours) == digest(redis)
+    assert primary.info("stats")["sync_partial_ok"] == "1"

@@ -18,6 +18,7 @@ from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.values import Empty, Value, read_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from mmap import mmap
 
     Data = bytes | memoryview | mmap
@@ -86,6 +87,10 @@ class RdbLoad:
     def empty(self) -> int:
         """Keys left out because they have no elements, as old versions of Redis could save them."""
         return self._loader.empty
+
+    def tell_of_dead(self, tell: Callable[[Db, bytes], None] | None) -> None:
+        """Have each key told that is left out because it has expired."""
+        self._loader.on_dead = tell
 
     def current_key(self) -> bytes | None:
         return self._loader.current_key()
