@@ -20,6 +20,7 @@ cdef class Grave:
     cdef bint free_some(self, long* budget, list graves) except -1
 
 cdef Grave grave_of_slots(Dict* slots, size_t pending)
+cdef Grave grave_of_value(object value)           # of a collection that nobody else holds
 # What an entry holds besides itself: freed, or returned as a grave if that would take long (more elements than `limit`).
 cdef Grave dispose_value(Entry* e, size_t limit)
 

@@ -114,6 +114,12 @@ cdef Grave grave_of_slots(Dict* slots, size_t pending):
     return grave
 
 
+cdef Grave grave_of_value(object value):
+    cdef Grave grave = Grave()
+    grave.value = value
+    return grave
+
+
 cdef Grave dispose_value(Entry* e, size_t limit):
     cdef int encoding = entry_encoding(e)
     cdef PyObject* value

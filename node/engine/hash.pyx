@@ -14,6 +14,7 @@ from node.engine.dict cimport (
     KIND_FIELD, KLEN_MASK, VOLATILE, Field, dict_find, dict_find_word, dict_insert, dict_next, dict_random,
     dict_remove, dict_reserve, dict_scan, hash_bytes, random_word, word_set,
 )
+from node.engine.guard cimport guard_change
 from node.engine.items cimport (
     items_alloc, items_drop, items_free, items_free_some, items_memory, items_new, items_realloc,
 )
@@ -68,6 +69,7 @@ cdef bint index_set(Items* index, const char* f, uint32_t fn, const char* v, uin
     cdef Field* item = <Field*>dict_find(&index.dict, f, fn, h)
     cdef uint64_t* word
     cdef size_t fixed
+    guard_change(index.guard, f, fn, item)
     if item == NULL:
         index_add(index, f, fn, v, vn, h)
         return True
@@ -163,6 +165,7 @@ cdef bint hash_delete(Hash h, const char* f, uint32_t fn) noexcept:
         item = dict_remove(&h.index.dict, f, fn, hash_bytes(f, fn))
         if item == NULL:
             return False
+        guard_change(h.index.guard, f, fn, item)
         items_drop(h.index, item)
         return True
     p = lp_find(h.lp, lp_first(h.lp), f, fn, 1)

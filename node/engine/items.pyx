@@ -17,6 +17,7 @@ cdef Items* items_new(uint8_t kind) noexcept nogil:
     dict_init(&t.dict, kind)
     t.bytes = 0
     t.freed = 0
+    t.guard = NULL
     return t
 
 

@@ -4,13 +4,33 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 
 from node.engine.dict cimport Entry
+from node.engine.listpack cimport lp_t
 from node.engine.rdb cimport Writer
+from node.engine.stream cimport Stream
+from node.engine.streamnode cimport Node
 from node.engine.table cimport Keyspace
+
+cdef enum:                       # kinds of values, as a file calls them
+    KIND_STRING = 0
+    KIND_SET = 2
+    KIND_HASH = 4
+    KIND_ZSET = 5
+    KIND_SET_INTSET = 11
+    KIND_HASH_LISTPACK = 16
+    KIND_ZSET_LISTPACK = 17
+    KIND_LIST_NODES = 18
+    KIND_STREAM = 19
 
 cdef enum AccessClock:           # what a file tells of a key's use, by maxmemory-policy
     CLOCK_NONE = 0
     CLOCK_IDLE = 1
     CLOCK_FREQ = 2
+
+# What stands before a value: expiry, access clock, kind and key. The parts of values that are written bit by bit.
+cdef int open_entry(Writer w, Keyspace space, Entry* e, AccessClock clock, int kind) except -1
+cdef int put_node(Writer w, lp_t lp) except -1                             # of a list
+cdef int put_stream_node(Writer w, Node* node) except -1
+cdef int put_stream_facts(Writer w, Stream s) except -1                    # what follows the nodes: counters and groups
 
 # A key with its expiry, its access clock and its value, as it stands between the other keys of a file.
 cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1

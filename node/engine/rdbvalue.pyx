@@ -27,15 +27,6 @@ from node.engine.zset cimport ZSet
 from node.engine.quicklist import quicklist_nodes
 
 cdef enum:
-    KIND_STRING = 0
-    KIND_SET = 2
-    KIND_HASH = 4
-    KIND_ZSET = 5
-    KIND_SET_INTSET = 11
-    KIND_HASH_LISTPACK = 16
-    KIND_ZSET_LISTPACK = 17
-    KIND_LIST_NODES = 18
-    KIND_STREAM = 19
     EXPIRE_MS = 252
     IDLE = 248
     FREQ = 249
@@ -110,17 +101,19 @@ cdef int put_zset(Writer w, ZSet z, const char* key, uint32_t klen) except -1:
     return 0
 
 
+cdef int put_node(Writer w, lp_t lp) except -1:
+    w.put_length(PACKED)
+    return w.put_string(<char*>lp, lp_bytes(lp))
+
+
 cdef int put_list(Writer w, List l, const char* key, uint32_t klen) except -1:
     cdef uint32_t i
     cdef bytes data
-    cdef lp_t lp
     open_value(w, KIND_LIST_NODES, key, klen)
     if l.node_count > LONG_LIST:
         w.put_length(l.node_count)
         for i in range(l.node_count):
-            lp = l.ring[(l.head + i) & (l.cap - 1)].lp
-            w.put_length(PACKED)
-            w.put_string(<char*>lp, lp_bytes(lp))
+            put_node(w, l.ring[(l.head + i) & (l.cap - 1)].lp)
         return 0
     nodes = quicklist_nodes(l)
     w.put_length(len(nodes))
@@ -179,20 +172,28 @@ cdef int put_group(Writer w, Group group) except -1:
     return 0
 
 
+cdef int put_stream_node(Writer w, Node* node) except -1:
+    cdef unsigned char name[16]
+    big_endian(node.id.ms, name)
+    big_endian(node.id.seq, name + 8)
+    w.put_string(<char*>name, sizeof(name))
+    return w.put_string(<char*>node.lp, lp_bytes(node.lp))
+
+
 cdef int put_stream(Writer w, Stream s, const char* key, uint32_t klen) except -1:
     """Nodes as they are in memory, the stream's counters, its groups."""
-    cdef unsigned char name[16]
     cdef Spot spot
     cdef Node* node
     open_value(w, KIND_STREAM, key, klen)
     w.put_length(s.nodes.count)
     node = <Node*>idmap_first(&s.nodes, &spot)
     while node != NULL:
-        big_endian(node.id.ms, name)
-        big_endian(node.id.seq, name + 8)
-        w.put_string(<char*>name, sizeof(name))
-        w.put_string(<char*>node.lp, lp_bytes(node.lp))
+        put_stream_node(w, node)
         node = <Node*>idmap_next(&s.nodes, &spot)
+    return put_stream_facts(w, s)
+
+
+cdef int put_stream_facts(Writer w, Stream s) except -1:
     w.put_length(s.length)
     put_id(w, s.last)
     put_id(w, s.first)
@@ -222,11 +223,9 @@ cdef int put_object(Writer w, object value, const char* key, uint32_t klen) exce
     raise TypeError(f"no value of the keyspace: {kind.__name__}")
 
 
-cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1:
+cdef inline int put_facts(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1:
+    """Expiry and access clock."""
     cdef int64_t at_ms
-    cdef char digits[24]
-    cdef char* text
-    cdef size_t n
     if e.klen_flags & VOLATILE:
         at_ms = entry_expire_ms(e)
         w.put_byte(EXPIRE_MS)
@@ -237,6 +236,19 @@ cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except
     elif clock == CLOCK_FREQ:
         w.put_byte(FREQ)
         w.put_byte(space.frequency(e.meta & CLOCK_MASK))
+    return 0
+
+
+cdef int open_entry(Writer w, Keyspace space, Entry* e, AccessClock clock, int kind) except -1:
+    put_facts(w, space, e, clock)
+    return open_value(w, kind, entry_key(e), entry_klen(e))
+
+
+cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1:
+    cdef char digits[24]
+    cdef char* text
+    cdef size_t n
+    put_facts(w, space, e, clock)
     if entry_encoding(e) == ENC_OBJECT:
         return put_object(w, entry_object(e), entry_key(e), entry_klen(e))
     open_value(w, KIND_STRING, entry_key(e), entry_klen(e))

@@ -18,6 +18,7 @@ from node.engine.digits cimport format_int64, parse_int64
 from node.engine.intset cimport (
     ints_add, ints_bytes, ints_copy, ints_count, ints_delete, ints_find, ints_free, ints_get, ints_new, ints_valid,
 )
+from node.engine.guard cimport guard_change
 from node.engine.items cimport items_alloc, items_drop, items_free, items_free_some, items_memory, items_new
 from node.engine.limits cimport limits
 from node.engine.listpack cimport (
@@ -139,6 +140,7 @@ cdef bint set_add(Set s, const char* m, uint32_t n) noexcept:
         h = hash_bytes(m, n)
         if dict_find(&s.index.dict, m, n, h) != NULL:
             return False
+        guard_change(s.index.guard, m, n, NULL)
         index_add(s.index, m, n, h)
         return True
     if s.lp == NULL:
@@ -162,6 +164,7 @@ cdef bint set_remove(Set s, const char* m, uint32_t n) noexcept:
         item = dict_remove(&s.index.dict, m, n, hash_bytes(m, n))
         if item == NULL:
             return False
+        guard_change(s.index.guard, m, n, item)
         items_drop(s.index, item)
         return True
     if s.lp != NULL:
@@ -194,6 +197,7 @@ cdef bytes set_pop(Set s):
     if s.index != NULL:
         member = <Member*>dict_random(&s.index.dict)
         m = bytes_of(member)
+        guard_change(s.index.guard, text_of(member), member.klen, member)
         dict_remove(&s.index.dict, text_of(member), member.klen, hash_bytes(text_of(member), member.klen))
         items_drop(s.index, member)
     elif s.lp != NULL:

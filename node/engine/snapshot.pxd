@@ -37,19 +37,33 @@ cdef class Snapshot:
     cdef bytes slots                     # 16384 bytes, not 0: the slot is wanted; or None: all are
     cdef const uint8_t* wanted
     cdef AccessClock clock
-    cdef bint checksum
+    cdef bint compress, checksum
     cdef uint64_t crc
     cdef list sources                    # of Source
     cdef int selected                    # the database of the key written last
+    cdef list large                      # of LargeValue with its Source: values that are written in parts, the first one now
+    cdef Writer aside                    # what comes behind the large value that is being written
+    cdef bint opened                     # it is: so keys go aside
     cdef list pieces                     # what is finished and not taken yet
     cdef size_t pieces_bytes
+    cdef list heaps                      # of Writer: what is still to be cut into pieces, before anything else
+    cdef size_t heap_at, heaps_bytes
     cdef readonly size_t keys_total, keys_done
     cdef readonly size_t keys_early      # of those done: because they were about to change
     cdef readonly bint active
     cdef readonly object error           # why it had to end, or None
     cdef Source source_of(self, Db db, FlushedSlots flushed)
-    cdef int put(self, Source source, Entry* e) except -1
+    cdef int put(self, Source source, Entry* e, bint early) except -1
+    cdef bint keeps_still(self, Entry* e) noexcept
+    cdef int select(self, Writer w, Source source) except -1
+    cdef bint put_parts(self, size_t bytes) except -1
+    cdef int put_rest(self) except -1
+    cdef int close_first(self) except -1
+    cdef bint go_on(self, int64_t end_ns, long* max_keys) except -1
     cdef int finish_piece(self) except -1
+    cdef int add_piece(self, const uint8_t* p, size_t n) except -1
+    cdef int put_off(self, Writer w) except -1
+    cdef bint cut_heaps(self, int64_t end_ns) except -1
     cdef int write_end(self) except -1
     cdef int leave(self) except -1       # no longer one of those that must be told of changes
 

@@ -3,6 +3,8 @@ from node.engine.table import Keyspace
 
 PIECE_BYTES: int
 
+def set_part(bytes: int = ...) -> None: ...
+
 class Snapshot:
     space: Keyspace
     writer: Writer

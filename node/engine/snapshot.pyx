@@ -20,7 +20,7 @@ pay for thousands of neighbours), and a log of old values beside the data (a sec
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from node.engine.crc64 cimport crc64_update
@@ -28,6 +28,7 @@ from node.engine.dict cimport dict_next, dict_scan
 from node.engine.entry cimport ENC_RAW, entry_encoding, entry_value
 from node.engine.graves cimport grave_of_slots
 from node.engine.keyslot cimport SLOTS
+from node.engine.largevalue cimport LargeValue, large_value
 from node.engine.rdbvalue cimport CLOCK_FREQ, CLOCK_IDLE, CLOCK_NONE, put_entry
 from node.engine.session cimport monotonic_ns
 
@@ -42,9 +43,19 @@ cdef enum:
     SMALL_BITS = 10              # tables of up to 2**SMALL_BITS words are looked at whole
     LOOK_MAX = 2048              # entries that one look finds at most
     KEYS_A_GLANCE = 16           # keys between two looks at the time
+    LARGE_PART = 1 << 20         # the same when somebody waits for its end
+    HEAP = 256 << 10             # bytes that are too many to be finished while a client waits
     AHEAD = 8                    # entries that are fetched before their turn
 
 PIECE_BYTES = PIECE
+
+cdef size_t PART = 16 << 10              # bytes of a large value that are written between two looks at the time
+
+
+def set_part(size_t bytes=16 << 10):
+    """How much of a large value is written at once: for tests (as largevalue.set_large is)."""
+    global PART
+    PART = bytes
 
 
 # -- tables that nobody else needs ---------------------------------------------------------------------------------------
@@ -179,12 +190,16 @@ cdef class Snapshot:
             raise ValueError("one byte a slot")
         self.space = space
         self.writer = Writer(compress)
+        self.aside = Writer(compress)
+        self.compress = compress
+        self.large = []
         self.slots = slots
         self.wanted = <const uint8_t*>PyBytes_AS_STRING(slots) if slots is not None else NULL
         self.clock = CLOCK_IDLE if policy.endswith("lru") else CLOCK_FREQ if policy.endswith("lfu") else CLOCK_NONE
         self.checksum = checksum
         self.selected = -1
         self.pieces = []
+        self.heaps = []
         self.sources = [source_for(db, self.wanted) for db in space.dbs]
         for source in self.sources:
             self.keys_total += source.keys
@@ -210,34 +225,142 @@ cdef class Snapshot:
                 return source
         return None
 
-    cdef int put(self, Source source, Entry* e) except -1:
-        cdef Writer w = self.writer
-        if source.index != self.selected:
-            self.selected = source.index
-            w.put_byte(OP_SELECTDB)
-            w.put_length(source.index)
-            if not source.announced:
-                source.announced = True
-                w.put_byte(OP_RESIZEDB)
-                w.put_length(source.keys)
-                w.put_length(source.volatile_keys)
-        put_entry(w, self.space, e, self.clock)
+    cdef int select(self, Writer w, Source source) except -1:
+        """Have what follows belong to this database."""
+        if source.index == self.selected:
+            return 0
+        self.selected = source.index
+        w.put_byte(OP_SELECTDB)
+        w.put_length(source.index)
+        if not source.announced:
+            source.announced = True
+            w.put_byte(OP_RESIZEDB)
+            w.put_length(source.keys)
+            w.put_length(source.volatile_keys)
+        return 0
+
+    cdef int put(self, Source source, Entry* e, bint early) except -1:
+        """Write a key, or begin to; `early`: it is about to change."""
+        cdef LargeValue large
+        cdef Writer w
+        if self.keeps_still(e):
+            return self.put_rest()
         self.keys_done += 1
-        if w.n >= PIECE:
+        self.keys_early += early
+        large = large_value(self.space, e, self.clock, self.writer.compress)
+        if large is not None and (large.guarded or not early):
+            self.large.append((large, source))
+            return 0
+        w = self.aside if self.opened else self.writer
+        self.select(w, source)
+        if large is None:
+            put_entry(w, self.space, e, self.clock)
+        else:
+            w.compress = False                         # whoever wants to change it is waiting
+            put_entry(w, self.space, e, self.clock)
+            w.compress = self.compress
+        if self.writer.n >= PIECE:
             self.finish_piece()
         return 0
 
-    cdef int finish_piece(self) except -1:
-        if self.checksum:
-            self.crc = crc64_update(self.crc, self.writer.p, self.writer.n)
-        self.pieces_bytes += self.writer.n
-        self.pieces.append(self.writer.take())
+    # -- large values
+
+    cdef bint keeps_still(self, Entry* e) noexcept:
+        """Is it the key whose value is being written, and may not change before that is done?"""
+        return len(self.large) > 0 and (<LargeValue>self.large[0][0]).entry == e
+
+    cdef bint put_parts(self, size_t bytes) except -1:
+        """Go on with the large values, one after the other; False: there is none left."""
+        cdef LargeValue large
+        cdef Source source
+        if not self.large:
+            return False
+        large, source = self.large[0]
+        if not self.opened:
+            self.select(self.writer, source)
+            large.begin(self.writer)
+            self.opened = True
+        if not large.advance(bytes):
+            if large.entry != NULL:
+                large.entry.version = max(large.entry.version, self.version)
+            self.close_first()
+        if large.error is not None:
+            raise large.error
+        if self.writer.n >= PIECE:
+            self.finish_piece()
+        return len(self.large) > 0
+
+    cdef int put_rest(self) except -1:
+        """Of the large value that is being written, since it is about to change."""
+        cdef LargeValue large = self.large[0][0]
+        self.writer.compress = False
+        while self.large and self.large[0][0] is large:
+            self.put_parts(LARGE_PART)
+        self.writer.compress = self.compress
         return 0
+
+    cdef int close_first(self) except -1:
+        """The first large value has been written: what had to wait for that follows."""
+        cdef LargeValue large = self.large[0][0]
+        self.large.pop(0)
+        self.opened = False
+        large.close(self.space)
+        if self.aside.n > HEAP:
+            self.put_off(self.writer)
+            self.writer = self.aside
+            self.aside = Writer(self.compress)
+            return 0
+        self.writer.put(self.aside.p, self.aside.n)
+        self.aside.n = 0
+        return 0
+
+    # -- pieces
+
+    cdef int finish_piece(self) except -1:
+        """Make a piece of what was written; of much, or behind much, later."""
+        if self.writer.n > HEAP or self.heaps:
+            self.put_off(self.writer)
+            self.writer = Writer(self.compress)
+            if self.opened:
+                (<LargeValue>self.large[0][0]).out = self.writer
+            return 0
+        self.add_piece(self.writer.p, self.writer.n)
+        self.writer.n = 0
+        return 0
+
+    cdef int add_piece(self, const uint8_t* p, size_t n) except -1:
+        if self.checksum:
+            self.crc = crc64_update(self.crc, p, n)
+        self.pieces_bytes += n
+        self.pieces.append(PyBytes_FromStringAndSize(<const char*>p, n))
+        return 0
+
+    cdef int put_off(self, Writer w) except -1:
+        self.heaps_bytes += w.n
+        self.heaps.append(w)
+        return 0
+
+    cdef bint cut_heaps(self, int64_t end_ns) except -1:
+        """Make pieces of what was put off; True: that took all the time there was."""
+        cdef Writer w
+        cdef size_t n
+        while self.heaps:
+            if end_ns and monotonic_ns() >= end_ns:
+                return True
+            w = self.heaps[0]
+            n = min(<size_t>PIECE, w.n - self.heap_at)
+            self.add_piece(w.p + self.heap_at, n)
+            self.heap_at += n
+            self.heaps_bytes -= n
+            if self.heap_at == w.n:
+                self.heaps.pop(0)
+                self.heap_at = 0
+        return False
 
     @property
     def waiting_bytes(self) -> int:
         """How much has been written and not been taken."""
-        return self.pieces_bytes + self.writer.n
+        return self.pieces_bytes + self.heaps_bytes + self.writer.n + self.aside.n
 
     def take(self) -> list:
         """What is finished; a piece has at least PIECE_BYTES, but for the last one."""
@@ -261,6 +384,8 @@ cdef class Snapshot:
             raise self.error
         if not self.active:
             return False
+        if self.cut_heaps(end_ns) or self.go_on(end_ns, &max_keys):
+            return True
         for source in self.sources:
             while not source.walked:
                 if not source.look_on(self.wanted, self.version):
@@ -276,10 +401,23 @@ cdef class Snapshot:
                     if self.error is not None:
                         raise self.error
                     max_keys -= 1
+                    if self.large and self.go_on(end_ns, &max_keys):
+                        return True
                 if not look.full:
                     source.slot, source.cursor = look.slot, look.cursor
+        if self.cut_heaps(end_ns):
+            return True
         self.leave()
         self.write_end()
+        return False
+
+    cdef bint go_on(self, int64_t end_ns, long* max_keys) except -1:
+        """Go on with the large values; True: that took all the time there was. For `max_keys` a part counts as a key."""
+        while self.large:
+            if max_keys[0] == 0 or (end_ns and monotonic_ns() >= end_ns):
+                return True
+            self.put_parts(PART)
+            max_keys[0] -= 1
         return False
 
     cdef int write_end(self) except -1:
@@ -299,6 +437,10 @@ cdef class Snapshot:
         self.active = False
         all.active.remove(self)
         all.changed()
+        for large, _ in self.large:
+            (<LargeValue>large).close(self.space)
+        self.large = []
+        self.opened = False
         for source in self.sources:
             leave_source(source)
         return 0
@@ -307,7 +449,9 @@ cdef class Snapshot:
         """Stop keeping what changes; what was written so far is of no use."""
         self.leave()
         self.take()
-        self.writer.take()
+        self.heaps = []
+        self.heaps_bytes = 0
+        self.writer = self.aside = Writer()
 
 
 cdef inline void fetch_value(Entry* e) noexcept:
@@ -340,6 +484,7 @@ cdef class Snapshots(Saver):
         cdef Snapshot snapshot
         cdef Source source
         cdef list failed = None
+        cdef bint begun = False
         for snapshot in self.active:
             if snapshot.version > upto:
                 break
@@ -349,13 +494,14 @@ cdef class Snapshots(Saver):
             if source is None:
                 continue
             try:
-                snapshot.put(source, e)
-                snapshot.keys_early += early
+                snapshot.put(source, e, early or snapshot.version != upto)
+                begun = not early and snapshot.version == upto and snapshot.keeps_still(e)
             except Exception as error:                 # memory: the write that comes must not suffer from it
                 snapshot.error = error
                 failed = [snapshot] if failed is None else failed + [snapshot]
         if e.version < upto:
-            e.version = upto
+            # A value that its walk has only begun is not saved before all of it is written.
+            e.version = upto - 1 if begun else upto
         if failed is not None:
             for snapshot in failed:
                 snapshot.leave()

@@ -6,6 +6,7 @@ from node.engine.listpack cimport lp_t
 ctypedef struct ZIndex:
     Dict dict
     Tree tree
+    void* guard                # a Guard that sees every change first (guard.pxd), borrowed; or NULL
     size_t item_bytes          # of all ZMembers, as the allocator rounds them
 
 cdef class ZSet:

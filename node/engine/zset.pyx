@@ -21,6 +21,7 @@ from node.engine.dict cimport (
     KIND_ZMEMBER, dict_bytes, dict_find, dict_init, dict_insert, dict_release, dict_remove, dict_reserve, dict_scan,
     hash_bytes, random_word,
 )
+from node.engine.guard cimport guard_change
 from node.engine.limits cimport limits
 from node.engine.listpack cimport (
     LP_MAX_BYTES, lp_bytes, lp_copy, lp_count, lp_delete, lp_entry_bytes, lp_first, lp_free, lp_new, lp_seek, lp_valid,
@@ -64,6 +65,7 @@ cdef void free_member(void* arg, ZMember* m) noexcept:
 
 cdef void forget_member(void* arg, ZMember* m) noexcept:
     cdef ZIndex* index = <ZIndex*>arg
+    guard_change(index.guard, text_of(m), m.klen, m)
     dict_remove(&index.dict, text_of(m), m.klen, hash_bytes(text_of(m), m.klen))
     free_member(arg, m)
 
@@ -74,6 +76,7 @@ cdef ZIndex* new_index(size_t members) noexcept nogil:
     dict_reserve(&index.dict, members)
     tree_init(&index.tree)
     index.item_bytes = 0
+    index.guard = NULL
     return index
 
 
@@ -155,10 +158,12 @@ cdef ZSetChange zset_set(ZSet z, const char* m, uint32_t n, double score) noexce
     h = hash_bytes(m, n)
     item = <ZMember*>dict_find(&z.index.dict, m, n, h)
     if item == NULL:
+        guard_change(z.index.guard, m, n, NULL)
         index_add(z.index, m, n, h, score)
         return ZSET_ADDED
     if item.score == score:
         return ZSET_SAME
+    guard_change(z.index.guard, m, n, item)
     tree_move(&z.index.tree, item, score)
     return ZSET_MOVED
 
@@ -175,6 +180,7 @@ cdef bint zset_remove(ZSet z, const char* m, uint32_t n) noexcept:
     item = <ZMember*>dict_remove(&z.index.dict, m, n, hash_bytes(m, n))
     if item == NULL:
         return False
+    guard_change(z.index.guard, m, n, item)
     tree_remove_member(&z.index.tree, item)
     free_member(z.index, item)
     return True

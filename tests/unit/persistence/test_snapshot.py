@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, note, settings
@@ -14,10 +14,14 @@ from cluster.slots import SLOTS
 from node.config import Config
 from node.digest import of_key
 from node.engine.alloc import mem_used
+from node.engine.hash import Hash
 from node.engine.keyslot import slot_of
-from node.engine.snapshot import Snapshot
+from node.engine.largevalue import set_large
+from node.engine.set import Set
+from node.engine.snapshot import Snapshot, set_part
 from node.engine.stream import Stream
 from node.engine.table import Keyspace
+from node.engine.zset import ZSet
 from node.persistence.rdb.load import load
 from node.persistence.rdb.payload import dump_payload
 from node.persistence.rdb.snapshot import write_head
@@ -88,13 +92,24 @@ class Take:
         assert self.walk.keys_done == self.walk.keys_total
 
 
+@pytest.fixture(params=["whole values", "values in parts"])
+def parts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Once as it is with small values, and once as if they were large."""
+    if request.param == "values in parts":
+        set_large(items=2, nodes=1, string=8)
+        set_part(1)
+    yield
+    set_large()
+    set_part()
+
+
 @settings(deadline=None)
 @given(data=st.data())
-def test_random_commands_between_the_slices(data: st.DataObject) -> None:
+def test_random_commands_between_the_slices(data: st.DataObject, parts: None) -> None:
     seed = data.draw(st.integers(0, 1 << 30))
     script: list[Command] = data.draw(st.lists(commands(TEMPLATES | WHOLE, POOLS), min_size=10, max_size=60))
     starts = data.draw(st.sets(st.integers(0, len(script) - 1), min_size=1, max_size=3))
-    keys = data.draw(st.integers(0, 2))
+    keys = data.draw(st.integers(0, 5))
     node = Embedded(seed=seed, config=small_limits())
     client = node.client()
     takes: list[Take] = []
@@ -160,6 +175,100 @@ def test_a_table_that_grows_and_shrinks_meanwhile() -> None:
             take.step(1)
     take.check()
     assert take.walk.keys_early > 0
+
+
+def hash_of(count: int) -> Hash:
+    value = Hash()
+    for number in range(count):
+        value.set(b"%d" % number, b"value:%d" % number)
+    return value
+
+
+def set_of(count: int) -> Set:
+    value = Set()
+    for number in range(count):
+        value.add(b"member:%d" % number)
+    return value
+
+
+def zset_of(count: int) -> ZSet:
+    value = ZSet()
+    for number in range(count):
+        value.set(b"%d" % number, number * 7919 % 1009)
+    return value
+
+
+def change(value: Hash | Set | ZSet, rng: random.Random, growing: bool) -> None:
+    """Add, change or remove an element."""
+    number = rng.randrange(20_000 if growing else 4000)
+    if isinstance(value, Hash):
+        value.set(b"%d" % number, b"new") if growing else value.delete(b"%d" % number)
+    elif isinstance(value, Set):
+        value.add(b"member:%d" % number) if growing else value.remove(b"member:%d" % number)
+    elif growing:
+        value.set(b"%d" % number, rng.randrange(1009))
+    elif rng.random() < 0.9:
+        value.remove(b"%d" % number)
+    else:
+        start = rng.randrange(len(value))
+        value.remove_range_by_rank(start, start + 5)
+
+
+@pytest.mark.parametrize("make", [hash_of, set_of, zset_of])
+@pytest.mark.parametrize("growing", [True, False])
+@pytest.mark.parametrize("walked", [0, 1, 60])
+def test_a_large_collection_that_changes_while_it_is_written(
+    make: Callable[[int], Hash | Set | ZSet], growing: bool, walked: int
+) -> None:
+    """Its table is resized meanwhile, up or down; two snapshots stand at different places in it."""
+    rng = random.Random(walked)
+    space = Keyspace(1)
+    db = space.dbs[0]
+    db.set(b"large", make(4000))
+    db.set(b"small", b"1")
+    set_part(200)
+    try:
+        takes = [Take(space)]
+        for _ in range(walked):
+            takes[0].step(1)
+        for number in range(20_000):
+            value = db.get_write(b"large")
+            if len(value) > 10:
+                change(value, rng, growing)
+            db.set(b"small", b"%d" % number)
+            if number == 500:
+                takes.append(Take(space))
+            if number % 100 == 0:
+                for take in takes:
+                    take.step(rng.choice([0, 1, 3]))
+        for take in takes:
+            take.check()
+    finally:
+        set_part()
+
+
+@pytest.mark.parametrize("walked", [0, 1, 20])
+def test_a_large_collection_whose_key_goes_while_it_is_written(walked: int) -> None:
+    gc.collect()
+    before = mem_used()
+    space = Keyspace(1)
+    for make in (hash_of, set_of, zset_of):
+        space.dbs[0].set(make.__name__.encode(), make(4000))
+    take = Take(space)
+    for _ in range(walked):
+        take.step(1)
+    assert space.dbs[0].rename(b"hash_of", b"renamed")
+    space.dbs[0].delete(b"set_of", lazy=True)
+    space.dbs[0].set(b"zset_of", b"overwritten")
+    while space.free_some(100):
+        pass
+    take.check()
+    space.dbs[0].flush()
+    while space.free_some(1000):
+        pass
+    del take, space
+    gc.collect()
+    assert mem_used() == before
 
 
 def test_chosen_slots_only() -> None:
