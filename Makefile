@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench snapshots stalls asan fuzz crash sim docs clean
+.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: env  ## Measure against redis-server: CPU per request, requests per secon
 
 snapshots: env  ## What BGSAVE costs in time, memory and latency, beside redis-server (ARGS= for scripts/snapshots)
 	@$(PYTHON_BIN) scripts/snapshots $(ARGS)
+
+replication-bench: env  ## A primary with five replicas beside redis-server: CPU per request (ARGS= for the script)
+	@$(PYTHON_BIN) scripts/replication-bench $(ARGS)
 
 stalls: env  ## How long something big keeps others waiting, beside redis-server (ARGS= for scripts/stalls)
 	@$(PYTHON_BIN) scripts/stalls $(ARGS)

@@ -96,6 +96,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._signalled, number)
         config.subscribe(["port", "bind"], self._rebind)
+        config.subscribe(["client-output-buffer-limit"], self._limit_output)
+        self._limit_output(config)
         config.subscribe(["dir"], _change_dir)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
         config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
@@ -176,6 +178,12 @@ class Server:
         self.listeners = [each for each in self.listeners if each not in old] + fresh
         for listener in fresh:
             self.driver.listen(listener.fileno())
+
+    def _limit_output(self, config: Config) -> None:
+        """From which length on the output of a client has to be looked at: the least of all limits."""
+        limits = config["client-output-buffer-limit"].values()
+        sizes = [size for each in limits for size in (each.hard_bytes, each.soft_bytes) if size]
+        self.driver.output_check_bytes = min(sizes, default=1 << 62) - 1
 
     def _close_listeners(self, listeners: list[socket.socket]) -> None:
         for listener in listeners:

@@ -219,6 +219,8 @@ cdef class SocketDriver:
         cdef Engine e = self.engine
         if s.flags & F_CLOSED or s.held_since_ms:
             return 0
+        if left > self.output_check_bytes and e.node.output_grew(s, left):
+            return self.close(s)
         if left:
             n = send(s.fd, s.out.p + s.sent, left, MSG_NOSIGNAL | MSG_DONTWAIT)
             if n < 0:
@@ -254,7 +256,7 @@ cdef class SocketDriver:
         if not s.interest & EPOLLOUT:
             s.interest = EPOLLIN | EPOLLOUT
             self.watch(s.fd, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD)
-        if (left > self.output_check_bytes or s.reader is not None) and e.node.output_grew(s, left):
+        if s.reader is not None and e.node.output_grew(s, left):
             return self.close(s)
         return 0
 

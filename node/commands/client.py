@@ -397,6 +397,10 @@ def kill(s: Session, chosen: list[Session]) -> None:
             s.node.clients.disconnect(client)
 
 
+REPLY_BLOCK = 16384
+"""Output up to here is shown as `obl`; what is beyond, as `oll` blocks of `omem` bytes, as Redis keeps it."""
+
+
 def describe(node: NodeCore, client: Session) -> bytes:
     """One line of CLIENT LIST."""
     own = client.subscriptions
@@ -404,6 +408,7 @@ def describe(node: NodeCore, client: Session) -> bytes:
     queued = -1 if client.multi is None else len(client.multi)
     multi_bytes = sum(len(arg) + 32 for _, argv in client.multi or () for arg in argv)
     waiting = client.output_bytes
+    beyond = max(0, waiting - REPLY_BLOCK)
     buffers = client.input_capacity + client.output_capacity
     fields: dict[str, Any] = {
         "id": client.id,
@@ -425,9 +430,9 @@ def describe(node: NodeCore, client: Session) -> bytes:
         "multi-mem": multi_bytes,
         "rbs": client.output_capacity,
         "rbp": client.output_capacity,
-        "obl": waiting,
-        "oll": client.reader.blocks_left if client.reader is not None else 0,
-        "omem": client.reader.memory_bytes if client.reader is not None else 0,
+        "obl": min(waiting, REPLY_BLOCK),
+        "oll": -(-beyond // REPLY_BLOCK) + (client.reader.blocks_left if client.reader is not None else 0),
+        "omem": beyond + (client.reader.memory_bytes if client.reader is not None else 0),
         "tot-mem": buffers + multi_bytes + 512,
         "events": "rw" if waiting else "r",
         "cmd": client.command.name.decode() if client.command is not None else "NULL",

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.support.servers import Server, free_port, own_all_slots
 
 DIRECTIVES = {"bind": "127.0.0.1", "save": "", "appendonly": "no", "cluster-enabled": "yes"}
+DIRECTIVES |= {"enable-debug-command": "yes"}
 PEER = ["redis-server"]
 
 
