@@ -8,7 +8,7 @@ ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environm
 .PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash sim docs clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env:
 	@$(ENVIRONMENT)
