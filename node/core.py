@@ -39,6 +39,7 @@ from node.persistence.loading import Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.pubsub import PubSub
+from node.replication.durable import DurableWrites
 from node.replication.following import Following
 from node.replication.history import History
 from node.replication.replicas import Replicas
@@ -113,6 +114,7 @@ class NodeCore:
         self.following = Following(self)
         self.loading = Loading(self)
         self.aof = AppendOnly(self)
+        self.durable = DurableWrites(self)
         self._build_commands()
         self._subscribe_to_config()
 

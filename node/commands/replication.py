@@ -9,7 +9,7 @@ from node.commands.client import describe
 from node.commands.cursor import require_int
 from node.commands.spec import command
 from node.replication.partial import go_on, refusal
-from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply
+from node.replies import NO_REPLY, NOT_POSITIVE, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -181,6 +181,37 @@ def wait(s: Session, argv: list[bytes]) -> Reply:
     if timeout_ms < 0:
         raise CommandError("ERR timeout is negative")
     return s.node.replicas.acks.wait(s, wanted, timeout_ms)
+
+
+@command(
+    "WAITAOF",
+    arity=4,
+    flags="noscript",
+    acl="-keyspace connection",
+    group="generic",
+    since="7.2.0",
+    summary="Wait until the writes of this connection are on disk, here and at replicas.",
+    complexity="O(1)",
+    args="numlocal:int numreplicas:int timeout:int",
+    tips="request_policy:all_shards response_policy:agg_min",
+)
+def waitaof(s: Session, argv: list[bytes]) -> Reply:
+    local, replicas = require_int(argv[1]), require_int(argv[2])
+    if local not in (0, 1):
+        raise CommandError("ERR value is out of range, value must between 0 and 1")
+    if replicas < 0:
+        raise NOT_POSITIVE
+    timeout_ms = require_int(argv[3], CommandError("ERR timeout is not an integer or out of range"))
+    if timeout_ms < 0:
+        raise CommandError("ERR timeout is negative")
+    if s.engine.journal.follows:
+        raise CommandError(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just "
+            "local and are not propagated."
+        )
+    if local and not s.node.config["appendonly"]:
+        raise CommandError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+    return s.node.durable.wait(s, local, replicas, timeout_ms)
 
 
 REPLICAOF = {

@@ -52,13 +52,12 @@ class Next(Enum):
 class Handle:
     """One snapshot that is being taken."""
 
-    def __init__(self, snapshots: Snapshots, walk: Snapshot, consumer: Consumer, delay_us: float, now_us: int) -> None:
+    def __init__(self, snapshots: Snapshots, walk: Snapshot, consumer: Consumer, now_us: int) -> None:
         self.walk = walk
         self.consumer = consumer
         self.active = True
         self.started_ms = now_us // 1000
         self._snapshots = snapshots
-        self._delay_us = delay_us
         self._started_us = now_us
         self._walking = True
         self._waiting: list[bytes] = []
@@ -103,8 +102,10 @@ class Handle:
     def _walk(self, budget_us: int, now_us: int) -> bool:
         """False: it was too early for the next key (rdb-key-save-delay)."""
         keys = -1
-        if self._delay_us:
-            keys = max(0, int((now_us - self._started_us) / self._delay_us) - self.walk.keys_done)
+        # A change of it counts at once: there is no child with a configuration of its own.
+        delay_us = key_delay_us(self._snapshots.node.config["rdb-key-save-delay"])
+        if delay_us:
+            keys = max(0, int((now_us - self._started_us) / delay_us) - self.walk.keys_done)
             if keys == 0 and self.walk.keys_done < self.walk.keys_total:
                 return False
         try:
@@ -150,7 +151,7 @@ class Snapshots:
         node, config = self.node, self.node.config
         walk = Snapshot(node.space, slots, config["rdbcompression"], config["rdbchecksum"], config["maxmemory-policy"])
         write_head(walk.writer, node.space, aux, self.functions())
-        handle = Handle(self, walk, consumer, key_delay_us(config["rdb-key-save-delay"]), node.now_us())
+        handle = Handle(self, walk, consumer, node.now_us())
         self.handles.append(handle)
         self.wake()
         return handle

@@ -79,6 +79,7 @@ class Acknowledgements:
             if count >= wanted:
                 del self._waiting[session]
                 self.node.blocking.finish(waiting, count)
+        self.node.durable.look()
         self._release()
 
     def gone(self, replica: Replica) -> None:

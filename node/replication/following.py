@@ -116,7 +116,9 @@ class Following:
         self.node = node
         self.host: Host = NoHost()
         self.primary: tuple[str, int] | None = None
-        self.link = PrimaryLink(self._introduction, self._position, lambda: self.applied_offset)
+        self.link = PrimaryLink(
+            self._introduction, self._position, lambda: self.applied_offset, lambda: node.aof.durable_offset
+        )
         self.session: Session | None = None
         """The stream's, while the link is up."""
         self.local_expiry = LocalExpiry(node.space)

@@ -126,15 +126,17 @@ class Apply(Effect):
 
 class PrimaryLink:
     """One replica's link. `introduction` is asked at each handshake, `position` for the PSYNC (None: we have nothing),
-    `applied` for how far the stream has been carried out."""
+    `applied` for how far the stream has been carried out, `durable` for how much of that is on disk (None: nothing)."""
 
     def __init__(
         self,
         introduction: Callable[[], Introduction],
         position: Callable[[], Position | None],
         applied: Callable[[], int],
+        durable: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._introduction = introduction
+        self._durable = durable
         self._position = position
         self._applied = applied
         self.state = State.NONE
@@ -202,7 +204,9 @@ class PrimaryLink:
         """Say how far we are."""
         if self.state is State.CONNECTED and self.knows_offsets:
             self._acked_ms = now_ms
-            self._send("REPLCONF", "ACK", str(self._applied()))
+            durable = self._durable()
+            on_disk = [] if durable is None else ["FACK", str(durable)]
+            self._send("REPLCONF", "ACK", str(self._applied()), *on_disk)
 
     # -- what happens
 

@@ -138,3 +138,19 @@ def test_any_moment_is_a_good_one_to_die(fleet: Fleet) -> None:
             print(f"point {point}: {job}, killed after {wait_s:.3f} s, {ledger.acknowledged} writes acknowledged")
             connection.call("FLUSHDB")
             assert connection.call("DEBUG", "DIGEST") == digest, f"point {point}"
+
+
+def test_a_write_is_on_the_disk_of_a_replica(fleet: Fleet) -> None:
+    primary = fleet.ours("primary", appendonly="yes")
+    replica = fleet.ours("replica", appendonly="yes", replicaof=f"127.0.0.1 {primary.port}")
+    wait_until(lambda: replica.info("replication").get("master_link_status") == "up", "the link is up")
+    wait_until(lambda: replica.info("persistence")["aof_rewrite_in_progress"] == "0", "its data is on disk")
+    with primary.connect() as connection:
+        connection.call("SELECT", 3)
+        connection.call("SET", "k", "v")
+        assert connection.call("WAITAOF", 1, 1, 10000) == [1, 1]
+    digest = primary.call("DEBUG", "DIGEST")
+    replica.kill()
+    replica.directives = {name: value for name, value in replica.directives.items() if name != "replicaof"}
+    replica.start()
+    assert replica.call("DEBUG", "DIGEST") == digest

@@ -92,8 +92,10 @@ class AppendOnly:
             return None
         return CommandError(f"MISCONF Errors writing to the AOF file: {error_text(error)}")
 
-    def on_synced(self) -> None:
-        """More of the stream is on disk."""
+    @property
+    def durable_offset(self) -> int | None:
+        """How much of the stream is on disk; None: nothing goes there."""
+        return self.log.durable_offset if self.state is State.ON else None
 
     def _gate(self) -> None:
         refusing = self.refusal() is not None

@@ -67,6 +67,15 @@ class AppendLog:
         """Of all files that would be loaded."""
         return self.written_before + self.size
 
+    @property
+    def durable_offset(self) -> int:
+        """How much of the stream is on disk."""
+        node = self.node
+        node.engine.journal.deliver()
+        if not self.buffer and self.synced_size == self.size:
+            self.synced_offset = max(self.synced_offset, node.stream.offset)
+        return self.synced_offset
+
     def add(self, data: bytes) -> None:
         """What all clients of a turn of the loop have written. It is in the file before any of them hears of it."""
         node = self.node
@@ -268,6 +277,5 @@ class AppendLog:
 
     def _reached_disk(self, offset: int) -> None:
         """Whoever waits for this (WAITAOF) looks again."""
-        if offset > self.synced_offset:
-            self.synced_offset = offset
-            self.node.aof.on_synced()
+        self.synced_offset = max(self.synced_offset, offset)
+        self.node.durable.look()

@@ -178,6 +178,36 @@ def test_times(disk: MemoryDisk) -> None:
     assert again(disk).run("GET n").take() == b"3"
 
 
+def test_waitaof_waits_for_the_disk(disk: MemoryDisk) -> None:
+    node = Node(disk).start()
+    node.advance(1000)
+    client = node.run("INCR n", "INCR n")
+    client.take(), client.take()
+    other = node.client()
+    assert other("WAITAOF", "1", "0", "0") == [1, 0]  # it has written nothing
+    client.send("WAITAOF", "1", "0", "0")
+    assert client.take() is None
+    disk.work()  # the first of the two: the other was written while it was flushed
+    node.advance(100)
+    assert client.take() is None
+    node.advance(1000)
+    disk.work()
+    assert client.take() == [1, 0]
+    assert client("WAITAOF", "1", "1", "5") is None
+    node.advance(10)
+    assert client.take() == [1, 0]
+
+
+def test_waitaof_where_it_makes_no_sense(disk: MemoryDisk) -> None:
+    node = Node(disk, appendonly=False)
+    off = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+    assert str(node.run("WAITAOF 1 0 0").take()) == off
+    assert "value must between 0 and 1" in str(node.run("WAITAOF 2 0 0").take())
+    assert "must be positive" in str(node.run("WAITAOF 0 -1 0").take())
+    assert "timeout is negative" in str(node.run("WAITAOF 0 0 -1").take())
+    assert node.run("WAITAOF 0 0 0").take() == [0, 0]
+
+
 # Rewriting.
 
 

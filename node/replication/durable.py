@@ -1,0 +1,61 @@
+"""Who waits until a write is on disk: WAITAOF.
+
+Here that is told by the append-only file, of replicas by what they acknowledge as durable (REPLCONF ACK ... FACK ...).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.replies import Blocked, Reply
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+    from node.engine.session import Session
+
+
+class DurableWrites:
+    """The clients of one node that wait for disks."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self._waiting: dict[Session, tuple[int, int]] = {}
+
+    def counts(self, offset: int) -> list[int]:
+        """On how many disks so much of the stream is: here (0 or 1), and of replicas."""
+        replicas = self.node.replicas.attached.values()
+        here = self.node.aof.durable_offset
+        return [
+            int(here is not None and here >= offset),
+            sum(each.is_online and each.durable_offset >= offset for each in replicas),
+        ]
+
+    def wait(self, session: Session, local: int, replicas: int, timeout_ms: int) -> Reply:
+        """WAITAOF: at once if that many disks have the client's writes already."""
+        offset = session.written
+        counts = self.counts(offset)
+        if self._enough(counts, (local, replicas)) or session.flags & (flags.EXEC | flags.SCRIPT):
+            return counts
+        self._waiting[session] = (local, replicas)
+        if replicas:
+            self.node.engine.wants_acks = True
+        return Blocked([], timeout_ms, lambda _: None, lambda: self.counts(offset), kind="waitaof")
+
+    def look(self) -> None:
+        """More may be on disk, here or elsewhere."""
+        for session, wanted in list(self._waiting.items()):
+            waiting = session.blocked
+            if waiting is None or waiting.kind != "waitaof":
+                del self._waiting[session]
+                continue
+            counts = self.counts(session.written)
+            if self._enough(counts, wanted):
+                del self._waiting[session]
+                self.node.blocking.finish(waiting, counts)
+        if self.node.engine.ready and self.node.engine.current is None:
+            self.node.after_command()
+
+    @staticmethod
+    def _enough(counts: list[int], wanted: tuple[int, int]) -> bool:
+        return all(count >= want for count, want in zip(counts, wanted, strict=True))
