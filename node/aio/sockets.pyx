@@ -240,6 +240,7 @@ cdef class SocketDriver:
                     left = self.flush_stream(s)
                 elif not s.flags & F_CLOSE:
                     e.node.replicas.drained(s)
+                    left = s.out.len - s.sent        # the next part of its snapshot
                 if s.flags & F_CLOSED:
                     return 0
         if left == 0:

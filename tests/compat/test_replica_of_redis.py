@@ -105,3 +105,13 @@ def test_after_a_restart_it_goes_on_where_the_file_ends(fleet: Fleet, ours_resta
     caught_up(replica, primary)
     assert digest(ours) == digest(redis)
     assert primary.info("stats")["sync_partial_ok"] == "1"
+
+
+def test_a_snapshot_of_many_parts_through_a_file(fleet: Fleet) -> None:
+    ours, redis, other = fleet.ours(repl_diskless_sync="no"), fleet.oracle(), fleet.ours()
+    with ours.connect() as connection:
+        connection.pipeline([["SET", f"key:{n}", f"{n:0200d}"] for n in range(3000)])
+    for replica in (redis, other):
+        follow(replica, ours)
+        caught_up(replica, ours)
+        assert digest(replica) == digest(ours)
