@@ -180,7 +180,7 @@ class RdbLoad:
         if self.version >= CHECKSUM_SINCE:
             stored = int.from_bytes(self._reader.raw(8), "little")
             if self._check and stored and stored != self._crc:  # zeros stand for no checksum
-                raise Malformed(f"Wrong RDB checksum expected: ({stored:x}) but got ({self._crc:x})")
+                raise Malformed(f"RDB CRC error: Wrong RDB checksum expected: ({stored:x}) but got ({self._crc:x})")
             self._summed_to = self.at
         if self._reader.left and not self._preamble:
             raise Malformed("something follows the end")
