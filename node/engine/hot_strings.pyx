@@ -210,6 +210,8 @@ cdef int cmd_getset(Session s, Arg* a, int argc) except -1:
         w_null(&s.out, s.proto)
     else:
         w_entry(s, e)
+    if s.engine.propagating:
+        s.effect(b"SET", a[1].p[: a[1].n], a[2].p[: a[2].n])     # replicas need not answer
     store(s, &a[1], &a[2], False, NO_EXPIRE)
     return 0
 

@@ -16,6 +16,7 @@ CASES = [
     ("SET k v", "GETEX k EXAT 1", ["DEL k"]),
     ("SET k v EX 10", "GETEX k PERSIST", ["PERSIST k"]),
     ("SET k v", "GETDEL k", ["DEL k"]),
+    ("SET k v", "GETSET k w", ["SET k w"]),
     ("SET k 1.1", "INCRBYFLOAT k 0.1", ["SET k 1.2 KEEPTTL"]),
     ("HSET h f 1.1", "HINCRBYFLOAT h f 0.1", ["HSET h f 1.2"]),
     ("SADD s a", "SPOP s", ["SREM s a"]),
