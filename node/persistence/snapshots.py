@@ -105,9 +105,10 @@ class Handle:
         # A change of it counts at once: there is no child with a configuration of its own.
         delay_us = key_delay_us(self._snapshots.node.config["rdb-key-save-delay"])
         if delay_us:
-            keys = max(0, int((now_us - self._started_us) / delay_us) - self.walk.keys_done)
-            if keys == 0 and self.walk.keys_done < self.walk.keys_total:
-                return False
+            due = int((now_us - self._started_us) / delay_us)
+            keys = max(0, due - self.walk.keys_done)
+            if keys == 0 and due < self.walk.keys_total:
+                return False  # keys that were saved because they changed make it no faster
         try:
             self._walking = self.walk.step(budget_us, keys)
         except Exception as error:
