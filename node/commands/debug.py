@@ -175,6 +175,14 @@ def populate(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("CHANGE-REPL-ID")
+def change_repl_id(s: Session, args: list[bytes]) -> Reply:
+    """Give the history of the data new names: replicas that return have to take everything."""
+    s.node.log.notice("Changing replication IDs after receiving change-repl-id")
+    s.node.history.renew()
+    return OK
+
+
 @action("SET-ACTIVE-EXPIRE", 1)
 def set_active_expire(s: Session, args: list[bytes]) -> Reply:
     s.node.space.active_expire = require_int(args[0]) != 0

@@ -142,6 +142,19 @@ def test_a_replica_that_returns_goes_on_where_it_was(node: Embedded) -> None:
     assert "sync_partial_ok:1" in node.client()("INFO", "stats").decode()
 
 
+def test_a_history_under_another_name_cannot_be_gone_on_from(node: Embedded) -> None:
+    config = node.core.config
+    config.put("enable-debug-command", "yes")
+    replica = attach(node)
+    name, offset = node.core.history.id, node.core.stream.offset
+    assert node.client()("DEBUG", "CHANGE-REPL-ID") == b"OK"
+    node.core.clients.disconnect(replica.session)
+    back = node.client()
+    back.send("PSYNC", name, offset + 1)
+    receive(back)
+    assert back.unread.startswith(b"+FULLRESYNC " + node.core.history.id.encode())
+
+
 @pytest.mark.parametrize("ahead", [-1_000_000, 2])
 def test_what_the_backlog_does_not_hold_cannot_be_gone_on_from(node: Embedded, ahead: int) -> None:
     client, replica = node.client(), attach(node)
