@@ -127,6 +127,7 @@ class Saving:
         except OSError as error:
             background.ended(error)
             return False
+        node.stats.background_jobs += 1
         background.handle = node.snapshots.start(background, aux=node.following.facts())
         node.log.notice(f"Background saving started by pid {node.process().pid}")
         return True
