@@ -76,6 +76,7 @@ class NodeCore:
         self.space = Keyspace(databases)
         self.space.now_ms = now_ms
         self.space.on_expired = self._expired
+        self.space.on_fields_expired = self._fields_expired
         # Its arrays count from the start, so that the figures do not jump with the first key.
         self.space.dbs[0].prepare()
         self.engine = Engine(self.space, self)
@@ -231,6 +232,13 @@ class NodeCore:
             self.stream.deleted(db, key, self.config["lazyfree-lazy-expire"])
         self.key_changed(None, db, key, "expired", "x")
 
+    def _fields_expired(self, db: Db, key: bytes, fields: list[bytes], emptied: bool) -> None:
+        if self.engine.propagating:
+            self.stream.fields_deleted(db, key, fields)
+        self.key_changed(None, db, key, "hexpired", "h")
+        if emptied:
+            self.key_changed(None, db, key, "del", "g")
+
     def _created(self, db: Db, key: bytes) -> None:
         self.notifications.notify("n", "new", key, db.index)
 
@@ -307,7 +315,7 @@ class NodeCore:
         engine.processed = engine.errors = 0
         engine.error_stats = {}
         engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
-        space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = 0
+        space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = space.expired_fields = 0
         for command in self.commands.values():
             command.reset_stats()
             for subcommand in (command.subcommands or {}).values():

@@ -59,10 +59,13 @@ def of_value(digest: bytes, value: Any) -> bytes:
             for text in (id.replace(b"-", b"."), *fields):
                 digest = mix(digest, text)
         return digest
-    pairs: Iterable[tuple[bytes, bytes]] = ()
     if isinstance(value, Hash):
-        pairs = value.items()
-    elif isinstance(value, ZSet):
+        for field, content in value.items():
+            each = mix(mix(ZERO, field), content)
+            digest = xor(digest, each if value.death(field) is None else xor(each, b"!!hexpire!!"))
+        return digest
+    pairs: Iterable[tuple[bytes, bytes]] = ()
+    if isinstance(value, ZSet):
         pairs = [(member, b"%.17g" % score) for member, score in value.range(0, -1)]
     for first, second in pairs:
         digest = xor(digest, mix(mix(ZERO, first), second))

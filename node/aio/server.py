@@ -37,6 +37,7 @@ from node.persistence.snapshots import Next
 from node.version import VERSION
 
 FREE_BUDGET = 4000  # items a slice of lazy freeing may give back
+EXPIRE_HASHES = 20  # hashes from which a slice of the expiry of fields may delete
 EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
 SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
@@ -290,6 +291,7 @@ class Server:
             started = monotonic_ms()
             more = node.space.expire_some(EXPIRE_BUDGET_US)
             node.latency.add("expire-cycle", node.space.now_ms // 1000, monotonic_ms() - started)
+            more |= node.space.expire_fields(EXPIRE_HASHES)
             if node.engine.ready:
                 node.after_command()
             if more:

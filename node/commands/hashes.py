@@ -110,9 +110,12 @@ def hincrbyfloat(s: Session, argv: list[bytes]) -> Reply:
     if fields is None:
         fields = Hash()
         s.db.set(key, fields)
-    fields.set(field, total)
+    fields.put(field, total)
     s.changed(key, "hincrbyfloat", "h")
     s.effect(b"HSET", key, field, total)
+    at_ms = fields.death(field)
+    if at_ms is not None:
+        s.effect(b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"1", field)
     return total
 
 
@@ -188,7 +191,8 @@ native(
 def hrandfield(s: Session, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
         fields = s.read(argv[1], Hash)
-        return None if fields is None else fields.random()[0]
+        pair = None if fields is None else fields.random()
+        return None if pair is None else pair[0]
     count = take_random_count(argv[2])
     if len(argv) > 4 or (len(argv) == 4 and argv[3].upper() != b"WITHVALUES"):
         raise SYNTAX
@@ -201,7 +205,8 @@ def hrandfield(s: Session, argv: list[bytes]) -> Reply:
     if count >= 0:
         pairs = fields.sample(count)
     else:
-        pairs = [fields.random() for _ in range(check_repeats(-count))]
+        drawn = [fields.random() for _ in range(check_repeats(-count))]
+        pairs = [pair for pair in drawn if pair is not None]
     if not with_values:
         return [field for field, _ in pairs]
     return pairs if s.proto == 3 else [part for pair in pairs for part in pair]

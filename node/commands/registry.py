@@ -27,6 +27,7 @@ MODULES: tuple[str, ...] = (
     "functions",
     "geo",
     "hashes",
+    "hash_expiry",
     "hyperloglog",
     "introspect",
     "keys",

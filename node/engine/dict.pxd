@@ -47,6 +47,7 @@ ctypedef packed struct ZMember:       # kind 3; packed: the member starts at byt
 
 cdef enum:
     KLEN_MASK = 0x1FFFFFFF
+    MORTAL_FIELDS = 0x20000000       # ENTRY: a hash with fields that will die (HEXPIRE)
     VOLATILE = 0x80000000             # ENTRY and FIELD: an int64 expiry in ms stands between the header and the key
 
 cdef uint64_t hash_bytes(const char* p, size_t n) noexcept nogil                    # seeded once a process

@@ -5,7 +5,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
 from node.engine.dict cimport Entry
 from node.engine.digits cimport format_int64, parse_int64
-from node.engine.hash cimport Hash, hash_delete, hash_each, hash_get, hash_len, hash_set
+from node.engine.hash cimport Hash, hash_delete, hash_each, hash_get, hash_len, hash_put, hash_set, hash_visible
 from node.engine.hot cimport (
     arg_int,
     drop_key,
@@ -118,7 +118,7 @@ cdef int cmd_hgetall(Session s, Arg* a, int argc) except -1:
     if entry_type(e) != TYPE_HASH:
         return wrong_type(s)
     h = <Hash>entry_object(e)
-    w_map(&s.out, hash_len(h), s.proto)
+    w_map(&s.out, hash_visible(h), s.proto)
     hash_each(h, w_pair, &s.out)
     return 0
 
@@ -189,7 +189,7 @@ cdef int cmd_hincrby(Session s, Arg* a, int argc) except -1:
             return session_error(s, "ERR increment or decrement would overflow")
     v += by
     n = format_int64(v, buf)
-    hash_set(h, a[2].p, <uint32_t>a[2].n, buf, n)
+    hash_put(h, a[2].p, <uint32_t>a[2].n, buf, n)
     touched(s, a[1].p, a[1].n, "hincrby", "h", 1)
     w_int(&s.out, v)
     return 0

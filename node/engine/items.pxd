@@ -6,6 +6,7 @@ from node.engine.dict cimport Dict, Field, Member
 
 ctypedef struct Items:
     Dict dict
+    void* ttls            # of a hash with fields that will die: its FieldTtls (hash.pxd), else NULL
     size_t bytes          # of the items, as the allocator rounds them
     void* guard           # a Guard that sees every change first (guard.pxd), borrowed; or NULL
     uint64_t freed        # position up to which free_some has freed the items: from then on nothing else may be asked

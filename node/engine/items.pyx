@@ -15,6 +15,7 @@ cdef inline size_t size_of(uint8_t kind, void* item) noexcept nogil:
 cdef Items* items_new(uint8_t kind) noexcept nogil:
     cdef Items* t = <Items*>mem_alloc(sizeof(Items))
     dict_init(&t.dict, kind)
+    t.ttls = NULL
     t.bytes = 0
     t.freed = 0
     t.guard = NULL

@@ -1,7 +1,7 @@
 # One large value on its way into a snapshot, a part at a time.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from node.engine.btree cimport Place
 from node.engine.dict cimport Entry
@@ -32,6 +32,7 @@ cdef class LargeItems(LargeValue):
     cdef Items* items
     cdef uint64_t cursor         # items whose hash, read from the lowest bit up, is below it have been written
     cdef bint through
+    cdef int64_t first_ms        # of a hash with fields that die, when the first does; it may not change meanwhile. Else NEVER
     cdef set touched             # others that have been written early, or were added since: they are passed over
     cdef bint passed(self, uint64_t h) noexcept
     cdef int put_item(self, void* item) except -1

@@ -8,23 +8,25 @@ value itself changes meanwhile?
   its bits reversed, which is the order of dict_scan whatever size the table has; for sorted sets (score, member). What
   was written early, or added since, is remembered by name and passed over. This works also before the walk has
   begun, so the first write to a large collection costs no more than any other.
-- Lists, streams and strings have no such order, but they are copied at memory speed. A write to one that is half
+- Lists, streams and strings have no such order, and of a hash with fields that die the deaths change too, but they are
+  copied at memory speed. A write to one that is half
   written waits until its rest is copied; to one that has not been begun, until it is copied whole.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
 
 from node.engine.btree cimport Cursor, cursor_prev, is_before, place_of_pair, tree_at, tree_count_before
 from node.engine.dict cimport Field, KIND_FIELD, Member, ZMember, dict_scan, hash_bytes, item_key
 from node.engine.entry cimport ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, raw_bytes
 from node.engine.graves cimport Grave, grave_of_value
-from node.engine.hash cimport Hash
+from node.engine.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
 from node.engine.idmap cimport idmap_first, idmap_next
 from node.engine.rdbvalue cimport (
-    KIND_HASH, KIND_LIST_NODES, KIND_SET, KIND_STREAM, KIND_STRING, KIND_ZSET, open_entry, put_node, put_stream_facts,
-    put_stream_node,
+    KIND_HASH, KIND_HASH_EXPIRING, KIND_LIST_NODES, KIND_SET, KIND_STREAM, KIND_STRING, KIND_ZSET, open_entry, put_death,
+    put_node, put_stream_facts, put_stream_node,
 )
 from node.engine.set cimport Set
 from node.engine.streamnode cimport Node
@@ -101,6 +103,8 @@ cdef class LargeItems(LargeValue):
     cdef int put_item(self, void* item) except -1:
         cdef uint32_t klen
         cdef const char* key = item_key(self.items.dict.kind, item, &klen)
+        if self.first_ms != NEVER:
+            put_death(self.out, <Hash>self.value, key, klen, self.first_ms)
         self.out.put_string(key, klen)
         if self.items.dict.kind == KIND_FIELD:
             self.out.put_string(key + klen, (<Field*>item).vlen)
@@ -269,10 +273,24 @@ cdef inline LargeValue opened(LargeValue large, Keyspace space, Entry* e, Access
 cdef LargeValue large_items(Items* items, Keyspace space, Entry* e, AccessClock clock, bint compress):
     cdef LargeItems large = LargeItems()
     large.items = items
+    large.first_ms = NEVER
     large.touched = set()
     opened(large, space, e, clock, compress, KIND_HASH if items.dict.kind == KIND_FIELD else KIND_SET, items.dict.used)
     guard(&items.guard, large)
     return large
+
+
+cdef LargeValue large_mortal_hash(Hash h, Keyspace space, Entry* e, AccessClock clock, bint compress):
+    cdef LargeItems large = LargeItems()
+    large.items = h.index
+    large.first_ms = hash_first_death(h)
+    large.head = Writer(compress)
+    large.out = Writer(compress)
+    open_entry(large.head, space, e, clock, KIND_HASH_EXPIRING)
+    large.head.put(&large.first_ms, sizeof(int64_t))
+    large.head.put_length(h.index.dict.used)
+    large.value = h
+    return kept_still(large, e)
 
 
 cdef LargeValue large_zset(ZIndex* index, Keyspace space, Entry* e, AccessClock clock, bint compress):
@@ -307,6 +325,8 @@ cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, bint co
     kind = type(value)
     if kind is Hash:
         if (<Hash>value).index != NULL and (<Hash>value).index.dict.used > LARGE_ITEMS:
+            if hash_has_ttls(<Hash>value):
+                return large_mortal_hash(<Hash>value, space, e, clock, compress)
             return large_items((<Hash>value).index, space, e, clock, compress)
     elif kind is Set:
         if (<Set>value).index != NULL and (<Set>value).index.dict.used > LARGE_ITEMS:

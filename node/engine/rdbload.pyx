@@ -16,7 +16,7 @@ from libc.stdint cimport INT64_MAX, int32_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from node.engine.dict cimport Entry
-from node.engine.hash cimport Hash, hash_of_listpack, hash_set
+from node.engine.hash cimport Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
 from node.engine.keyslot cimport key_slot
 from node.engine.list cimport List, list_add_node, list_len, list_push
 from node.engine.rdb cimport text_free
@@ -48,6 +48,7 @@ cdef enum:
     OPCODE_FREQ = 249
     OPCODE_EXPIRE_MS = 252
     OPCODE_EXPIRE_S = 253
+    DEAD_FIELDS = 10_000
     ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
     ELEMENTS_A_LOOK = 64        # elements of a large collection between two looks at the position
 
@@ -278,9 +279,17 @@ cdef class KeyLoader:
         if self.unwanted():
             return 0
         slot = key_slot(self.key.p, self.key.n)
+        if type == TYPE_HASH and hash_has_ttls(<Hash>value) and not self.keep_dead:
+            while (<Hash>value).see(self.space.now_ms):
+                (<Hash>value).bury(DEAD_FIELDS)
+            if hash_len(<Hash>value) == 0:
+                self.dead += 1
+                return 0
         e = db.put_object(self.key.p, <uint32_t>self.key.n, slot, type, value, False)
         if self.at_ms != NO_EXPIRE:
             e = db.set_expire(e, slot, due(self.at_ms))
+        if type == TYPE_HASH and hash_has_ttls(<Hash>value):
+            db.note_deaths(PyBytes_FromStringAndSize(self.key.p, self.key.n), e)
         return self.stored(e, before)
 
     cdef int stored(self, Entry* e, size_t before) except -1:

@@ -1,9 +1,10 @@
 # Keys and values in RDB form, written from raw memory: what DUMP, snapshot files and full synchronisations are made of.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from node.engine.dict cimport Entry
+from node.engine.hash cimport Hash
 from node.engine.listpack cimport lp_t
 from node.engine.rdb cimport Writer
 from node.engine.stream cimport Stream
@@ -17,6 +18,7 @@ cdef enum:                       # kinds of values, as a file calls them
     KIND_ZSET = 5
     KIND_SET_INTSET = 11
     KIND_HASH_LISTPACK = 16
+    KIND_HASH_EXPIRING = 24
     KIND_ZSET_LISTPACK = 17
     KIND_LIST_NODES = 18
     KIND_STREAM = 19
@@ -36,3 +38,6 @@ cdef int put_stream_facts(Writer w, Stream s) except -1                    # wha
 cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1
 # A collection: its kind, the key (NULL: none, as in DUMP), and its elements.
 cdef int put_object(Writer w, object value, const char* key, uint32_t klen) except -1
+
+# Of a hash with fields that die: when a field does, counted from the first death.
+cdef int put_death(Writer w, Hash h, const char* field, uint32_t n, int64_t first_ms) except -1

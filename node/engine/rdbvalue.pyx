@@ -13,7 +13,7 @@ from node.engine.dict cimport Field, Member, VOLATILE, ZMember, dict_next, item_
 from node.engine.entry cimport (
     CLOCK_MASK, ENC_OBJECT, entry_encoding, entry_expire_ms, entry_key, entry_klen, entry_object, entry_string,
 )
-from node.engine.hash cimport Hash
+from node.engine.hash cimport NEVER, Hash, hash_death, hash_first_death, hash_has_ttls
 from node.engine.idmap cimport Id, Spot, idmap_first, idmap_next
 from node.engine.intset cimport ints_bytes
 from node.engine.list cimport List
@@ -51,6 +51,8 @@ cdef int put_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
     if h.lp != NULL:
         open_value(w, KIND_HASH_LISTPACK, key, klen)
         return w.put_string(<char*>h.lp, lp_bytes(h.lp))
+    if hash_has_ttls(h):
+        return put_mortal_hash(w, h, key, klen)
     open_value(w, KIND_HASH, key, klen)
     w.put_length(h.index.dict.used)
     while (field := <Field*>dict_next(&h.index.dict, &pos)) != NULL:
@@ -58,6 +60,29 @@ cdef int put_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
         w.put_string(name, n)
         w.put_string(name + n, field.vlen)
     return 0
+
+
+cdef int put_mortal_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
+    """Redis 7.4's form: the first death, then each field with its own, counted from that; 0: it will not die."""
+    cdef int64_t first_ms = hash_first_death(h)
+    cdef uint64_t pos = 0
+    cdef Field* field
+    cdef const char* name
+    cdef uint32_t n
+    open_value(w, KIND_HASH_EXPIRING, key, klen)
+    w.put(&first_ms, sizeof(first_ms))
+    w.put_length(h.index.dict.used)
+    while (field := <Field*>dict_next(&h.index.dict, &pos)) != NULL:
+        name = item_key(h.index.dict.kind, field, &n)
+        put_death(w, h, name, n, first_ms)
+        w.put_string(name, n)
+        w.put_string(name + n, field.vlen)
+    return 0
+
+
+cdef int put_death(Writer w, Hash h, const char* field, uint32_t n, int64_t first_ms) except -1:
+    cdef int64_t at_ms = hash_death(h, field, n)
+    return w.put_length(0 if at_ms == NEVER else <uint64_t>(at_ms - first_ms + 1))
 
 
 cdef int put_set(Writer w, Set s, const char* key, uint32_t klen) except -1:

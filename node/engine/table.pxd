@@ -39,6 +39,8 @@ cdef class Keyspace:
     cdef public double expired_stale_perc
     cdef public uint64_t dirty                # changes since the last save
     cdef public object on_created             # callable(db, key: bytes) | None, after a key was added
+    cdef public object on_fields_expired      # callable(db, key, fields, emptied) | None, after dead fields were deleted
+    cdef public uint64_t expired_fields
     cdef public object on_expired             # callable(db, key: bytes) | None, after a dead key was deleted
     cdef list _graves                         # emptied slots and big objects, freed in slices
     cdef public size_t lazyfree_pending       # objects in them
@@ -60,6 +62,7 @@ cdef class Db:
     cdef uint32_t volatile_groups[128]        # the same for keys with an expiry
     cdef readonly size_t size                 # keys
     cdef readonly size_t volatile_keys
+    cdef object mortal                        # ZSet of the hashes with fields that will die, by the first death; or None
     cdef public int64_t avg_ttl               # ms, estimated by the active expiry
 
     # Lookups. NULL: absent (or dead). `slot` is key_slot(key). read: counts hit or miss and stamps the access clock;
@@ -90,6 +93,8 @@ cdef class Db:
     cdef bint expire(self, bytes key) except -1            # delete it if it is dead, and tell; False: it is not
 
     # Inside.
+    cdef Entry* without_dead_fields(self, Entry* e, int slot) except? NULL
+    cdef int note_deaths(self, bytes key, Entry* e) except -1
     cdef Entry* find(self, const char* key, uint32_t klen, int slot) except? NULL
     cdef Entry* place(self, const char* key, uint32_t klen, int slot, uint32_t shape, size_t payload,
                       int64_t at_ms) except NULL

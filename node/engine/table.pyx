@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 
 from node.engine.alloc cimport mem_calloc, mem_free, mem_size, mem_trim
 from node.engine.dict cimport (
+    MORTAL_FIELDS,
     dict_bytes, dict_find, dict_find_word, dict_insert, dict_next, dict_random, dict_remove, dict_scan, hash_bytes,
     random_word, word_item, word_set,
 )
@@ -37,6 +38,7 @@ cdef enum:
     KEEP_TTL = -2              # for place(): neither a time nor NO_EXPIRE
     LFU_START = 5              # counter of a new key, so that it survives its first minutes
     ITEMS_A_PAGE = 100         # items that take as long to free as a page's memory to give back
+    BURIED_AT_ONCE = 500       # dead fields that one look at a hash deletes; the others are hidden until the next
     BURIAL_COST = 2000         # items freed by whoever adds to what waits, so that waiting never outruns freeing
 
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
@@ -123,6 +125,23 @@ cdef class Keyspace:
             self._expiry = ActiveExpiry(self)
         return self._expiry.some(budget_us)
 
+    def expire_fields(self, long hashes) -> bool:
+        """A slice of the active expiry of fields: look at up to so many hashes; True: there are more."""
+        cdef Db db
+        for db in self.dbs:
+            while db.mortal is not None and hashes > 0:
+                first = db.mortal.range(0, 0)
+                if not first or first[0][1] >= self.now_ms:
+                    break
+                db.peek_value(first[0][0])
+                db.deaths_changed(first[0][0])     # native commands delete fields without saying so
+                hashes -= 1
+        return hashes <= 0
+
+    @property
+    def mortal_hashes(self) -> int:
+        return sum([db.mortal_hashes for db in self.dbs])
+
     def evict_candidate(self, str policy, int samples):
         """(db, key) of a key to evict under a maxmemory policy (eviction.pyx); None: there is none."""
         if self._eviction is None:
@@ -182,6 +201,7 @@ cdef void swap_contents(Db a, Db b) noexcept:
     a.size, b.size = b.size, a.size
     a.volatile_keys, b.volatile_keys = b.volatile_keys, a.volatile_keys
     a.avg_ttl, b.avg_ttl = b.avg_ttl, a.avg_ttl
+    a.mortal, b.mortal = b.mortal, a.mortal
     memcpy(group, a.groups, sizeof(group))
     memcpy(a.groups, b.groups, sizeof(group))
     memcpy(b.groups, group, sizeof(group))
@@ -267,6 +287,8 @@ cdef class Db:
         if e == NULL:
             return NULL
         stamp(self.space, self, e, slot)
+        if e.klen_flags & MORTAL_FIELDS:
+            self.mortal.remove(key_bytes(e))
         self.groups[slot >> GROUP_BITS] -= 1
         self.size -= 1
         if e.klen_flags & VOLATILE:
@@ -289,10 +311,67 @@ cdef class Db:
         if self.size == 0:
             return NULL
         e = <Entry*>dict_find(&self.slots[slot], key, klen, hash_bytes(key, klen))
-        if e == NULL or not e.klen_flags & VOLATILE or not self.space.is_dead(e):
+        if e == NULL or not e.klen_flags & (<uint32_t>VOLATILE | MORTAL_FIELDS):
             return e
-        self.expire(key_bytes(e))
-        return NULL
+        if self.space.is_dead(e):
+            self.expire(key_bytes(e))
+            return NULL
+        return self.without_dead_fields(e, slot) if e.klen_flags & MORTAL_FIELDS else e
+
+    cdef Entry* without_dead_fields(self, Entry* e, int slot) except? NULL:
+        """A hash with fields that die, before somebody looks at it: the dead ones are deleted, or hidden where that is not
+        ours to do. NULL: none is left."""
+        cdef Keyspace space = self.space
+        cdef object value = entry_object(e)
+        cdef bytes key
+        cdef list fields
+        if not value.see(0 if space.show_dead else space.now_ms):
+            return e
+        if not space.lazy_expire or space.paused:
+            return e
+        key = key_bytes(e)
+        stamp(space, self, e, slot)
+        fields = value.bury(BURIED_AT_ONCE)
+        space.expired_fields += len(fields)
+        if len(value) == 0:
+            self.remove(PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key), slot, False)
+            e = NULL
+        else:
+            self.note_deaths(key, e)
+        if space.on_fields_expired is not None:
+            space.on_fields_expired(self, key, fields, e == NULL)
+            e = <Entry*>dict_find(&self.slots[slot], PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
+                                  hash_bytes(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))) if self.size else NULL
+        return e
+
+    cdef int note_deaths(self, bytes key, Entry* e) except -1:
+        """Remember when the first field of a hash dies; or no longer, if none will."""
+        due_ms = entry_object(e).first_death()
+        if due_ms is None:
+            if e.klen_flags & MORTAL_FIELDS:
+                e.klen_flags &= ~<uint32_t>MORTAL_FIELDS
+                self.mortal.remove(key)
+            return 0
+        e.klen_flags |= MORTAL_FIELDS
+        if self.mortal is None:
+            from node.engine.zset import ZSet
+
+            self.mortal = ZSet()
+        self.mortal.set(key, <double><int64_t>due_ms)
+        return 0
+
+    def deaths_changed(self, bytes key):
+        """Fields of a hash have got another time to die, or none: whoever changes that says so."""
+        cdef int slot = slot_of(key)
+        cdef Entry* e = <Entry*>dict_find(&self.slots[slot], PyBytes_AS_STRING(key), <uint32_t>PyBytes_GET_SIZE(key),
+                                          hash_bytes(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))) if self.size else NULL
+        if e != NULL and entry_type(e) == TYPE_HASH:
+            self.note_deaths(key, e)
+
+    @property
+    def mortal_hashes(self) -> int:
+        """How many hashes have fields that will die."""
+        return len(self.mortal) if self.mortal is not None else 0
 
     cdef Entry* read(self, const char* key, uint32_t klen, int slot) except? NULL:
         cdef Entry* e = self.find(key, klen, slot)
@@ -368,7 +447,9 @@ cdef class Db:
             word_set(word, e)
         if was_volatile != (at_ms != NO_EXPIRE):
             self.count_volatile(slot, -1 if was_volatile else 1)
-        e.klen_flags &= ~<uint32_t>FORCED_RAW
+        if e.klen_flags & MORTAL_FIELDS:
+            self.mortal.remove(key_bytes(e))
+        e.klen_flags &= ~(<uint32_t>FORCED_RAW | MORTAL_FIELDS)
         e.meta = shape | clock
         return e
 
@@ -561,6 +642,7 @@ cdef class Db:
                             keep_ttl)
         else:
             self.put_object(p, PyBytes_GET_SIZE(key), slot_of(key), type_of_value(value), value, keep_ttl)
+            self.deaths_changed(key)
 
     def set_text(self, bytes key, bytes value):
         """Store what stays text even if it reads as an integer, and keep the key's expiry: INCRBYFLOAT's result."""
@@ -618,6 +700,7 @@ cdef class Db:
             return False
         if key == to:
             return True
+        e_was_mortal = e.klen_flags & MORTAL_FIELDS != 0
         self.detach(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot)
         self.remove(p, klen, to_slot, False)
         payload = e.vlen if entry_encoding(e) == ENC_INLINE else 8
@@ -628,6 +711,8 @@ cdef class Db:
         moved.version = self.space.version
         entry_free(e)
         self.insert(moved, to_slot, hash_bytes(p, klen))
+        if e_was_mortal:
+            self.note_deaths(to, moved)
         return True
 
     def copy(self, bytes key, Db target, bytes to) -> bool:
@@ -647,6 +732,8 @@ cdef class Db:
         target.remove(p, klen, to_slot, False)
         if entry_encoding(e) == ENC_OBJECT:
             copied = target.put_object(p, klen, to_slot, entry_type(e), entry_object(e).copy(), False)
+            if e.klen_flags & MORTAL_FIELDS:
+                target.note_deaths(to, copied)
         else:
             entry_string(e, digits, &text, &n)
             if e.klen_flags & FORCED_RAW:
@@ -826,6 +913,7 @@ cdef class Db:
         self.slots = NULL
         self.volatile_in_slot = NULL
         self.size = self.volatile_keys = 0
+        self.mortal = None
         self.avg_ttl = 0
         memset(self.groups, 0, sizeof(self.groups))
         memset(self.volatile_groups, 0, sizeof(self.volatile_groups))

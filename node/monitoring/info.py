@@ -201,6 +201,7 @@ def stats(node: NodeCore) -> Fields:
         "sync_partial_ok": own.partial_syncs,
         "sync_partial_err": own.partial_syncs_refused,
         "expired_keys": space.expired,
+        "expired_subkeys": space.expired_fields,
         "expired_stale_perc": f"{space.expired_stale_perc:.2f}",
         "expired_time_cap_reached_count": space.expire_capped,
         "expire_cycle_cpu_milliseconds": own.expire_cycle_us // 1000,

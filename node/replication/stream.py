@@ -116,7 +116,10 @@ class WriteStream:
 
     def deleted(self, db: Db, key: bytes, lazy: bool) -> None:
         """A key has expired or was evicted. Replicas wait for this: they never decide by themselves."""
-        self._unit.append((db.index, [b"UNLINK" if lazy else b"DEL", key]))
+        self._removed(db, [b"UNLINK" if lazy else b"DEL", key])
+
+    def _removed(self, db: Db, argv: list[bytes]) -> None:
+        self._unit.append((db.index, argv))
         if self._is_walk(self.engine.current):
             self.end_unit()
         else:
@@ -125,6 +128,10 @@ class WriteStream:
     def _opened(self) -> None:
         self.journal.unit_open = True
         self.engine.ready = True
+
+    def fields_deleted(self, db: Db, key: bytes, fields: list[bytes]) -> None:
+        """Fields of a hash have expired."""
+        self._removed(db, [b"HDEL", key, *fields])
 
     @staticmethod
     def _is_walk(session: Session | None) -> bool:

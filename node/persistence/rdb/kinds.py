@@ -3,6 +3,9 @@
 VERSION = 10
 """What we write: Redis 7.0 and everything later reads it."""
 
+VERSION_EXPIRING = 12
+"""What we write where hashes have fields that die: only Redis 7.4 and later reads those."""
+
 VERSION_MAX = 12
 """What we read: Redis 7.4's. Values of kinds that we do not know are refused one by one."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from node.engine.crc64 import crc64
+from node.engine.hash import Hash
 from node.engine.rdb import Malformed, Reader, Writer
 from node.engine.rdbvalue import write_value
 from node.persistence.rdb import kinds
@@ -19,9 +20,14 @@ def dump_payload(value: Value, compress: bool = True) -> bytes:
     """The payload of a value. `compress` is rdbcompression."""
     w = Writer(compress)
     write_value(w, value)
-    w.raw(kinds.VERSION.to_bytes(2, "little"))
+    expiring = isinstance(value, Hash) and value.first_death() is not None
+    w.raw((kinds.VERSION_EXPIRING if expiring else kinds.VERSION).to_bytes(2, "little"))
     w.raw(w.checksum().to_bytes(8, "little"))
     return w.take()
+
+
+def _is_known(version: int) -> bool:
+    return version <= kinds.VERSION_MAX or version == kinds.VERSION_VALKEY
 
 
 def load_payload(payload: bytes, check: bool = True) -> Value:
@@ -30,11 +36,14 @@ def load_payload(payload: bytes, check: bool = True) -> Value:
     `check` is False only where a test has switched checksums off.
     """
     body = len(payload) - FOOTER
-    if body < 0 or int.from_bytes(payload[body : body + 2], "little") > kinds.VERSION_MAX:
+    if body < 0 or not _is_known(int.from_bytes(payload[body : body + 2], "little")):
         raise WrongFooter
     if check and crc64(memoryview(payload)[: body + 2]) != int.from_bytes(payload[body + 2 :], "little"):
         raise WrongFooter
     if body == 0:
         raise Malformed("nothing but a footer")
     r = Reader(payload, end=body)
-    return read_value(r, r.byte())
+    kind = r.byte()
+    if kind == kinds.HASH_EXPIRING_PRE_GA and payload[body] == kinds.VERSION_VALKEY:
+        kind = kinds.HASH_VALKEY
+    return read_value(r, kind)

@@ -24,7 +24,8 @@ def write_head(
     w: Writer, space: Keyspace, aux: Mapping[str, object] | None = None, functions: Iterable[bytes] = ()
 ) -> None:
     """Open a file: what it is, facts about it (`aux` adds to them, or replaces them), and the code of libraries."""
-    w.raw(b"%s%04d" % (opcodes.MAGIC, kinds.VERSION))
+    version = kinds.VERSION_EXPIRING if space.mortal_hashes else kinds.VERSION
+    w.raw(b"%s%04d" % (opcodes.MAGIC, version))
     for name, value in {**_facts(space), **(aux or {})}.items():
         w.byte(opcodes.AUX)
         w.string(name.encode())

@@ -16,8 +16,8 @@ from typing import Any
 
 from node.engine.hash import Hash
 from node.engine.list import List
-from node.engine.listpack import pack
-from node.engine.numbers import parse_double
+from node.engine.listpack import pack, unpack
+from node.engine.numbers import parse_double, parse_int64
 from node.engine.rdb import Malformed, Reader
 from node.engine.set import Set
 from node.engine.stream import Stream
@@ -27,6 +27,7 @@ from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 from node.persistence.rdb.streams import read_stream
 
 EMPTY_LISTPACK = pack([])
+FIELD_DEATH_MAX_MS = (1 << 48) - 2
 
 Value = bytes | Hash | List | Set | Stream | ZSet
 
@@ -97,6 +98,44 @@ def _read_hash(r: Reader) -> Hash:
     return _hash_of((r.string(), r.string()) for _ in range(_count(r)))
 
 
+def _read_expiring_hash(r: Reader) -> Hash:
+    """Redis 7.4: the first death, then each field with its own, counted from that; 0: it will not die."""
+    first_ms = _time_ms(r)
+    return _expiring_hash_of(
+        (field, content, first_ms + after - 1 if after else None)
+        for after, field, content in ((r.length(), r.string(), r.string()) for _ in range(_count(r)))
+    )
+
+
+def _read_expiring_listpack(r: Reader) -> Hash:
+    """Redis 7.4, small: a listpack of field, value and death (0: none)."""
+    _time_ms(r)
+    data = r.string()
+    if data == EMPTY_LISTPACK:
+        raise Empty("an empty collection")
+    try:
+        elements = unpack(data)
+    except ValueError as error:
+        raise Malformed(f"Hash listpack integrity check failed: {error}") from error
+    if len(elements) % 3:
+        raise Malformed("a field without its value and expiry")
+    deaths = [parse_int64(text) for text in elements[2::3]]
+    if None in deaths:
+        raise Malformed("an expiry that is not a number")
+    triples = zip(elements[::3], elements[1::3], (at_ms or None for at_ms in deaths), strict=True)
+    return _expiring_hash_of(triples)
+
+
+def _read_valkey_hash(r: Reader) -> Hash:
+    """Valkey 9: each field, value and death (-1: none)."""
+    triples = ((r.string(), r.string(), int.from_bytes(r.raw(8), "little", signed=True)) for _ in range(_count(r)))
+    return _expiring_hash_of((field, content, None if at_ms == -1 else at_ms) for field, content, at_ms in triples)
+
+
+def _time_ms(r: Reader) -> int:
+    return int.from_bytes(r.raw(8), "little", signed=True)
+
+
 def _read_zset(r: Reader) -> ZSet:
     return _zset_of((r.string(), r.double()) for _ in range(_count(r)))
 
@@ -140,6 +179,9 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
     kinds.SET_LISTPACK: _compact("Set listpack", Set.from_listpack),
     kinds.HASH: _read_hash,
     kinds.HASH_LISTPACK: _compact("Hash listpack", Hash.from_listpack),
+    kinds.HASH_EXPIRING: _read_expiring_hash,
+    kinds.HASH_LISTPACK_EXPIRING: _read_expiring_listpack,
+    kinds.HASH_VALKEY: _read_valkey_hash,
     kinds.HASH_ZIPLIST: _compact("Hash ziplist", lambda data: _hash_of(_paired(ziplist_elements(data)))),
     kinds.HASH_ZIPMAP: _compact("Zipmap", lambda data: _hash_of(zipmap_pairs(data))),
     kinds.ZSET: _read_zset,
@@ -177,6 +219,18 @@ def _hash_of(pairs: Iterable[tuple[bytes, bytes]]) -> Hash:
     for field, content in pairs:
         if not value.set(field, content):
             raise Malformed("a field is there twice")
+    return _not_empty(value)
+
+
+def _expiring_hash_of(triples: Iterable[tuple[bytes, bytes, int | None]]) -> Hash:
+    value = Hash()
+    for field, content, at_ms in triples:
+        if not value.set(field, content):
+            raise Malformed("a field is there twice")
+        if at_ms is not None:
+            if not 0 <= at_ms <= FIELD_DEATH_MAX_MS:
+                raise Malformed("an expiry that no command could have set")
+            value.expire(field, at_ms)
     return _not_empty(value)
 
 
