@@ -73,7 +73,7 @@ class Server:
         node, config = self.node, self.config
         node.saving.disk = WorkingDirectory(self.loop)
         remove_old_drafts()
-        node.aof.files = self.aof_files = DiskFiles(self.loop, self._die)
+        node.aof.parts.files = self.aof_files = DiskFiles(self.loop, self._die)
         node.clients.disconnect = self.driver.disconnect
         node.replicas.stream_to = self.driver.stream_to
         node.replicas.sync.open_file = tempfile.TemporaryFile

@@ -150,7 +150,7 @@ def load_append_only(s: Session, args: list[bytes]) -> Reply:
     except CannotLoad as error:
         node.log.warning(str(error))
         raise CommandError("ERR Error trying to load the AOF files, check server logs.") from None
-    node.aof.delete_history()
+    node.aof.parts.delete_history()
     node.space.dirty = 0
     return OK
 

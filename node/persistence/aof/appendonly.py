@@ -19,9 +19,9 @@ from node import flags
 from node.config import BadValue, Config
 from node.persistence.aof.backoff import Backoff
 from node.persistence.aof.convert import Converter
-from node.persistence.aof.files import Files, NoFiles, error_text
+from node.persistence.aof.files import error_text
 from node.persistence.aof.log import AppendLog
-from node.persistence.aof.manifest import Manifest, parse
+from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
 from node.persistence.loading import CannotLoad
 from node.replies import CommandError
@@ -39,13 +39,12 @@ class State(Enum):
 
 
 class AppendOnly:
-    """The append-only file of one node. The host sets `files`."""
+    """The append-only file of one node."""
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
-        self.files: Files = NoFiles()  # type: ignore[assignment]
+        self.parts = Parts(node)
         self.state = State.OFF
-        self.manifest = Manifest()
         self.log = AppendLog(node)
         self.backoff = Backoff()
         self.scheduled = False
@@ -59,20 +58,7 @@ class AppendOnly:
         self._attached = False
         node.saving.rewriting = lambda: self.rewriting
         node.config.subscribe(["appendonly"], self._switched)
-        node.config.subscribe(["aof-disable-auto-gc"], lambda config: self.delete_history())
-
-    # -- names
-
-    @property
-    def prefix(self) -> str:
-        return str(self.node.config["appendfilename"])
-
-    def path(self, name: str) -> str:
-        return f"{self.node.config['appenddirname']}/{name}"
-
-    @property
-    def _temporary(self) -> str:
-        return f"temp-{self.prefix}.incr"
+        node.config.subscribe(["aof-disable-auto-gc"], lambda config: self.parts.delete_history())
 
     # -- what others ask
 
@@ -102,45 +88,6 @@ class AppendOnly:
         if refusing != bool(self.node.engine.gates & flags.GATE_AOF):
             self.node.set_gate(flags.GATE_AOF, refusing)
 
-    # -- the manifest
-
-    def read_manifest(self) -> Manifest:
-        """As it is on disk, empty if there is none; raises BadManifest or OSError."""
-        name = self.path(f"{self.prefix}.manifest")
-        self.manifest = parse(self.files.read(name)) if self.files.exists(name) else Manifest()
-        return self.manifest
-
-    def _persist(self, manifest: Manifest) -> None:
-        """Only what is on disk counts."""
-        if manifest != self.manifest or not self.files.exists(self.path(f"{self.prefix}.manifest")):
-            draft = self.path(f"temp-{self.prefix}.manifest")
-            self.files.replace(self.path(f"{self.prefix}.manifest"), draft, [manifest.text()])
-        self.manifest = manifest
-
-    def adopt(self, name: str) -> None:
-        """Upgrade from a single file, as servers before Redis 7 kept it: it becomes the base."""
-        self.files.make_folder(self.node.config["appenddirname"])
-        self._persist(Manifest().with_base(name, 1))
-        self.files.rename(name, self.path(name))
-        self.node.log.notice(
-            f"Successfully migrated an old-style AOF file ({name}) into the AOF directory "
-            f"({self.node.config['appenddirname']})."
-        )
-
-    def delete_history(self) -> None:
-        """Files that nobody needs any more, unless aof-disable-auto-gc keeps them."""
-        if self.node.config["aof-disable-auto-gc"] or not self.manifest.history:
-            return
-        history = self.manifest.history
-        try:
-            self._persist(self.manifest.without_history())
-        except OSError as error:
-            self.node.log.warning(f"Cannot write the AOF manifest: {error_text(error)}")
-            return
-        for part in history:
-            self.node.log.notice(f"Removing the history file {part.name} in the background")
-            self.files.remove_later(self.path(part.name))
-
     # -- on and off
 
     def open(self) -> None:
@@ -151,27 +98,28 @@ class AppendOnly:
             self._open()
         except OSError as error:
             raise CannotLoad(f"Can't open the append-only file: {error.filename or ''} {error_text(error)}") from error
-        self.delete_history()
+        self.parts.delete_history()
 
     def _open(self) -> None:
-        node, manifest = self.node, self.manifest
-        self.files.make_folder(node.config["appenddirname"])
+        node, manifest = self.node, self.parts.manifest
+        self.parts.files.make_folder(node.config["appenddirname"])
         if not manifest.parts:
-            manifest = manifest.with_new_base(self.prefix, self._base_suffix())
+            manifest = manifest.with_new_base(self.parts.prefix, self._base_suffix())
             assert manifest.base is not None
             self._write_base_now(manifest.base.name)
             node.log.notice(f"Creating AOF base file {manifest.base.name} on server start")
         verb = "Opening"
         if not manifest.increments:
-            manifest, verb = manifest.with_new_increment(self.prefix), "Creating"
+            manifest, verb = manifest.with_new_increment(self.parts.prefix), "Creating"
         name = manifest.increments[-1].name
-        file = self.files.open_log(self.path(name), fresh=False)
-        self._persist(manifest)
-        size = self.files.size(self.path(name))
-        self.log.open(file, size, sum(self.files.size(self.path(part.name)) for part in manifest.parts[:-1]))
+        file = self.parts.files.open_log(self.parts.path(name), fresh=False)
+        self.parts.persist(manifest)
+        size = self.parts.files.size(self.parts.path(name))
+        before = sum(self.parts.files.size(self.parts.path(part.name)) for part in manifest.parts[:-1])
+        self.log.open(file, size, before)
         self.log.synced_offset = node.stream.offset
         if manifest.base is not None:
-            self.base_size = self.files.size(self.path(manifest.base.name))
+            self.base_size = self.parts.files.size(self.parts.path(manifest.base.name))
         self.state = State.ON
         self._attach()
         node.log.notice(f"{verb} AOF incr file {name} on server start")
@@ -182,7 +130,7 @@ class AppendOnly:
         if not self.node.config["aof-use-rdb-preamble"]:
             converter = Converter()
             pieces = [self._stamp(), *(converter.feed(piece) for piece in pieces), converter.finish()]
-        self.files.replace(self.path(name), f"temp-rewriteaof-{self.node.process().pid}.aof", pieces)
+        self.parts.files.replace(self.parts.path(name), f"temp-rewriteaof-{self.node.process().pid}.aof", pieces)
 
     def _attach(self) -> None:
         if not self._attached:
@@ -304,14 +252,14 @@ class AppendOnly:
         logged = self._attached
         self._detach()  # what was written so far belongs to the increment that is open
         self.log.flush(force=True)
-        base = self.manifest.with_new_base(self.prefix, self._base_suffix()).base
+        base = self.parts.manifest.with_new_base(self.parts.prefix, self._base_suffix()).base
         assert base is not None
         as_commands = not node.config["aof-use-rdb-preamble"]
-        rewrite = Rewrite(self.path(base.name), as_commands, self._rewritten)
+        rewrite = Rewrite(self.parts.path(base.name), as_commands, self._rewritten)
         try:
-            self.files.make_folder(node.config["appenddirname"])
+            self.parts.files.make_folder(node.config["appenddirname"])
             self._begin_increment()
-            draft = self.files.draft(
+            draft = self.parts.files.draft(
                 rewrite.path,
                 f"temp-rewriteaof-bg-{node.process().pid}-{self.rewrites}.aof",
                 node.config["aof-rewrite-incremental-fsync"],
@@ -338,14 +286,14 @@ class AppendOnly:
         if self.state is State.OFF:
             return
         if self.state is State.WAITING:
-            manifest, name = self.manifest, self._temporary
+            manifest, name = self.parts.manifest, self.parts.temporary
         else:
-            manifest = self.manifest.with_new_increment(self.prefix)
+            manifest = self.parts.manifest.with_new_increment(self.parts.prefix)
             name = manifest.increments[-1].name
-        file = self.files.open_log(self.path(name), fresh=True)
+        file = self.parts.files.open_log(self.parts.path(name), fresh=True)
         if self.state is State.ON:
             try:
-                self._persist(manifest)
+                self.parts.persist(manifest)
             except OSError:
                 file.close_later()
                 raise
@@ -368,7 +316,7 @@ class AppendOnly:
                 self._use_base(rewrite)
             except OSError as error:
                 reason = f"Error trying to use the new AOF base file: {error_text(error)}"
-                self.files.remove_later(rewrite.path)
+                self.parts.files.remove_later(rewrite.path)
         if reason is not None:
             node.log.warning(reason)
             node.log.warning("Background AOF rewrite terminated with error")
@@ -382,26 +330,26 @@ class AppendOnly:
 
     def _use_base(self, rewrite: Rewrite) -> None:
         """The base is on disk under its name: write it into the manifest, and what it makes superfluous out of it."""
-        manifest = self.manifest.with_new_base(self.prefix, rewrite.path.rpartition(".")[2])
+        manifest = self.parts.manifest.with_new_base(self.parts.prefix, rewrite.path.rpartition(".")[2])
         if self.state is State.WAITING:
-            manifest = manifest.with_new_increment(self.prefix)
+            manifest = manifest.with_new_increment(self.parts.prefix)
             self._name_temporary(manifest.increments[-1].name)
         try:
-            self._persist(manifest.rewritten(keep_last=self.state is not State.OFF))
+            self.parts.persist(manifest.rewritten(keep_last=self.state is not State.OFF))
         except OSError:
             if self.state is State.WAITING:
-                self.files.remove_later(self.path(manifest.increments[-1].name))
+                self.parts.files.remove_later(self.parts.path(manifest.increments[-1].name))
             raise
         if self.state is not State.OFF:
             self.log.written_before = rewrite.bytes
             self.base_size = self.log.total_size
         if self.state is State.WAITING:
             self.state = State.ON
-        self.delete_history()
+        self.parts.delete_history()
 
     def _name_temporary(self, name: str) -> None:
-        self.files.rename(self.path(self._temporary), self.path(name))
-        self.node.log.notice(f"Successfully renamed the temporary AOF incr file {self._temporary} into {name}")
+        self.parts.files.rename(self.parts.path(self.parts.temporary), self.parts.path(name))
+        self.node.log.notice(f"Successfully renamed the temporary AOF incr file {self.parts.temporary} into {name}")
 
     def _stop_rewrite(self) -> None:
         """Give up the one that is under way."""
@@ -420,8 +368,8 @@ class AppendOnly:
             if self.log.file is not None:
                 self.log.file.close_later()
             self.log.forget()
-            self.node.log.notice(f"Removing the temp incr aof file {self._temporary} in the background")
-            self.files.remove_later(self.path(self._temporary))
+            self.node.log.notice(f"Removing the temp incr aof file {self.parts.temporary} in the background")
+            self.parts.files.remove_later(self.parts.path(self.parts.temporary))
             self.scheduled = True
 
     # -- time

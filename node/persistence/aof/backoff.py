@@ -16,27 +16,24 @@ class Backoff:
 
     def __init__(self) -> None:
         self.failures = 0
-        self._minutes = 0
+        self.minutes = 0
+        """For how long it holds back, if it does."""
+        self.began = False
+        """It has begun to with the last question."""
         self._next_ms = 0
 
     def holds(self, now_ms: int) -> bool:
-        """True if it is too early. `minutes` then says for how long, and `began` whether that has only now begun."""
+        """True if it is too early."""
         self.began = False
         if self.failures < FAILURES:
-            self._minutes = self._next_ms = 0
+            self.minutes = self._next_ms = 0
             return False
         if self._next_ms:
             if now_ms < self._next_ms:
                 return True
             self._next_ms = 0
             return False
-        self._minutes = min(max(1, self._minutes * 2), MINUTES_MAX)
-        self._next_ms = now_ms + self._minutes * 60_000
+        self.minutes = min(max(1, self.minutes * 2), MINUTES_MAX)
+        self._next_ms = now_ms + self.minutes * 60_000
         self.began = True
         return True
-
-    began = False
-
-    @property
-    def minutes(self) -> int:
-        return self._minutes

@@ -36,7 +36,7 @@ class AofLoading:
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
-        self.aof = node.aof
+        self.parts = node.aof.parts
         self._before_bytes = 0
         """Of the files that are through."""
 
@@ -57,7 +57,7 @@ class AofLoading:
     def look(self) -> Manifest:
         """The manifest alone: where to go on once appendonly is switched on."""
         try:
-            return self.aof.read_manifest()
+            return self.parts.read()
         except BadManifest as error:
             self.node.log.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
             if error.line:
@@ -67,18 +67,18 @@ class AofLoading:
 
     def _manifest(self) -> Manifest:
         """What is on disk, after an old-style file has been taken over."""
-        aof, manifest = self.aof, self.look()
-        old = aof.prefix
+        parts, manifest = self.parts, self.look()
+        old = parts.prefix
         only_old = manifest.base is not None and manifest.base.name == old and not manifest.increments
-        if aof.files.exists(old) and (not manifest.parts or (only_old and not aof.files.exists(aof.path(old)))):
-            aof.adopt(old)
-        return aof.manifest
+        if parts.files.exists(old) and (not manifest.parts or (only_old and not parts.files.exists(parts.path(old)))):
+            parts.adopt(old)
+        return parts.manifest
 
     def _total(self, manifest: Manifest) -> int:
         total = 0
         for part in manifest.parts:
             try:
-                total += self.aof.files.size(self.aof.path(part.name))
+                total += self.parts.files.size(self.parts.path(part.name))
             except OSError as error:
                 why = f"Unable to obtain the AOF file {part.name} length. stat: {error_text(error)}"
                 raise CannotLoad(why) from error
@@ -86,7 +86,7 @@ class AofLoading:
 
     def _file(self, part: Part, last: bool) -> Steps[None]:
         node, started_us = self.node, self.node.now_us()
-        data = self.aof.files.map(self.aof.path(part.name))
+        data = self.parts.files.map(self.parts.path(part.name))
         if len(data):
             cut = yield from self._contents(part, data)
             if cut and not last:
@@ -105,7 +105,7 @@ class AofLoading:
     def _snapshot(self, part: Part, data: Data) -> Steps[int]:
         """Load the snapshot that the file begins with; where it ends."""
         log = self.node.log
-        old = part.name == self.aof.prefix
+        old = part.name == self.parts.prefix
         log.notice("Reading RDB preamble from AOF file..." if old else "Reading RDB base file on AOF loading...")
         try:
             loaded = yield from rdb(self.node, data, preamble=True, keep_dead=True)
@@ -161,7 +161,7 @@ class AofLoading:
             )
         log.warning(f"!!! Warning: short read while loading the AOF file {part.name}!!!")
         log.warning(f"!!! Truncating the AOF {part.name} at offset {size} !!!")
-        self.aof.files.truncate(self.aof.path(part.name), size)
+        self.parts.files.truncate(self.parts.path(part.name), size)
         log.warning(f"AOF {part.name} loaded anyway because aof-load-truncated is enabled")
 
     def _session(self) -> Session:

@@ -184,7 +184,7 @@ class AppendLog:
             self._take_back(written)
         if node.config["appendfsync"] == "always":
             node.log.warning("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...")
-            node.aof.files.die()
+            node.aof.parts.files.die()
         return False
 
     def _all_written(self, count: int) -> None:
@@ -248,7 +248,7 @@ class AppendLog:
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': "
                 f"{error_text(error)}. Exiting..."
             )
-            node.aof.files.die()
+            node.aof.parts.files.die()
         node.latency.add("aof-fsync-always", node.space.now_ms // 1000, (node.now_us() - started_us) // 1000)
         self.synced_size = self.size
         self._synced_s = node.space.now_ms // 1000

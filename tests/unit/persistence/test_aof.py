@@ -42,7 +42,7 @@ class Node(Embedded):
         super().__init__(config=config)
         self.log_lines: list[str] = []
         self.core.log = Log(lambda mark, text: self.log_lines.append(text), "verbose")
-        self.core.aof.files = disk
+        self.core.aof.parts.files = disk
         self.disk = disk
 
     def start(self) -> Node:
@@ -228,7 +228,7 @@ def test_a_rewrite_that_is_cut_short_loses_nothing(disk: MemoryDisk) -> None:
     disk.crash()
     second = again(disk)
     assert second.run("GET k").take() == b"2"
-    assert [part.name for part in second.core.aof.manifest.parts][1:] == [
+    assert [part.name for part in second.core.aof.parts.manifest.parts][1:] == [
         "appendonly.aof.1.incr.aof",
         "appendonly.aof.2.incr.aof",
     ]

@@ -1,0 +1,76 @@
+"""The files on disk that the manifest of one node lists, and the manifest itself.
+
+A manifest counts once it is on disk; files that it does not need any more are deleted after that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.persistence.aof.files import Files, NoFiles, error_text
+from node.persistence.aof.manifest import Manifest, parse
+
+if TYPE_CHECKING:
+    from node.core import NodeCore
+
+
+class Parts:
+    """The files of one node. The host sets `files`."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.files: Files = NoFiles()  # type: ignore[assignment]
+        self.manifest = Manifest()
+
+    # -- names
+
+    @property
+    def prefix(self) -> str:
+        return str(self.node.config["appendfilename"])
+
+    def path(self, name: str) -> str:
+        return f"{self.node.config['appenddirname']}/{name}"
+
+    @property
+    def temporary(self) -> str:
+        """What is written during a first rewrite, until that has ended well."""
+        return f"temp-{self.prefix}.incr"
+
+    # -- the manifest
+
+    def read(self) -> Manifest:
+        """As it is on disk, empty if there is none; raises BadManifest or OSError."""
+        name = self.path(f"{self.prefix}.manifest")
+        self.manifest = parse(self.files.read(name)) if self.files.exists(name) else Manifest()
+        return self.manifest
+
+    def persist(self, manifest: Manifest) -> None:
+        """Only what is on disk counts."""
+        if manifest != self.manifest or not self.files.exists(self.path(f"{self.prefix}.manifest")):
+            draft = self.path(f"temp-{self.prefix}.manifest")
+            self.files.replace(self.path(f"{self.prefix}.manifest"), draft, [manifest.text()])
+        self.manifest = manifest
+
+    def adopt(self, name: str) -> None:
+        """Upgrade from a single file, as servers before Redis 7 kept it: it becomes the base."""
+        self.files.make_folder(self.node.config["appenddirname"])
+        self.persist(Manifest().with_base(name, 1))
+        self.files.rename(name, self.path(name))
+        self.node.log.notice(
+            f"Successfully migrated an old-style AOF file ({name}) into the AOF directory "
+            f"({self.node.config['appenddirname']})."
+        )
+
+    def delete_history(self) -> None:
+        """Files that nobody needs any more, unless aof-disable-auto-gc keeps them."""
+        if self.node.config["aof-disable-auto-gc"] or not self.manifest.history:
+            return
+        history = self.manifest.history
+        try:
+            self.persist(self.manifest.without_history())
+        except OSError as error:
+            self.node.log.warning(f"Cannot write the AOF manifest: {error_text(error)}")
+            return
+        for part in history:
+            self.node.log.notice(f"Removing the history file {part.name} in the background")
+            self.files.remove_later(self.path(part.name))
