@@ -36,6 +36,8 @@ def commands_for(key: bytes, value: Value, expire_at_ms: int | None) -> Iterator
             yield from _chunks([b"HSET", key], (list(pair) for pair in value.items()))
             for field, at_ms in value.deaths():
                 yield [b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"1", field]
+            for field, at_ms in value.deaths():
+                yield [b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"1", field]
         case Stream():
             yield from _stream(key, value)
     if expire_at_ms is not None:

@@ -24,7 +24,8 @@ FOLDER = "appendonlydir/appendonly.aof"
 FULL = OSError(errno.EIO, "Input/output error")
 
 WRITES = [
-    "SET a 1", "SETEX b 100 x", "APPEND a 2", "RPUSH l x y z", "LPOP l", "HSET h f v g w", "SADD s 1 2 3", "SADD t x y",
+    "SET a 1", "SETEX b 100 x", "APPEND a 2", "RPUSH l x y z", "LPOP l", "HSET h f v g w",
+    "HPEXPIRE h 500000 FIELDS 1 g", "SADD s 1 2 3", "SADD t x y",
     "ZADD z 1.5 m -inf n", "SELECT 3", "SET a other", "PEXPIRE a 100000", "SELECT 0", "MULTI", "INCR n", "INCR n",
     "EXEC", "XADD x 1-1 f v", "XADD x 2-1 f v", "XADD y 5-0 f v", "XDEL y 5-0", "XGROUP CREATE x g 0",
     "XREADGROUP GROUP g c COUNT 1 STREAMS x >", "XGROUP CREATECONSUMER x g idle", "XGROUP CREATE y h $", "SPOP s",
@@ -108,6 +109,7 @@ def test_all_types_come_back(disk: MemoryDisk, preamble: bool) -> None:
     second.snapshot()
     third = again(disk)
     assert third.digest == second.digest
+    assert third.run("HPEXPIRETIME h FIELDS 2 f g").take() == [-1, 1_500_000]
     groups = third.run("XINFO STREAM x FULL").take()
     assert groups == node.run("XINFO STREAM x FULL").take()
     assert third.run("XINFO STREAM y").take() == node.run("XINFO STREAM y").take()
