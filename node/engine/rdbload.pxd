@@ -13,6 +13,7 @@ cdef class KeyLoader:
     cdef bint keep_dead, merge
     cdef public object on_dead      # callable(db, key: bytes) | None: told of each key that is left out because it is dead
     cdef readonly uint64_t loaded, dead, empty          # keys: stored; left out because they are dead, or empty
+    cdef readonly list empty_keys   # the first of those that had no elements
     # The key in the making: what stood before it, and how far its value is.
     cdef Text key, first, second
     cdef readonly int kind          # NO_KEY between keys

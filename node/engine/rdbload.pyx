@@ -48,6 +48,7 @@ cdef enum:
     OPCODE_FREQ = 249
     OPCODE_EXPIRE_MS = 252
     OPCODE_EXPIRE_S = 253
+    EMPTY_KEYS_TOLD = 100
     DEAD_FIELDS = 10_000
     ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
     ELEMENTS_A_LOOK = 64        # elements of a large collection between two looks at the position
@@ -64,6 +65,7 @@ cdef class KeyLoader:
     def __cinit__(self, Reader reader not None, Keyspace space not None, read_value, bint keep_dead=False,
                   bint merge=False):
         self.reader = reader
+        self.empty_keys = []
         self.space = space
         self.read_value = read_value
         self.keep_dead = keep_dead
@@ -275,6 +277,8 @@ cdef class KeyLoader:
         cdef Entry* e
         if value is None:
             self.empty += 1
+            if len(self.empty_keys) < EMPTY_KEYS_TOLD:
+                self.empty_keys.append(self.current_key())
             return 0
         if self.unwanted():
             return 0

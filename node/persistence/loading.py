@@ -140,6 +140,8 @@ def rdb(
     load.install()
     node.functions.replace(load.functions)
     node.loading.last_keys, node.loading.last_dead = load.loaded, load.dead
+    for key in load.empty_keys:
+        node.log.notice(f"rdbLoadObject skipping empty key: {key[:100].decode('utf-8', 'backslashreplace')}")
     skipped = f", empty keys skipped: {load.empty}" if load.empty else ""
     node.log.notice(f"Done loading RDB, keys loaded: {load.loaded}, keys expired: {load.dead}{skipped}.")
     return Loaded(load.loaded, load.dead, load.facts, end)
@@ -206,6 +208,7 @@ def snapshot_file(node: NodeCore) -> Steps[None]:
             node, data, keep_dead=node.following.starts, on_dead=lambda db, key: dead.append((db.index, key))
         )
     except CannotLoad as error:
+        node.log.warning("Terminating server after rdb file reading failure.")
         raise CannotLoad(f"{name} is no good snapshot: {error}") from error
     finally:
         node.loading.end()

@@ -117,4 +117,7 @@ def _zipmap_length(data: bytes, at: int) -> tuple[int, int]:
         return first, at + 1
     if first != WIDE_LENGTH:
         raise Malformed("a zipmap ends before its end")
-    return _little(data, at + 1, 4), at + 5
+    length = _little(data, at + 1, 4)
+    if length < WIDE_LENGTH:
+        raise Malformed("a length of a zipmap takes more bytes than it needs")
+    return length, at + 5

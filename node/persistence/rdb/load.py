@@ -92,6 +92,11 @@ class RdbLoad:
         """Have each key told that is left out because it has expired."""
         self._loader.on_dead = tell
 
+    @property
+    def empty_keys(self) -> list[bytes]:
+        """The first of them."""
+        return self._loader.empty_keys
+
     def current_key(self) -> bytes | None:
         return self._loader.current_key()
 

@@ -97,4 +97,7 @@ def _read_consumer(r: Reader, group: Group, kind: int) -> None:
         _read_time_ms(r)
     for _ in range(r.length()):
         if not group.give(_read_raw_id(r), consumer):
-            raise Malformed("Consumer entry not found in group global PEL, or owned by another consumer")
+            raise Malformed(
+                "Consumer entry not found in group global PEL, or "
+                "Stream consumer PEL entry already has a consumer assigned"
+            )

@@ -104,6 +104,7 @@ def test_facts_and_functions_are_told() -> None:
 def test_empty_collections_are_left_out() -> None:
     reading = load(keyspace(), body(key(2, 0), key(4, 0, name=b"h"), key(16, b"\x07\0\0\0\0\0\xff", name=b"p")))
     assert (reading.loaded, reading.empty) == (0, 3)
+    assert reading.empty_keys == [b"k", b"h", b"p"]
 
 
 def test_what_is_there_stays_when_keys_are_merged() -> None:
@@ -137,6 +138,7 @@ def test_the_old_data_goes_only_when_the_new_is_whole() -> None:
         (key(4, 2, b"a", b"1", b"a", b"2"), "an element is there twice"),
         (key(5, 1, b"a", float("nan")), "a score that is not a number"),
         (key(16, b"not one"), "Hash listpack integrity check failed"),
+        (key(9, b"\x01\xfe\x01\x00\x00\x00f\x01\x00v\xff"), "takes more bytes than it needs"),
         (key(11, b"not one"), "Intset integrity check failed"),
         (key(18, 1, 3, b"x"), "Quicklist integrity check failed"),
         (key(18, 1, 1, b""), "an empty list node"),

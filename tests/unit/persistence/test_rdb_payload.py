@@ -191,8 +191,8 @@ FROM_OLDER: list[tuple[str, int, bytes, Any]] = [
     (
         "hash of a zipmap",
         kinds.HASH_ZIPMAP,
-        rdb_string(b"\x02\x01f\x03\x02val..\xfe\x02\x00\x00\x00gg\x01\x00x\xff"),
-        {b"f": b"val", b"gg": b"x"},
+        rdb_string(b"\x02\x01f\x03\x02val..\xfe\xfe\x00\x00\x00" + b"g" * 254 + b"\x01\x00x\xff"),
+        {b"f": b"val", b"g" * 254: b"x"},
     ),
     (
         "zset of a ziplist",
