@@ -92,7 +92,7 @@ def _lose_address(core: GossipCore, link: Link) -> None:
     peer.flags |= flags.NOADDR
     peer.ip, peer.port, peer.plain_port, peer.bus_port = "", 0, 0, 0
     core.close(link)
-    core.agreement.changed()
+    core.agreement.address_changed(peer)
 
 
 def _identify(core: GossipCore, link: Link, header: Header) -> Peer | None:
@@ -200,17 +200,18 @@ def take_address(core: GossipCore, peer: Peer, header: Header, seen_ip: str, now
     announced = (ip, header.port, header.plain_port, header.bus_port)
     if (peer.ip, peer.port, peer.plain_port, peer.bus_port) == announced:
         return
-    peer.ip, peer.port, peer.plain_port, peer.bus_port = announced
-    _reconnect(core, peer, now_ms)
-    core.note("notice", f"Address updated for node {peer.id}, now {peer.ip}:{peer.port}")
-    core.agreement.address_changed(peer)
+    _moved(core, peer, announced, now_ms)
 
 
-def _reconnect(core: GossipCore, peer: Peer, now_ms: int) -> None:
+def _moved(core: GossipCore, peer: Peer, address: tuple[str, int, int, int], now_ms: int) -> None:
+    """`peer` is at another (ip, port, plain port, bus port): connect to it there."""
+    peer.ip, peer.port, peer.plain_port, peer.bus_port = address
     peer.flags &= ~flags.NOADDR
     if peer.link is not None:
         core.close(peer.link)
     core.watch(peer, now_ms)
+    core.note("notice", f"Address updated for node {peer.id}, now {peer.ip}:{peer.port}")
+    core.agreement.address_changed(peer)
 
 
 def _hear_pong(core: GossipCore, peer: Peer, now_ms: int) -> None:
@@ -273,9 +274,7 @@ def _hear_about(core: GossipCore, sender: Peer, peer: Peer, entry: GossipEntry, 
     lost = peer.flags & flags.FAILING or (peer.link_failures and not peer.connected) or not peer.has_address
     if lost and entry.ip and not entry.flags & flags.NOADDR and (peer.ip, peer.port, peer.bus_port) != address:
         # We cannot reach it, the sender can, at another address. (Redis waits until it suspects the node.)
-        peer.ip, peer.port, peer.bus_port = address
-        peer.plain_port = entry.plain_port
-        _reconnect(core, peer, now_ms)
+        _moved(core, peer, (entry.ip, entry.port, entry.plain_port, entry.bus_port), now_ms)
 
 
 def _believe_pong_time(core: GossipCore, peer: Peer, pong_ms: int, now_ms: int) -> None:

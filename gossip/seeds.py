@@ -149,7 +149,8 @@ class Seeds:
         probed = any((probe.ip, probe.bus_port) == address for probe in self._probes.values())
         if probed or self._strangers.get(address, 0) > now_ms:
             return
-        if any((peer.ip, peer.bus_port) == address and (peer.connected or peer.is_myself) for peer in core.members):
+        # What we take for our own address may be another's by now; the answer will tell.
+        if any((peer.ip, peer.bus_port) == address and peer.connected for peer in core.members):
             return
         link = Link(core.new_link_id(), now_ms, inbound=False)
         core.links[link.id] = link

@@ -185,8 +185,8 @@ class Clustering:
         if not me.is_replica or me.primary is None or not me.primary.ip or following.waits_for_data:
             return
         address = (me.primary.ip, me.primary.port)
-        if following.primary != address:
-            following.follow(*address)
+        if (following.primary, following.primary_id) != (address, me.primary.id):
+            following.follow(*address, me.primary.id)
 
     def _drop_keys(self, slots: Iterable[int]) -> None:
         if self.core.myself.is_replica:

@@ -148,6 +148,14 @@ class SlowDisk(Fault):
             world.host(number).disk.slowness = 1
 
 
+class Move(Kill):
+    """Hosts go and come back with other addresses, as pods do: new ones, or each with that of another."""
+
+    def end(self, world: World) -> None:
+        world.move([world.host(number) for number in self.hosts])
+        super().end(world)
+
+
 class ClockJump(Fault):
     """Somebody sets the wall clock; a process that starts later sees it."""
 
@@ -184,6 +192,7 @@ KINDS: list[tuple[type[Fault], int]] = [
     (Reset, 3),
     (SlowDisk, 2),
     (ClockJump, 1),
+    (Move, 2),
     (Failover, 3),
     (Stop, 3),
 ]
@@ -204,6 +213,8 @@ def _draw(kind: type[Fault], parameters: Parameters, rng: random.Random, begins_
         hosts, others = _two_sides(kind, numbers, rng)
         return kind(at_us, lasts_us, hosts, others)
     struck = rng.sample(numbers, min(len(numbers), rng.choice([1, 1, 1, 1, 2])))
+    if kind is Move and rng.random() < 0.4:
+        struck = numbers
     if kind in (Failover, Reset):
         struck = struck[:1]
     return (kind if kind is not Reset else Kill)(at_us, lasts_us, tuple(struck))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
 from cluster.effects import DropKeys, FollowPrimary, StopFollowing
-from cluster.sim.clock import NodeClock
+from cluster.sim.clock import MS, NodeClock
 from cluster.sim.disk import Disk
 from cluster.sim.network import BUS, Arrival, End
 from cluster.sim.replication import EMPTY, Image, Store, Write
@@ -33,11 +33,17 @@ from gossip.effects import (
     Note,
     Persist,
     Received,
+    Resolve,
+    Resolved,
     Send,
 )
 
 if TYPE_CHECKING:
     from cluster.sim.world import World
+
+SEEDS_NAME = "nodes"
+"""A name that is resolved to the addresses of all hosts."""
+LOOK_UP_US = MS
 
 Reply = Callable[[str, str], None]
 """How a client hears: what became of its write (ok, moved, down, error), and where to ask instead."""
@@ -51,6 +57,7 @@ class SimHost:
         self.number = number
         self.name = f"n{number}"
         self.rng = rng
+        self.moves = 0
         self.ip = f"10.0.0.{number}"
         self.up = True
         self.skew_ms = rng.randrange(-3_600_000, 3_600_000) if rng.random() < 0.5 else 0
@@ -61,6 +68,11 @@ class SimHost:
 
     def listener(self, channel: str) -> Process | None:
         return self.process
+
+    def new_address(self) -> str:
+        """One that nobody has had before."""
+        self.moves += 1
+        return f"10.{self.moves}.0.{self.number}"
 
     def boot(self) -> Process:
         """Start the process."""
@@ -101,7 +113,7 @@ class Process:
         """Slots for which clients' writes are accepted without further questions, as the engine's table would say."""
         self.clock = NodeClock(self.world.timeline, host.skew_ms, host.drift_ppm)
         parameters = self.world.parameters
-        self.settings = ClusterSettings(node_timeout_ms=parameters.node_timeout_ms)
+        self.settings = ClusterSettings(node_timeout_ms=parameters.node_timeout_ms, seeds=(SEEDS_NAME,))
         rng = random.Random(host.rng.getrandbits(64))
         self.store = Store(self, host.saved, parameters.min_acks, parameters.backlog_size)
         self.core = ClusterCore(
@@ -175,8 +187,11 @@ class Process:
             return
         event = self._bus_event(end, what, payload)
         if event is not None:
-            self.core.step(event, self.clock.now_ms())
-            self.flush()
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self.core.step(event, self.clock.now_ms())
+        self.flush()
 
     def _bus_event(self, end: End, what: Arrival, payload: Any) -> Event | None:
         if what is Arrival.ACCEPTED:
@@ -234,6 +249,9 @@ class Process:
                 end = self.world.network.connect(self, host, BUS)
                 self._by_link[link_id] = end
                 self._link_of[end] = link_id
+            case Resolve(name):
+                answer = Resolved(name, tuple(host.ip for host in self.world.hosts))
+                self.world.timeline.after(LOOK_UP_US, self._when_running, lambda: self._tell(answer))
             case Close(link_id):
                 end = self._unlink(link_id)
                 if end is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cluster.sim.process import Process
 
 RETRY_US = SECOND
+ACK_US = SECOND
 FIRST_RETRY_US = 100 * MS
 
 
@@ -47,8 +48,9 @@ EMPTY = Image("", 0, {})
 
 
 class Ask(NamedTuple):
-    """A replica wants what comes after this point of this history."""
+    """A replica wants what comes after this point of this history, of this node."""
 
+    node_id: str
     history: str
     offset: int
 
@@ -270,7 +272,9 @@ class Store:
     def _upstream_arrived(self, end: End, what: Arrival, payload: Any) -> None:
         match what:
             case Arrival.OPENED:
-                self._network.send(end, Ask(self.history, self.offset))
+                assert self.following is not None
+                self._network.send(end, Ask(self.following[0], self.history, self.offset))
+                self._timeline.after(ACK_US, self._acknowledge_again, end)
             case Arrival.CLOSED:
                 self._leave_upstream()
                 retry_us = FIRST_RETRY_US if payload is not Closed.REFUSED else RETRY_US
@@ -294,6 +298,13 @@ class Store:
                 self._drop_downstream()
         self._network.send(end, Ack(self.offset))
 
+    def _acknowledge_again(self, end: End) -> None:
+        """Say every second how far we are, which also shows whether anybody is still there."""
+        if self._process.alive and end is self.upstream:
+            if self.in_sync and not self._process.frozen:
+                self._network.send(end, Ack(self.offset))
+            self._timeline.after(ACK_US, self._acknowledge_again, end)
+
     def _adopt(self, history: str) -> None:
         if history != self.history:
             self.second_history, self.second_upto = self.history, self.offset
@@ -305,8 +316,8 @@ class Store:
         if isinstance(said, Ack):
             replica.acked = said.offset
             self._acknowledge()
-        elif self.following is not None and not self.in_sync:
-            self._network.close(end)  # nothing to give yet; it will ask again
+        elif said.node_id != self._process.id or (self.following is not None and not self.in_sync):
+            self._network.close(end)  # it looks for another, or there is nothing to give yet; it will ask again
             del self.downstream[end]
         else:
             self._synchronise(end, replica, said)

@@ -132,7 +132,9 @@ class World:
         self.recover(recovery_limit_us(self.parameters))
         for client in self.clients:
             client.stopped = True
+        # What happened just before the end of the faults may only be noticed now, and needs healing too.
         self.timeline.run_until(self.timeline.now_us + 2 * SECOND)
+        self.recover(recovery_limit_us(self.parameters))
         for checker in self.checkers:
             checker.at_end()
 
@@ -169,6 +171,19 @@ class World:
                 return process.store.image_of_last_sync()
             case _:
                 return process.store.image()
+
+    def move(self, hosts: list[SimHost]) -> None:
+        """Give hosts on which nothing runs other addresses: half of the time new ones, else each that of another."""
+        hosts = [host for host in hosts if host.process is None]
+        addresses = [host.ip for host in hosts]
+        if len(hosts) > 1 and self.rng.random() < 0.5:
+            addresses = addresses[1:] + addresses[:1]
+        else:
+            addresses = [host.new_address() for host in hosts]
+        for host, address in zip(hosts, addresses, strict=True):
+            host.ip = address
+            self.story(host, f"is at {address} now")
+        self.network.hosts = {host.ip: host for host in self.hosts}
 
     def freeze(self, host: SimHost) -> None:
         if host.process is not None:

@@ -116,6 +116,7 @@ class Following:
         self.node = node
         self.host: Host = NoHost()
         self.primary: tuple[str, int] | None = None
+        self.primary_id = ""
         self.link = PrimaryLink(
             self._introduction, self._position, lambda: self.applied_offset, lambda: node.aof.durable_offset
         )
@@ -178,11 +179,12 @@ class Following:
 
     # -- changes of the role
 
-    def follow(self, host: str, port: int) -> None:
-        """Become, or go on as, a replica: of this primary."""
+    def follow(self, host: str, port: int, node_id: str = "") -> None:
+        """Become, or go on as, a replica: of this primary, the cluster node `node_id` if one is given."""
         was_primary = not self.active
         self._end_wait_of_clients()
         self.primary = (host, port)
+        self.primary_id = node_id
         if was_primary and not self._restored:
             self.node.log.notice(
                 "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be "
@@ -319,6 +321,7 @@ class Following:
             password=config["masterauth"],
             timeout_ms=config["repl-timeout"] * 1000,
             to_memory=self._loads_from_memory(),
+            primary_id=self.primary_id,
         )
 
     def _loads_from_memory(self) -> bool:

@@ -56,6 +56,8 @@ class Introduction:
     timeout_ms: int = 60_000
     to_memory: bool = False
     """The snapshot is not written to a file (repl-diskless-load)."""
+    primary_id: str = ""
+    """The cluster node that must be at the primary's address; empty: whoever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,9 @@ class PrimaryLink:
         if me.password:
             self._send("AUTH", *([me.user] if me.user else []), me.password)
             self._expected.append(self._hear_auth)
+        if me.primary_id:
+            self._send("CLUSTER", "MYID")
+            self._expected.append(self._hear_id)
         self._tell("listening-port", str(me.port))
         if me.announce_ip:
             self._tell("ip-address", me.announce_ip)
@@ -387,6 +392,20 @@ class PrimaryLink:
     def _hear_auth(self, line: str) -> None:
         if line.startswith("-"):
             self._note("warning", f"Unable to AUTH to MASTER: {line}")
+            self._again()
+
+    def _hear_id(self, line: str) -> None:
+        """An address that was the primary's may be another's today, whose data would replace ours."""
+        if line.startswith("$"):
+            self._expected.insert(0, self._hear_id)
+        elif line.startswith("-"):
+            self._note("notice", f"(Non critical) Master does not tell its node id: {line}")
+        elif line != self._introduction().primary_id:
+            self._note(
+                "warning",
+                f"{self.host}:{self.port} is the address of node {line} now, not of our primary "
+                f"{self._introduction().primary_id}: not synchronizing with it.",
+            )
             self._again()
 
     def _hear_version(self, line: str) -> None:

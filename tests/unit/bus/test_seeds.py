@@ -100,6 +100,18 @@ def test_addresses_that_nodes_have_swapped_are_sorted_out() -> None:
     net.until(lambda: healthy(net), 10_000)
 
 
+def test_two_nodes_that_have_swapped_their_addresses_find_each_other() -> None:
+    """Each remembers as its own the address at which the other is now."""
+    net = formed(size=2)
+    one, other = net.nodes
+    for node in net.nodes:
+        net.kill(node)
+    one.ip, other.ip = other.ip, one.ip
+    for node in net.nodes:
+        net.restart(node)
+    net.until(lambda: healthy(net), 10_000)
+
+
 def test_nobody_asks_for_names_while_all_are_connected() -> None:
     net = formed()
     net.run(5000)

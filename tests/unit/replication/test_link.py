@@ -243,6 +243,29 @@ def test_what_the_primary_may_not_say(heard: str, note: str) -> None:
     assert any(note in each for each in bench.notes), bench.notes
 
 
+MYID = "c" * 40
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [f"$40\r\n{MYID}\r\n", "-ERR This instance has cluster support disabled\r\n", "-NOPERM no permission\r\n"],
+)
+def test_a_primary_that_is_who_we_expect_or_does_not_say(reply: str) -> None:
+    bench = Bench(introduction=Introduction(port=1, primary_id=MYID)).begin().hear("+PONG\r\n")
+    assert words(bench.effects())[0] == "CLUSTER MYID"
+    bench.hear(reply + HELLO)
+    assert words(bench.effects()) == ["PSYNC ? -1"]
+
+
+def test_another_node_at_the_address_of_our_primary() -> None:
+    """Addresses are given out again: its data must not replace ours."""
+    bench = Bench(introduction=Introduction(port=1, primary_id=MYID)).begin().hear("+PONG\r\n")
+    bench.effects()
+    bench.hear(f"$40\r\n{OTHER}\r\n{HELLO}")
+    assert bench.effects() == [Close(), Connect("primary", 6379)]
+    assert any(f"is the address of node {OTHER} now" in note for note in bench.notes)
+
+
 def test_wrong_password() -> None:
     bench = Bench(introduction=Introduction(port=1, password="x")).begin()
     bench.hear("-NOAUTH\r\n").effects()
