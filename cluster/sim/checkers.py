@@ -108,7 +108,7 @@ class Votes(Checker):
         kind, epoch, _, _ = peek(packet)
         if kind != AUTH_ACK or end.remote is None:
             return
-        candidate = end.remote.holder.host.name
+        candidate = f"n{end.remote.holder.host.number}"
         first = self._votes.setdefault((process.id, epoch), candidate)
         if first != candidate:
             self.fail(f"{process.host.name} voted for {first} and for {candidate} in epoch {epoch}")
