@@ -28,7 +28,17 @@ from gossip.effects import (
     Resolved,
     Send,
 )
-from gossip.failure import Verdict, count_reports, is_overdue, judge, link_looks_dead
+from gossip.failure import (
+    CONFIRM_MS,
+    Verdict,
+    connection_failed,
+    count_reports,
+    is_gone,
+    is_overdue,
+    judge,
+    link_ended,
+    link_looks_dead,
+)
 from gossip.framer import NEED_DATA, BadPacket, FramingError
 from gossip.membership import Members
 from gossip.messages import EXT_DATA, OURS, PAUSED, Extensions, Fail, Header, Meet, Message, Ping, Pong, Unknown
@@ -61,6 +71,7 @@ class GossipCore:
         self.own_address_seen = False  # whether anybody has reached us since the start
         self.seeds = Seeds(self)
         self._due = DueHeap()
+        self._new_suspects = False
         self._random_ping_ms = 0
         self._last_link_id = 0
         self._effects: list[Effect] = []
@@ -93,6 +104,9 @@ class GossipCore:
         """Do what is due."""
         while (peer := self._due.pop_due(now_ms)) is not None:
             self._attend(peer, now_ms)
+        if self._new_suspects:
+            self._new_suspects = False
+            self._tell_voters()
         if now_ms >= self._random_ping_ms:
             self._random_ping_ms = now_ms + RANDOM_PING_MS
             peer = oldest_of_a_few(self.members, self.rng)
@@ -195,12 +209,20 @@ class GossipCore:
         if peer is None or link.inbound:
             return
         self.seeds.hurry(now_ms)
-        if link.established:
+        if link.answered:
+            link_ended(peer, event.reason, now_ms)
             self.watch(peer, now_ms)
+            return
+        if not link.established:
+            connection_failed(peer, event.reason, now_ms)
+        peer.link_failures += 1
+        if is_gone(peer) and not peer.flags & flags.FAILING:
+            wait_ms = 0  # before the next attempt we have to suspect it
+        elif peer.lost_ms and peer.link_failures <= 2:
+            wait_ms = CONFIRM_MS
         else:
-            peer.link_failures += 1
             wait_ms = min(RECONNECT_MS << min(peer.link_failures - 1, 10), RECONNECT_MAX_MS)
-            self.watch(peer, now_ms + wait_ms)
+        self.watch(peer, now_ms + wait_ms)
 
     def _on_data(self, event: Received, now_ms: int) -> None:
         link = self.links.get(event.link_id)
@@ -271,9 +293,14 @@ class GossipCore:
     def broadcast_pong(self) -> None:
         """Tell everybody our configuration now, rather than with the next ping."""
         for peer in self.members.others():
-            if peer.connected and not peer.in_handshake:
-                assert peer.link is not None
-                self.send_ping(peer.link, Pong, 0)
+            if not peer.in_handshake:
+                self.tell(peer)
+
+    def tell(self, peer: Peer) -> None:
+        """Tell `peer` how it is with us, without being asked and without an answer."""
+        if peer.connected:
+            assert peer.link is not None
+            self.send_ping(peer.link, Pong, 0)
 
     def send_ping(self, link: Link, kind: type[Ping], now_ms: int, forgotten: tuple[tuple[str, int], ...] = ()) -> None:
         """Send a PING, PONG or MEET with gossip and extensions."""
@@ -304,11 +331,9 @@ class GossipCore:
             return
         if not peer.has_address:
             return
-        if not peer.in_handshake and is_overdue(peer, now_ms, timeout_ms) and not peer.flags & flags.FAILING:
-            self.members.suspect(peer)
-            self.note("debug", f"Node {peer.id} is possibly failing")
-            self.agreement.changed(state=True)
-            self.judge(peer, now_ms)
+        suspect = is_gone(peer) or is_overdue(peer, now_ms, timeout_ms)
+        if suspect and not peer.in_handshake and not peer.flags & flags.FAILING:
+            self._suspect(peer, now_ms)
         if peer.link is not None and link_looks_dead(peer, now_ms, timeout_ms):
             self.close(peer.link)
         if peer.link is None:
@@ -316,6 +341,21 @@ class GossipCore:
         elif not peer.ping_sent_ms and peer.connected and now_ms - peer.pong_received_ms > timeout_ms // 2:
             self.send_ping(peer.link, Ping, now_ms)
         self._schedule(peer, now_ms)
+
+    def _suspect(self, peer: Peer, now_ms: int) -> None:
+        self.members.suspect(peer)
+        self._new_suspects = True
+        why = "refuses connections" if is_gone(peer) else "is silent"
+        self.note("verbose", f"Node {peer.id} {why}, it is possibly failing.")
+        self.agreement.changed(state=True)
+        self.judge(peer, now_ms)
+
+    def _tell_voters(self) -> None:
+        """Whoever counts for a verdict hears of new suspicions now, rather than with the next ping."""
+        if self.members.suspects:
+            for peer in self.members.others():
+                if peer.is_primary and peer.slot_count and not peer.flags & flags.FAILING:
+                    self.tell(peer)
 
     def _schedule(self, peer: Peer, now_ms: int) -> None:
         """When to look at `peer` again if nothing happens meanwhile."""

@@ -9,16 +9,24 @@ Any traffic from a node proves that it lives, so that a connection busy with som
 suspicion. A node that could not be connected to counts as pinged: otherwise a dead host that refuses connections, and
 therefore never has a PING outstanding, would never be suspected.
 
+A dead process is found sooner, by evidence. However it ended, its kernel closes its connections and refuses new ones,
+which those of a frozen process, a lost host or a broken network do not. So a peer that ended a link on which it had
+answered, and that refuses us twice since, with some time between, is suspected at once. One ended link says nothing,
+and one refusal might be a process that is just being replaced. For a verdict the majority must find the same.
+
 A verdict outlives its reasons. It is lifted when the node answers again, at once if it has no slots to lose; if it has,
-only after long enough for a replica to have taken over, because until then both might serve.
+only after long enough for a replica to have taken over, because until then both might serve; unless it has no replica.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
+from gossip import flags
+from gossip.effects import Closed
 from gossip.peer import Peer
 
+CONFIRM_MS = 40
 REPORT_LIFETIME_MULT = 2
 PARDON_AFTER_MULT = 2
 
@@ -42,6 +50,32 @@ def link_looks_dead(peer: Peer, now_ms: int, node_timeout_ms: int) -> bool:
         and now_ms - peer.link.created_ms > node_timeout_ms
         and silent_for_ms(peer, now_ms) > node_timeout_ms // 2
     )
+
+
+def link_ended(peer: Peer, reason: Closed, now_ms: int) -> None:
+    """A link ended on which `peer` had answered. Its doing, if it was not ours."""
+    if reason in (Closed.EOF, Closed.RESET):
+        peer.lost_ms = peer.lost_ms or now_ms
+
+
+def connection_failed(peer: Peer, reason: Closed, now_ms: int) -> None:
+    """A connection to `peer` did not come about."""
+    if reason is not Closed.REFUSED:
+        peer.refused_ms = 0
+    elif peer.lost_ms:
+        peer.refused_ms = peer.refused_ms or now_ms
+        peer.refused_again = now_ms - peer.refused_ms >= CONFIRM_MS
+
+
+def is_gone(peer: Peer) -> bool:
+    """Whether there is evidence that the process is dead."""
+    return peer.refused_ms > 0 and peer.refused_again
+
+
+def acquit(peer: Peer) -> None:
+    """`peer` has answered: whatever its connections did, it lives."""
+    peer.lost_ms = peer.refused_ms = 0
+    peer.refused_again = False
 
 
 def add_report(failing: Peer, reporter: Peer, now_ms: int) -> bool:
@@ -88,6 +122,7 @@ class Pardon(Enum):
 
     REPLICA = "is reachable again (a replica)"
     NO_SLOTS = "is reachable again (a primary without slots)"
+    NO_SUCCESSOR = "is reachable again and has no replica to take its slots over"
     NOT_REPLACED = "is reachable again and nobody took its slots over"
     DENIED = "its replicas may still be taking over"
 
@@ -98,6 +133,8 @@ def consider_pardon(peer: Peer, now_ms: int, node_timeout_ms: int) -> Pardon:
         return Pardon.REPLICA
     if not peer.slot_count:
         return Pardon.NO_SLOTS
+    if all(replica.flags & (flags.FAILING | flags.NOFAILOVER) for replica in peer.replicas):
+        return Pardon.NO_SUCCESSOR
     if now_ms - peer.fail_ms > node_timeout_ms * PARDON_AFTER_MULT:
         return Pardon.NOT_REPLACED
     return Pardon.DENIED

@@ -25,6 +25,7 @@ class Link:
     inbound: bool
     peer: Peer | None = None
     established: bool = False
+    answered: bool = False  # our PING on it, at least once
     remote_ip: str = ""
     local_ip: str = ""
     framer: Framer = field(default_factory=Framer)
@@ -51,6 +52,9 @@ class Peer:
     data_received_ms: int = 0
     fail_ms: int = 0
     link_failures: int = 0  # attempts to connect that failed in a row
+    lost_ms: int = 0  # when it ended a link on which it had answered; 0 once it answers again
+    refused_ms: int = 0  # when it first refused a connection since
+    refused_again: bool = False  # and has done so again some time later
 
     config_epoch: int = 0
     slot_count: int = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gossip import flags
-from gossip.failure import Pardon, add_report, consider_pardon, count_reports, drop_report
+from gossip.failure import Pardon, acquit, add_report, consider_pardon, count_reports, drop_report
 from gossip.membership import BAN_MS, attach_inbound
 from gossip.messages import (
     EXT_DATA,
@@ -128,6 +128,7 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
     if message.kind == Kind.PING and not sender.in_handshake:
         _update_address(core, sender, link, header, now_ms)
     if message.kind == Kind.PONG and link is sender.link:
+        link.answered = True
         _hear_pong(core, sender, now_ms)
     core.agreement.heard_config(sender, header, now_ms)
     for entry in message.gossip:
@@ -219,6 +220,7 @@ def _hear_pong(core: GossipCore, peer: Peer, now_ms: int) -> None:
     peer.pong_received_ms = now_ms
     peer.ping_sent_ms = 0
     peer.link_failures = 0
+    acquit(peer)
     core.watch(peer, now_ms + core.settings.node_timeout_ms // 2 + 1)
     if peer.suspected:
         core.members.clear_suspicion(peer)

@@ -99,6 +99,7 @@ class Net:
         self.now = START_MS
         self.timeout_ms = timeout_ms
         self.cuts = set()
+        self.refusals = set()  # pairs between which new connections are refused, though both live
         self.names = {}  # host name -> ips, for those who resolve it
         self.look_ups = []
         self.trace = []
@@ -178,6 +179,18 @@ class Net:
     def heal(self):
         self.cuts.clear()
 
+    def refuse(self, some, others):
+        """End the links between them and refuse new ones."""
+        self.refusals |= {frozenset((a.number, b.number)) for a in some for b in others}
+        self.reset(some, others)
+
+    def reset(self, some, others):
+        """End the links between them."""
+        for node in (*some, *others):
+            for link_id, (other, _) in list(node.ends.items()):
+                if other in (others if node in some else some):
+                    self._lose(node, link_id, Closed.RESET)
+
     def is_cut(self, a, b):
         return frozenset((a.number, b.number)) in self.cuts
 
@@ -222,7 +235,7 @@ class Net:
         other = next((n for n in self.nodes if (n.ip, n.settings.bus_port) == (host, port)), None)
         if other is not None and self.is_cut(node, other):
             return  # swallowed
-        if other is None or not other.alive:
+        if other is None or not other.alive or frozenset((node.number, other.number)) in self.refusals:
             self.later(node, LinkClosed(link_id, Closed.REFUSED), 1 + self.rng.randrange(3))
             return
         other_link = other.core.new_link_id()

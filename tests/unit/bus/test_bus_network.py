@@ -171,12 +171,11 @@ def test_a_dead_primary_is_suspected_then_failed_by_a_majority(seed):
     net = Net(5, seed).formed()
     dead, *others = net.nodes
     net.kill(dead)
-    took = net.until(lambda: all(node.peer(dead).failed for node in others))
-    assert 5000 < took < 9000
+    assert net.until(lambda: all(node.peer(dead).failed for node in others)) < 100
     assert all(not node.core.ok for node in others)
     assert b"cluster_slots_fail:3276\r\n" in others[0].views.info()
     net.restart(dead)
-    net.until(lambda: all(node.core.ok for node in net.nodes), 30_000)
+    net.until(lambda: all(node.core.ok for node in net.nodes), 3000)  # it waits two seconds by itself
 
 
 def test_a_node_behind_a_cut_is_suspected_too():
