@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash sim docs clean
+.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash drills rolling sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m
 
 crash: build  ## Kill a node at 50 random moments under a million keys, and look whether all is there
 	@CRASH_POINTS=50 CRASH_KEYS=1000000 $(PYTHON_BIN) -m pytest -q -n 0 -s tests/server/test_append_only.py -k any_moment
+
+drills: build  ## Kill, freeze, cut off and restart nodes of real clusters under load: is every acknowledged write there?
+	@SHARDIS_DRILLS=1 $(PYTHON_BIN) -m pytest -q -n 0 -s tests/drills $(ARGS)
+
+rolling: build  ## A client writes through rolling restarts of a whole cluster: make rolling COUNT=20
+	@SHARDIS_DRILLS=1 ROLLING_COUNT=$(or $(COUNT),3) $(PYTHON_BIN) -m pytest -q -n 0 -s tests/drills/test_restarts.py -k application
 
 docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
 	@$(PYTHON_BIN) scripts/docs

@@ -86,6 +86,8 @@ class Server:
     port: int
     directory: Path
     directives: Mapping[str, str]
+    host: str = "127.0.0.1"
+    enter: Callable[[], None] = lambda: None  # runs in the child before the server: joins its network namespace
     process: subprocess.Popen[bytes] | None = None
     _admin: Connection | None = field(default=None, repr=False)
 
@@ -100,10 +102,15 @@ class Server:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self, answering: bytes = b"PONG") -> Server:
         """Start the process and wait until it answers PING so; b"LOADING" is how it does while it loads its data."""
+        self.launch()
+        return self.await_answer(answering)
+
+    def launch(self) -> None:
+        """Start the process, and leave the waiting to `await_answer`: several can start at the same time."""
         arguments = ["--port", str(self.port), "--dir", str(self.directory)]
         for directive, value in self.directives.items():
             arguments += [f"--{directive}", value]
@@ -114,8 +121,16 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                preexec_fn=_end_with_parent,
+                preexec_fn=self._prepare_child,
             )
+
+    def _prepare_child(self) -> None:
+        _end_with_parent()
+        self.enter()
+
+    def await_answer(self, answering: bytes = b"PONG") -> Server:
+        """Wait until the started process answers PING so. Raises StartFailed."""
+        assert self.process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers(answering):
             if self.process.poll() is not None:
@@ -128,13 +143,13 @@ class Server:
 
     def _answers(self, expected: bytes) -> bool:
         try:
-            with Connection(self.port, timeout_s=2) as probe:
+            with Connection(self.port, host=self.host, timeout_s=2) as probe:
                 return probe.ask("PING").body.startswith(expected)
         except OSError:
             return False
 
     def connect(self, proto: int = 2, timeout_s: float = 10) -> Connection:
-        return Connection(self.port, proto, timeout_s=timeout_s)
+        return Connection(self.port, proto, self.host, timeout_s)
 
     def ask(self, *argv: Word) -> Frame:
         """One command on a connection kept for the test's own questions."""
@@ -206,20 +221,36 @@ class Fleet:
         return self._start(ORACLE, name, directives)
 
     def _start(self, command: Sequence[str], name: str, directives: Mapping[str, str]) -> Server:
+        return self.start_together(self.prepare(command, name, directives))[0]
+
+    def prepare(self, command: Sequence[str], name: str, directives: Mapping[str, str]) -> Server:
+        """A server with a folder and a port, not started yet. Underscores in names of directives stand for dashes."""
         given = {key.replace("_", "-"): value for key, value in directives.items()}
         settings = {"bind": "127.0.0.1", "save": "", "enable-debug-command": "yes", **given}
-        for attempt in range(3):
-            directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._home))
-            server = Server(name, command, free_port(), directory, settings)
-            try:
-                server.start()
-            except StartFailed as failure:
-                if attempt == 2 or "in use" not in str(failure):
-                    raise
-                continue
-            self.running.append(server)
-            return server
-        raise AssertionError("unreachable")
+        return Server(name, command, free_port(), Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._home)), settings)
+
+    def start_together(self, *servers: Server) -> Sequence[Server]:
+        """Start prepared servers side by side; one whose port was taken meanwhile gets another. Raises StartFailed."""
+        self.running += servers
+        return self.restart(*servers)
+
+    def restart(self, *servers: Server) -> Sequence[Server]:
+        """Start servers side by side whose processes have ended."""
+        for server in servers:
+            server.launch()
+        for server in servers:
+            for _ in range(2):
+                try:
+                    server.await_answer()
+                    break
+                except StartFailed as failure:
+                    if "in use" not in str(failure):
+                        raise
+                server.port = free_port()
+                server.launch()
+            else:
+                server.await_answer()
+        return servers
 
     def end(self, *servers: Server) -> None:
         for server in servers or tuple(self.running):
@@ -239,20 +270,38 @@ def own_all_slots(server: Server) -> Server:
     return server
 
 
-def form_cluster(servers: Sequence[Server]) -> None:
-    """Introduce the nodes to each other over the wire, share the slots evenly, and wait until all agree."""
-    count = len(servers)
+def form_cluster(primaries: Sequence[Server], replicas: Sequence[Server] = ()) -> None:
+    """Introduce the nodes to each other over the wire, share the slots evenly among the primaries and the replicas in
+    turn among these, and wait until all agree and all replicas are in sync."""
+    servers = [*primaries, *replicas]
+    for i, server in enumerate(primaries):
+        first, last = i * 16384 // len(primaries), (i + 1) * 16384 // len(primaries) - 1
+        server.call("CLUSTER", "ADDSLOTSRANGE", first, last)
     for i, server in enumerate(servers):
-        server.call("CLUSTER", "ADDSLOTSRANGE", i * 16384 // count, (i + 1) * 16384 // count - 1)
         server.call("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
     for other in servers[1:]:
-        servers[0].call("CLUSTER", "MEET", "127.0.0.1", other.port)
+        servers[0].call("CLUSTER", "MEET", other.host, other.port)
 
     def agreed() -> bool:
         infos = [server.cluster_info() for server in servers]
-        return all(i["cluster_state"] == "ok" and i["cluster_known_nodes"] == str(count) for i in infos)
+        return all(i["cluster_state"] == "ok" and i["cluster_known_nodes"] == str(len(servers)) for i in infos)
 
-    wait_until(agreed, f"{count} nodes know each other and serve all slots", timeout_s=30)
+    wait_until(agreed, f"{len(servers)} nodes know each other and serve all slots", timeout_s=30)
+    for i, replica in enumerate(replicas):
+        replica.call("CLUSTER", "REPLICATE", primaries[i % len(primaries)].id)
+    for replica in replicas:
+        wait_until(
+            lambda r=replica: r.info("replication").get("master_link_status") == "up", f"{replica.name} is in sync", 30
+        )
+    known = [replica.id for replica in replicas]
+    for server in servers:
+        wait_until(lambda s=server: replicas_known(s) >= set(known), f"{server.name} knows all replicas", 30)
+
+
+def replicas_known(server: Server) -> set[str]:
+    """The ids of the nodes that this one takes for replicas."""
+    rows = (line.split() for line in server.call("CLUSTER", "NODES").decode().splitlines())
+    return {row[0] for row in rows if "slave" in row[2].split(",")}
 
 
 class Pair:
