@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from cluster.slots import SLOTS, key_slot
-from tests.support.history import History
+from tests.support.history import Ack, History
 from tests.support.hosts import Host
 from tests.support.resp import Connection
 from tests.support.servers import ORACLE, Fleet, Server, form_cluster, wait_until
@@ -120,11 +120,15 @@ class Drill:
         wait_until(lambda: all(_content(node) for node in nodes), "all nodes are content", timeout_s, every_s=0.05)
         wait_until(lambda: len({_ownership(node) for node in nodes}) == 1, "all nodes name the same owners", timeout_s)
 
+    def lost(self, history: History, shard: int) -> list[Ack]:
+        """The acknowledged writes that the shard's owner does not have."""
+        with self.owner(shard).connect() as connection:
+            return history.lost(shard, partial(_values, connection))
+
     def check(self, history: History, shards: Sequence[int] | None = None) -> None:
         """Every acknowledged write is there; prints the figures."""
         for shard in range(len(self.shards)) if shards is None else shards:
-            with self.owner(shard).connect() as connection:
-                lost = history.lost(shard, partial(_values, connection))
+            lost = self.lost(history, shard)
             total = len(history.acks[shard])
             print(f"shard {shard}: {total} writes acknowledged, longest outage {history.outage_s(shard):.3f} s")
             assert not lost, f"{len(lost)} of {total} acknowledged writes are lost: {lost[:2]} ... {lost[-2:]}"
