@@ -64,7 +64,15 @@ async def _until(connections: Connections, timeout_s: float, needs_ok: bool) -> 
 
 async def _problem(connections: Iterable[Connection], needs_ok: bool) -> str:
     """What still stands in the way of a healthy cluster; empty when nothing does."""
-    connections = list(connections)
+    try:
+        return await _disagreement(list(connections), needs_ok)
+    except ReplyError as error:
+        if str(error).startswith("LOADING"):
+            return "a node still loads its data, or that of its primary"
+        raise
+
+
+async def _disagreement(connections: Sequence[Connection], needs_ok: bool) -> str:
     for info, replication in await _ask_all(connections, ("CLUSTER", "INFO"), ("INFO", "replication")):
         if int(parse_info(info).get("cluster_known_nodes", 0)) != len(connections):
             return "the nodes do not all know each other yet"
