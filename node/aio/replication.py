@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import traceback
 from collections.abc import Callable
 from typing import BinaryIO, cast
@@ -16,6 +17,8 @@ from node.persistence.loading import CannotLoad, Steps
 
 SYNC_EVERY_BYTES = 8 << 20
 """A long file is given to the disk bit by bit, or the end of it would wait for all."""
+MIN_PATIENCE_MS = 1000
+"""A connection is not given up before the kernel has repeated its first packet."""
 
 
 class ReplicationHost:
@@ -38,16 +41,29 @@ class ReplicationHost:
 
     async def _connect(self, host: str, port: int) -> None:
         source = self.node.config["bind-source-addr"]
+        patience_ms = self._patience_ms()
         try:
-            await self.loop.create_connection(
-                lambda: _Connection(self), host, port, local_addr=(source, 0) if source else None
-            )
+            async with asyncio.timeout(patience_ms / 1000 if patience_ms else None):
+                await self.loop.create_connection(
+                    lambda: _Connection(self), host, port, local_addr=(source, 0) if source else None
+                )
         except OSError as error:
             self._attempt = None
             self.node.space.now_ms = unix_ms()
-            self.node.following.lost(error.strerror or str(error))
+            self.node.following.lost(error.strerror or str(error) or "no answer")
+
+    def _patience_ms(self) -> int:
+        """For how long a network may be silent before the connection is given up and a new one tried; 0: as TCP does.
+
+        TCP repeats what was lost after ever longer pauses. Where a cut of 15 seconds has healed, it would be silent for
+        10 more, and with it all writes that wait for this replica (`min-acks`). So a member of a cluster tries anew.
+        """
+        config = self.node.config
+        return max(config["cluster-node-timeout"], MIN_PATIENCE_MS) if config["cluster-enabled"] else 0
 
     def opened(self, connection: _Connection) -> None:
+        sock = cast(asyncio.Transport, connection.transport).get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._patience_ms())
         self._attempt = None
         self._connection = connection
         self.node.space.now_ms = unix_ms()

@@ -1,7 +1,7 @@
 """Clusters of three of our nodes and three of redis-server 7.0.15: each kind takes over from the other.
 
-Every primary has a replica of the other kind, and of the two primaries that remain when one dies, one is ours and one is
-redis-server: as a majority of three is two, both kinds have to vote for the new primary, whichever kind it is.
+Every primary has a replica of the other kind, and of the two primaries that remain when one dies, one is ours and one
+is redis-server: as a majority of three is two, both kinds have to vote for the new primary, whichever kind it is.
 """
 
 from __future__ import annotations
