@@ -14,7 +14,7 @@ long_drill = pytest.mark.skipif(not os.environ.get("SHARDIS_DRILLS"), reason="a 
 
 
 @pytest.fixture
-def six_hosts() -> Iterator[Network]:
-    """Hosts 1 to 6 for the nodes of a drill; the test is on a host that reaches all of them."""
-    with network(6) as net:
+def nine_hosts() -> Iterator[Network]:
+    """Hosts 1 to 9 for the nodes of a drill; the test is on a host that reaches all of them."""
+    with network(9) as net:
         yield net

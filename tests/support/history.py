@@ -61,14 +61,14 @@ class History:
         times = sorted([self.began, *(ack.acked for ack in self.acks[shard])])
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
-    def await_write(self, shard: int, since: float, timeout_s: float, by: str | None = None) -> Ack:
-        """Wait until a write that was sent after `since` is acknowledged (by this node), and return it."""
+    def await_write(self, shard: int, since: float, timeout_s: float, not_at: str | None = None) -> Ack:
+        """Wait until a write that was sent after `since` is acknowledged, by another node than `not_at`. Returns it."""
 
         def found() -> Ack | None:
             recent = reversed(self.acks[shard][-1000:])
-            return next((ack for ack in recent if ack.sent > since and by in (None, ack.node)), None)
+            return next((ack for ack in recent if ack.sent > since and ack.node != not_at), None)
 
-        return wait_until(found, f"shard {shard} accepts writes{f' at {by}' if by else ''}", timeout_s)
+        return wait_until(found, f"shard {shard} accepts writes{f', not at {not_at}' if not_at else ''}", timeout_s)
 
     def owners(self, shard: int, since: float = 0.0) -> list[str]:
         """The nodes that accepted writes, in the order of their first. Fails if one accepted a write that was sent
