@@ -16,6 +16,7 @@ from cluster.slots import SLOTS, SlotSet, parse_integer, parse_slot, range_set
 from gossip import flags
 from gossip.failure import count_reports
 from gossip.membership import BAN_MS, make_node_id, normal_ip
+from gossip.messages import Extensions
 from gossip.peer import Peer
 
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
@@ -242,7 +243,7 @@ class ClusterAdmin:
         """Tell those who understand it at once, so that the node is not brought back by their gossip."""
         for peer in self._core.members.others():
             if peer.connected and peer.flags & flags.EXTENSIONS:
-                self._core.bus.ping(peer, now_ms, forgotten=((node_id, FORGET_TTL_S),))
+                self._core.bus.ping(peer, now_ms, Extensions(forgotten=((node_id, FORGET_TTL_S),)))
 
     def _find(self, node_id: bytes) -> Peer | None:
         return self._core.members.get(_text(node_id))

@@ -33,20 +33,38 @@ from gossip.failure import (
     Verdict,
     connection_failed,
     count_reports,
+    forgive,
     is_gone,
     is_overdue,
     judge,
+    last_heard_ms,
+    link_dead_ms,
     link_ended,
-    link_looks_dead,
+    overdue_ms,
+    silent_for_ms,
 )
 from gossip.framer import NEED_DATA, BadPacket, FramingError
 from gossip.membership import Members
-from gossip.messages import EXT_DATA, OURS, PAUSED, Extensions, Fail, Header, Meet, Message, Ping, Pong, Unknown
+from gossip.messages import (
+    EXT_DATA,
+    NO_EXTENSIONS,
+    OURS,
+    PAUSED,
+    Extensions,
+    Fail,
+    Header,
+    Meet,
+    Message,
+    Ping,
+    Pong,
+    Unknown,
+)
 from gossip.peer import Link, Peer
-from gossip.pinging import DueHeap, choose_gossip, gossip_entry, oldest_of_a_few
+from gossip.pinging import DueHeap, choose_gossip, gossip_entry, oldest_of_a_few, ping_after_ms
 from gossip.reception import receive, take_address
 from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
+from gossip.vouching import ask_after_ms, ask_others, wants_opinion
 from gossip.wire import encode
 
 RECONNECT_MS = 100
@@ -73,6 +91,7 @@ class GossipCore:
         self._due = DueHeap()
         self._new_suspects = False
         self._random_ping_ms = 0
+        self._awake_ms = 0
         self._last_link_id = 0
         self._effects: list[Effect] = []
 
@@ -80,6 +99,7 @@ class GossipCore:
 
     def start(self, now_ms: int) -> None:
         """Begin: every member that was remembered is connected to at the first tick."""
+        self._awake_ms = now_ms
         self._random_ping_ms = now_ms + RANDOM_PING_MS
         self.seeds.start(now_ms)
         for peer in self.members.others():
@@ -87,6 +107,7 @@ class GossipCore:
 
     def step(self, event: Event, now_ms: int) -> None:
         """Something happened on the network."""
+        self._wake(now_ms)
         if isinstance(event, Received):
             self._on_data(event, now_ms)
         elif isinstance(event, LinkAccepted):
@@ -102,6 +123,7 @@ class GossipCore:
 
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
+        self._wake(now_ms)
         while (peer := self._due.pop_due(now_ms)) is not None:
             self._attend(peer, now_ms)
         if self._new_suspects:
@@ -118,6 +140,17 @@ class GossipCore:
         """When `tick` should be called next, at the latest."""
         moments = (self._due.next_ms(), self.seeds.next_due_ms())
         return min([self._random_ping_ms, *(moment for moment in moments if moment is not None)])
+
+    def _wake(self, now_ms: int) -> None:
+        """If we come far later than we wanted to, the silence of the others may be our own."""
+        pause_ms, self._awake_ms = now_ms - self._awake_ms, now_ms
+        limit_ms = self.settings.node_timeout_ms // 10
+        if pause_ms <= limit_ms or now_ms - self.next_due_ms() <= limit_ms:
+            return
+        self.note("verbose", f"This node did nothing for {pause_ms} ms; nobody is suspected for that.")
+        for peer in self.members.others():
+            forgive(peer, pause_ms, now_ms)
+            self._schedule(peer, now_ms)
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -284,10 +317,10 @@ class GossipCore:
                 self.sent[message.kind] += 1
                 self.effect(Send(peer.link.id, data))
 
-    def ping(self, peer: Peer, now_ms: int, forgotten: tuple[tuple[str, int], ...] = ()) -> None:
+    def ping(self, peer: Peer, now_ms: int, say: Extensions = NO_EXTENSIONS) -> None:
         """Send a PING on our link to `peer`."""
         if peer.link is not None:
-            self.send_ping(peer.link, Ping, now_ms, forgotten)
+            self.send_ping(peer.link, Ping, now_ms, say)
             self._schedule(peer, now_ms)
 
     def broadcast_pong(self) -> None:
@@ -302,23 +335,22 @@ class GossipCore:
             assert peer.link is not None
             self.send_ping(peer.link, Pong, 0)
 
-    def send_ping(self, link: Link, kind: type[Ping], now_ms: int, forgotten: tuple[tuple[str, int], ...] = ()) -> None:
-        """Send a PING, PONG or MEET with gossip and extensions."""
+    def send_ping(self, link: Link, kind: type[Ping], now_ms: int, say: Extensions = NO_EXTENSIONS) -> None:
+        """Send a PING, PONG or MEET with gossip and extensions: our names, and what else there is to `say`."""
         target = link.peer
         if kind is Ping and not link.inbound and target is not None:
             target.ping_sent_ms = now_ms
         gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng))
-        extensions = self._extensions_for(target, forgotten)
+        extensions = self._extensions_for(target, say)
         self.send(link, kind(self.header(EXT_DATA), gossip, extensions))
 
-    def _extensions_for(self, target: Peer | None, forgotten: tuple[tuple[str, int], ...]) -> Extensions:
+    def _extensions_for(self, target: Peer | None, say: Extensions) -> Extensions:
         me = self.members.myself
         if target is None or not target.flags & flags.EXTENSIONS:
             return Extensions(hostname=me.hostname or None)
         wish, places = self.agreement.offers(target) if target.ours else (None, None)
-        return Extensions(
-            me.hostname or None, me.nodename or None, me.shard_id or None, forgotten, wish=wish, places=places
-        )
+        names = (me.hostname or None, me.nodename or None, me.shard_id or None)
+        return Extensions(*names, say.forgotten, (), wish, places, say.asked, say.heard)
 
     # Watching peers.
 
@@ -331,14 +363,17 @@ class GossipCore:
             return
         if not peer.has_address:
             return
+        if wants_opinion(peer, silent_for_ms(peer, now_ms), now_ms, timeout_ms) and not peer.flags & flags.FAILING:
+            ask_others(self, peer, now_ms)
         suspect = is_gone(peer) or is_overdue(peer, now_ms, timeout_ms)
         if suspect and not peer.in_handshake and not peer.flags & flags.FAILING:
             self._suspect(peer, now_ms)
-        if peer.link is not None and link_looks_dead(peer, now_ms, timeout_ms):
-            self.close(peer.link)
+        link = peer.link
+        if link is not None and peer.ping_sent_ms and now_ms > link_dead_ms(peer, link, timeout_ms):
+            self.close(link)
         if peer.link is None:
             self._connect(peer, now_ms)
-        elif not peer.ping_sent_ms and peer.connected and now_ms - peer.pong_received_ms > timeout_ms // 2:
+        elif not peer.ping_sent_ms and peer.connected and now_ms - peer.pong_received_ms > self._ping_after_ms():
             self.send_ping(peer.link, Ping, now_ms)
         self._schedule(peer, now_ms)
 
@@ -363,16 +398,26 @@ class GossipCore:
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = peer.pong_received_ms + timeout_ms // 2 + 1
+            at_ms = peer.pong_received_ms + self._ping_after_ms() + 1
         else:
-            heard_ms = max(peer.ping_sent_ms, peer.data_received_ms)
-            link_ms = peer.link.created_ms if peer.link is not None else now_ms
+            heard_ms = last_heard_ms(peer)
             moments = [
-                max(heard_ms + timeout_ms // 2, link_ms + timeout_ms) + 1,  # the link looks dead
-                heard_ms + timeout_ms + 1,  # the node does
+                link_dead_ms(peer, peer.link, timeout_ms) + 1 if peer.link is not None else now_ms,
+                heard_ms + ask_after_ms(timeout_ms) + 1,  # the node may be: others are asked
+                peer.asked_ms + timeout_ms // 4 + 1,  # and again
+                overdue_ms(peer, timeout_ms) + 1,  # the node looks dead
             ]
             at_ms = min((moment for moment in moments if moment > now_ms), default=now_ms + timeout_ms // 2)
         self.watch(peer, max(at_ms, now_ms + 1))
+
+    def _ping_after_ms(self) -> int:
+        return ping_after_ms(self.settings.node_timeout_ms, len(self.members))
+
+    def answered(self, peer: Peer, now_ms: int) -> None:
+        """`peer` has answered our PING: the next one has time."""
+        peer.pong_received_ms = now_ms
+        peer.ping_sent_ms = 0
+        self._schedule(peer, now_ms)
 
     def judge(self, peer: Peer, now_ms: int) -> None:
         """Declare `peer` failed if a majority agrees, and tell everybody."""

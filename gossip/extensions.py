@@ -11,13 +11,14 @@ import struct
 from collections.abc import Callable
 from typing import TypeVar
 
-from gossip.messages import NO_EXTENSIONS, Extensions, Places, WishStated
+from gossip.messages import NO_EXTENSIONS, Extensions, Heard, Places, WishStated
 from gossip.places import decode_places, decode_wish, encode_places, encode_wish
 
 T = TypeVar("T")
 
 _RECORD = struct.Struct(">IHH")
 _FORGOTTEN = struct.Struct(">40sQ")
+_HEARD = struct.Struct(">40sQ")  # node id, age in milliseconds
 
 HOSTNAME = 0
 NODENAME = 1
@@ -26,6 +27,8 @@ SHARD_ID = 3
 # Ours, far from the numbers that Redis and its successors count up.
 WISH = 0x5301
 PLACES = 0x5302
+ASKED = 0x5303
+HEARD = 0x5304
 
 _ID_BYTES = 40
 
@@ -49,6 +52,10 @@ def encode_extensions(extensions: Extensions) -> tuple[int, bytes]:
         records.append(_record(WISH, encode_wish(extensions.wish)))
     if extensions.places is not None:
         records.append(_record(PLACES, encode_places(extensions.places)))
+    for node_id in extensions.asked:
+        records.append(_record(ASKED, node_id.encode("latin-1")))
+    for node_id, age_ms in extensions.heard:
+        records.append(_record(HEARD, _HEARD.pack(node_id.encode("latin-1"), age_ms)))
     return len(records), b"".join(records)
 
 
@@ -61,6 +68,8 @@ def decode_extensions(data: bytes, start: int, count: int) -> tuple[Extensions, 
     unknown: list[int] = []
     wish: WishStated | None = None
     places: Places | None = None
+    asked: list[str] = []
+    heard: list[Heard] = []
     at = start
     for _ in range(count):
         type_number, body, at = _next_record(data, at)
@@ -75,10 +84,15 @@ def decode_extensions(data: bytes, start: int, count: int) -> tuple[Extensions, 
             wish = _understood(decode_wish, body, type_number)
         elif type_number == PLACES:
             places = _understood(decode_places, body, type_number)
+        elif type_number == ASKED:
+            asked.append(_sized(body, _ID_BYTES, type_number)[:_ID_BYTES].decode("latin-1"))
+        elif type_number == HEARD:
+            node_id, age_ms = _HEARD.unpack_from(_sized(body, _HEARD.size, type_number))
+            heard.append(Heard(node_id.decode("latin-1"), age_ms))
         else:
             unknown.append(type_number)
     names = (texts.get(HOSTNAME), texts.get(NODENAME), texts.get(SHARD_ID))
-    return Extensions(*names, tuple(forgotten), tuple(unknown), wish, places), at
+    return Extensions(*names, tuple(forgotten), tuple(unknown), wish, places, tuple(asked), tuple(heard)), at
 
 
 def _understood(decode: Callable[[bytes], T], body: bytes, type_number: int) -> T:

@@ -24,32 +24,52 @@ from enum import Enum
 
 from gossip import flags
 from gossip.effects import Closed
-from gossip.peer import Peer
+from gossip.peer import Link, Peer
 
 CONFIRM_MS = 40
+CONNECT_TIMEOUT_MS = 1000
 REPORT_LIFETIME_MULT = 2
 PARDON_AFTER_MULT = 2
 
 
 def silent_for_ms(peer: Peer, now_ms: int) -> int:
     """For how long an answer is overdue; 0 when none is expected."""
-    if not peer.ping_sent_ms:
-        return 0
-    return now_ms - max(peer.ping_sent_ms, peer.data_received_ms)
+    return now_ms - last_heard_ms(peer) if peer.ping_sent_ms else 0
+
+
+def last_heard_ms(peer: Peer) -> int:
+    """When the silence began that counts while an answer is expected."""
+    return max(peer.ping_sent_ms, peer.data_received_ms)
+
+
+def overdue_ms(peer: Peer, node_timeout_ms: int) -> int:
+    """When the silence is long enough for suspicion. Others who still hear it earn it one timeout more at most."""
+    vouched_ms = min(peer.vouched_ms, last_heard_ms(peer) + node_timeout_ms)
+    return max(last_heard_ms(peer), vouched_ms) + node_timeout_ms
 
 
 def is_overdue(peer: Peer, now_ms: int, node_timeout_ms: int) -> bool:
     """Whether the silence is long enough for suspicion."""
-    return silent_for_ms(peer, now_ms) > node_timeout_ms
+    return peer.ping_sent_ms > 0 and now_ms > overdue_ms(peer, node_timeout_ms)
 
 
-def link_looks_dead(peer: Peer, now_ms: int, node_timeout_ms: int) -> bool:
-    """Whether to try a new connection, in case only the present one is broken."""
-    return (
-        peer.link is not None
-        and now_ms - peer.link.created_ms > node_timeout_ms
-        and silent_for_ms(peer, now_ms) > node_timeout_ms // 2
-    )
+def forgive(peer: Peer, pause_ms: int, now_ms: int) -> None:
+    """We did nothing for so long: an answer that is expected is due later by that."""
+    if peer.ping_sent_ms:
+        peer.ping_sent_ms = min(last_heard_ms(peer) + pause_ms, now_ms)
+
+
+def link_dead_ms(peer: Peer, link: Link, node_timeout_ms: int) -> int:
+    """When to try a new connection, in case only the present one is broken, while an answer is expected.
+
+    A kernel that gets no answer to its attempts waits ever longer between them, so one that takes long is repeated. An
+    open link is dead when the peer has been silent for half the timeout (as in Redis), or when our PING has not been
+    answered for all of it, whatever comes in on other links.
+    """
+    if not link.established:
+        return link.created_ms + max(node_timeout_ms // 2, CONNECT_TIMEOUT_MS)
+    silent_ms = min(last_heard_ms(peer) + node_timeout_ms // 2, peer.ping_sent_ms + node_timeout_ms)
+    return max(silent_ms, link.created_ms + node_timeout_ms)
 
 
 def link_ended(peer: Peer, reason: Closed, now_ms: int) -> None:

@@ -95,6 +95,13 @@ class WishStated(NamedTuple):
     digest: bytes
 
 
+class Heard(NamedTuple):
+    """For how long the sender has not heard from some node."""
+
+    node_id: str
+    age_ms: int
+
+
 class Place(NamedTuple):
     """What one node is in the map: a primary with slots under an epoch, or a replica."""
 
@@ -120,8 +127,11 @@ class Extensions:
     shard_id: str | None = None
     forgotten: tuple[tuple[str, int], ...] = ()  # (node id, seconds that its ban lasts)
     unknown_types: tuple[int, ...] = ()
-    wish: WishStated | None = None  # these two are sent to nodes of this project only
+    # These are sent to nodes of this project only.
+    wish: WishStated | None = None
     places: Places | None = None
+    asked: tuple[str, ...] = ()  # nodes about which the sender wants to know when we last heard from them
+    heard: tuple[Heard, ...] = ()
 
     @property
     def beyond_hostname(self) -> bool:

@@ -50,6 +50,8 @@ class Peer:
     ping_sent_ms: int = 0  # of the PING that waits for its PONG; 0 when none does
     pong_received_ms: int = 0
     data_received_ms: int = 0
+    asked_ms: int = 0  # when we last asked others about it
+    vouched_ms: int = 0  # when others heard from it, as far as they have told
     fail_ms: int = 0
     link_failures: int = 0  # attempts to connect that failed in a row
     lost_ms: int = 0  # when it ended a link on which it had answered; 0 once it answers again

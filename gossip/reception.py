@@ -14,6 +14,7 @@ from gossip.failure import Pardon, acquit, add_report, consider_pardon, count_re
 from gossip.membership import BAN_MS, attach_inbound
 from gossip.messages import (
     EXT_DATA,
+    NO_EXTENSIONS,
     OURS,
     Extensions,
     Fail,
@@ -26,6 +27,7 @@ from gossip.messages import (
     Unknown,
 )
 from gossip.peer import Link, Peer
+from gossip.vouching import answer, believe
 from gossip.wire import valid_address, valid_node_id
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
         _learn_own_address(core, link, message.kind)
         if sender is None and message.kind == Kind.MEET:
             _be_met(core, link, header, now_ms)
-        core.send_ping(link, Pong, now_ms)
+        asked = message.extensions.asked if sender is not None else ()
+        core.send_ping(link, Pong, now_ms, answer(core, asked, now_ms) if asked else NO_EXTENSIONS)
     if not link.inbound and link.peer is not None and link.peer.in_handshake:
         handshake = link.peer
         if sender is not None:
@@ -217,11 +220,9 @@ def _moved(core: GossipCore, peer: Peer, address: tuple[str, int, int, int], now
 
 def _hear_pong(core: GossipCore, peer: Peer, now_ms: int) -> None:
     """It lives: suspicion ends here, a verdict perhaps."""
-    peer.pong_received_ms = now_ms
-    peer.ping_sent_ms = 0
+    core.answered(peer, now_ms)
     peer.link_failures = 0
     acquit(peer)
-    core.watch(peer, now_ms + core.settings.node_timeout_ms // 2 + 1)
     if peer.suspected:
         core.members.clear_suspicion(peer)
         core.agreement.changed(state=True)
@@ -296,6 +297,7 @@ def _hear_extensions(core: GossipCore, sender: Peer, extensions: Extensions, now
         sender.nodename = _printable(extensions.nodename)
         if extensions.shard_id is not None and valid_node_id(extensions.shard_id):
             sender.shard_id = extensions.shard_id
+    believe(core, extensions.heard)
     core.agreement.heard_extensions(sender, extensions, now_ms)
     me = core.members.myself
     for node_id, ttl_s in extensions.forgotten:

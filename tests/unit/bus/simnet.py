@@ -52,6 +52,8 @@ class Node:
     number: int
     disk: str = ""
     alive: bool = True
+    frozen: bool = False
+    inbox: list = field(default_factory=list)  # what came in while it was frozen
     due_ms: int = 0
     ends: dict = field(default_factory=dict)  # link id -> (other node, its link id)
     effects: list = field(default_factory=list)  # what the bus did not carry out itself, without notes
@@ -139,7 +141,7 @@ class Net:
         """Let time pass until `condition` holds; how long that took."""
         began, deadline = self.now, self.now + within_ms
         while not condition():
-            alive = [node for node in self.nodes if node.alive]
+            alive = [node for node in self.nodes if node.alive and not node.frozen]
             first = min(alive, key=lambda node: node.due_ms, default=None)
             due = min(first.due_ms if first else deadline, deadline)
             if self._events:
@@ -150,7 +152,9 @@ class Net:
                 break
             if self._events and self._events[0][0] <= self.now:
                 _, _, node, core, event = heapq.heappop(self._events)
-                if node.alive and node.core is core:
+                if node.frozen:
+                    node.inbox.append(event)
+                elif node.alive and node.core is core:
                     node.core.step(event, self.now)
                     self.run_effects(node)
             elif first:
@@ -172,6 +176,19 @@ class Net:
 
     def restart(self, node):
         return node.boot()
+
+    def freeze(self, node):
+        node.frozen = True
+
+    def thaw(self, node):
+        """It goes on: its timers are late, then it hears what came in meanwhile."""
+        node.frozen = False
+        node.core.tick(self.now)
+        self.run_effects(node)
+        inbox, node.inbox = node.inbox, []
+        for event in inbox:
+            node.core.step(event, self.now)
+            self.run_effects(node)
 
     def cut(self, some, others):
         self.cuts |= {frozenset((a.number, b.number)) for a in some for b in others}

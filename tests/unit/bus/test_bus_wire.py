@@ -18,6 +18,7 @@ from gossip.messages import (
     Fail,
     GossipEntry,
     Header,
+    Heard,
     Meet,
     MfStart,
     Module,
@@ -52,11 +53,13 @@ GOSSIP = (
     GossipEntry(C, 5, 6, "", 0, 0, 64, 6380),
 )
 EXTENSIONS = Extensions("node-1.example", "blue", C, ((B, 60),))
+OPINIONS = Extensions(asked=(B, C), heard=(Heard(B, 0), Heard(C, (1 << 64) - 1)))
 
 MESSAGES = [
     Ping(BARE),
     Ping(FULL, GOSSIP, EXTENSIONS),
     Pong(BARE, GOSSIP),
+    Pong(FULL, GOSSIP, OPINIONS),
     Pong(FULL, (), Extensions(hostname="1234567")),  # with its zero, exactly eight bytes
     Meet(FULL, GOSSIP[:1]),
     Fail(FULL, B),
