@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash drills rolling sim docs clean
+.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash drills rolling kubernetes sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ asan: env  ## Run the engine's tests under AddressSanitizer
 
 fuzz: env  ## Fuzz the parsers, and draw thousands of command sequences against redis-server (ARGS= for pytest)
 	@SHARDIS_FUZZ=1 $(PYTHON_BIN) -m pytest tests/fuzz tests/compat/test_machine.py $(ARGS)
+
+kubernetes: env  ## Try k8s/ on a real Kubernetes (KUBECTL= INSIDE= OVERLAY= CUT= HEAL=, see tests/kubernetes)
+	@SHARDIS_KUBECTL="$(or $(KUBECTL),kubectl)" SHARDIS_INSIDE="$(INSIDE)" SHARDIS_OVERLAY="$(or $(OVERLAY),k8s/base)" \
+		SHARDIS_CUT="$(CUT)" SHARDIS_HEAL="$(HEAL)" $(PYTHON_BIN) -m pytest -q -n 0 -s tests/kubernetes $(ARGS)
 
 sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m cluster.sim)
 	@$(PYTHON_BIN) -m cluster.sim --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
