@@ -147,16 +147,19 @@ def _tag_in(first: int, end: int) -> str:
 
 
 def _content(server: Server) -> bool:
-    """Whether the node serves, and follows its primary where it is a replica."""
-    if not server.alive() or server.cluster_info()["cluster_state"] != "ok":
+    """Whether the node serves, and follows its primary where it is a replica. One that loads its data does not."""
+    if not server.alive() or b"cluster_state:ok" not in server.ask("CLUSTER", "INFO").body:
         return False
     replication = server.info("replication")
     return replication["role"] == "master" or replication["master_link_status"] == "up"
 
 
 def _ownership(server: Server) -> str:
-    """What CLUSTER NODES says of the owners, in a form that is the same at every node."""
-    rows = (line.split() for line in server.call("CLUSTER", "NODES").decode().splitlines())
+    """What CLUSTER NODES says of the owners, in a form that is the same at every node that does not load its data."""
+    answer = server.ask("CLUSTER", "NODES")
+    if answer.is_error:
+        return f"{server.name}: {answer.value}"
+    rows = (line.split() for line in answer.value.decode().splitlines())
     return "\n".join(
         sorted(f"{row[0]} {row[3]} {' '.join(row[8:])}" for row in rows if "fail" not in row[2].split(","))
     )
