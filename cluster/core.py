@@ -14,18 +14,35 @@ from collections.abc import Callable
 
 from cluster import epochs, nodesconf
 from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.election import Election
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
+from cluster.lease import FOREVER_MS, consider_grant, lease_end_ms
 from cluster.redirect import Decision, Request, route
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, range_set, to_bitmap
-from cluster.state import ClusterSettings, Keyspace, NoKeys
+from cluster.state import ClusterSettings, Keyspace, NoKeys, NoReplication, Replication
+from cluster.voting import Voter, release_vote
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore
 from gossip.effects import Deliver, Effect, Event, Persist
 from gossip.membership import Members
-from gossip.messages import Extensions, Header, Message, Places, Publish, PublishShard, Update, WishStated
+from gossip.messages import (
+    OURS,
+    PRIMARY_FAILED,
+    STANDING,
+    AuthAck,
+    AuthRequest,
+    Extensions,
+    Header,
+    Message,
+    Places,
+    Publish,
+    PublishShard,
+    Update,
+    WishStated,
+)
 from gossip.peer import Link, Peer
 
 
@@ -39,26 +56,31 @@ class ClusterCore:
         now_ms: int,
         nodes_conf: str = "",
         keyspace: Keyspace | None = None,
-        repl_offset: Callable[[], int] = lambda: 0,
+        replication: Replication | None = None,
     ) -> None:
         """`nodes_conf` is the text of the file (CorruptConfig if it is damaged); empty: a new node."""
         restored = bool(nodes_conf.strip())
         self.settings = settings
         self.keyspace: Keyspace = keyspace if keyspace is not None else NoKeys()
-        self.repl_offset = repl_offset
+        self.replication: Replication = replication if replication is not None else NoReplication()
         self.state = nodesconf.load(nodes_conf, now_ms) if restored else nodesconf.fresh(rng, now_ms)
         self.health = Health()
         self.forming = Forming(self)
+        self.election = Election(self)
+        self.voter = Voter(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
         self._unsaved = not restored
         self._unsaved_durable = not restored
         self._reexamine = True
+        self._leased = True
         self._recheck_ms = now_ms
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
+        self.lease_end_ms = FOREVER_MS  # when this node must stop to serve, if it is a primary with slots
         if restored:
             self.health.restarted(self.state, now_ms)
+            self.state.forgetful_until_ms = now_ms + settings.node_timeout_ms
         self.apply_settings(now_ms)
         self.bus.start(now_ms)
         self._settle(now_ms)
@@ -87,20 +109,26 @@ class ClusterCore:
     def step(self, event: Event, now_ms: int) -> None:
         """Something happened on the bus."""
         self.bus.step(event, now_ms)
+        self._attend(now_ms)
         self._settle(now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Do what is due. Harmless when nothing is."""
         self.bus.tick(now_ms)
         self.forming.tick(now_ms)
+        self._attend(now_ms)
         self._settle(now_ms)
+
+    def _attend(self, now_ms: int) -> None:
+        """Everybody looks at what has changed."""
+        self.voter.attend(now_ms)
+        self.election.attend(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
-        due_ms = self.bus.next_due_ms()
-        forming_ms = self.forming.next_due_ms()
-        due_ms = due_ms if forming_ms is None else min(due_ms, forming_ms)
-        return due_ms if self.health.ok else min(due_ms, self._recheck_ms)
+        own_ms = self.lease_end_ms if self.ok else self._recheck_ms
+        moments = (self.forming.next_due_ms(), self.election.next_due_ms(), own_ms)
+        return min([self.bus.next_due_ms(), *(moment for moment in moments if moment is not None)])
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -167,9 +195,13 @@ class ClusterCore:
         else:
             table[:] = bytes(len(table))
 
-    def route(self, request: Request, has_key: Callable[[bytes], bool]) -> Decision:
+    def route(self, request: Request, has_key: Callable[[bytes], bool], now_ms: int) -> Decision:
         """Where this request must be served."""
-        return route(self.state, self.health.ok, self.settings, request, has_key)
+        return route(self.state, self.may_serve(now_ms), self.settings, request, has_key)
+
+    def may_serve(self, now_ms: int) -> bool:
+        """Whether this node serves at this very moment, however late it is in noticing what time it is."""
+        return self.health.ok and now_ms < self.lease_end_ms
 
     def publish(self, channel: bytes, message: bytes, sharded: bool = False) -> None:
         """Pass a published message on: to all nodes, or to those of our shard."""
@@ -202,6 +234,21 @@ class ClusterCore:
             self.bus.effect(StopFollowing(empty))
             self.changed(state=True, durable=True)
 
+    def take_place(self, epoch: int, now_ms: int) -> None:
+        """We are our primary's successor: its slots are ours, under this epoch.
+
+        Whoever voted for us has thereby granted our first lease."""
+        me, old = self.myself, self.myself.primary
+        assert old is not None
+        slots = self.slotmap.owned_by(old)
+        me.config_epoch = epoch
+        self.become_primary(empty=False)
+        self.slotmap.assign(slots, me)
+        self.health.elected()
+        self.changed(state=True, durable=True)
+        self._settle(now_ms)
+        self.bus.broadcast_pong()
+
     def unassign(self, slots: SlotSet) -> None:
         """Leave slots without an owner; those of our own shard lose their shard channels."""
         shard = self.state.my_primary
@@ -215,13 +262,26 @@ class ClusterCore:
 
     def _settle(self, now_ms: int) -> None:
         """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
-        if not self._reexamine and (self.health.ok or now_ms < self._recheck_ms):
+        look = self._reexamine or not (self.health.ok or now_ms < self._recheck_ms)
+        if look:
+            self.health.look(self.state, now_ms)
+        leased = self._renew_lease(now_ms)
+        if not look and leased == self._leased:
             return
-        self._reexamine = False
+        self._reexamine, self._leased = False, leased
         self._recheck_ms = now_ms + RECHECK_MS
-        if self.health.update(self.state, self.settings, now_ms):
+        if self.health.update(self.state, self.settings, now_ms, leased):
             self.bus.note("notice", f"Cluster state changed: {'ok' if self.health.ok else 'fail'}")
             self.bus.effect(StateChanged(self.health.ok))
+
+    def _renew_lease(self, now_ms: int) -> bool:
+        """Look at what was granted; whether this node may serve now, as far as that goes."""
+        me = self.myself
+        if not self.votes(me):
+            self.lease_end_ms = FOREVER_MS
+            return True
+        self.lease_end_ms = lease_end_ms(me, self.health.voters, self.settings.node_timeout_ms)
+        return now_ms < self.lease_end_ms
 
     # What the bus asks and tells (gossip.agreement.Agreement).
 
@@ -233,14 +293,28 @@ class ClusterCore:
         return Facts(
             current_epoch=self.state.current_epoch,
             config_epoch=primary.config_epoch,
-            offset=self.repl_offset(),
+            offset=self.replication.offset,
             slots=self._slots_bitmap[1],
             primary_id=self.myself.primary.id if self.myself.primary else None,
             state_fail=not self.health.ok,
+            to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
+            | (STANDING if self.election.standing else 0),
         )
 
     def quorum(self) -> int:
         return self.health.quorum
+
+    def votes(self, peer: Peer) -> bool:
+        return peer.is_primary and peer.slot_count > 0
+
+    def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
+        granted = consider_grant(self.state, sender, header, now_ms, self.settings.node_timeout_ms)
+        if granted:
+            sender.granted_ms = now_ms
+        return granted
+
+    def needs_answers(self, peer: Peer) -> bool:
+        return self.votes(self.myself) and self.votes(peer)
 
     def changed(self, *, state: bool = False, durable: bool = False) -> None:
         self._unsaved = True
@@ -287,12 +361,15 @@ class ClusterCore:
         self.changed(state=True)
 
     def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
-        epochs.observe(self.state, header.current_epoch)
+        if epochs.observe(self.state, header.current_epoch):
+            self.changed(durable=True)
         if header.config_epoch > sender.config_epoch:
             sender.config_epoch = header.config_epoch
             self.changed(durable=True)
         sender.repl_offset = header.offset
         sender.repl_offset_ms = now_ms
+        sender.primary_failed = header.mflags[1] & (OURS | PRIMARY_FAILED) == OURS | PRIMARY_FAILED
+        release_vote(sender, header)
 
     def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:
         self._hear_role(sender, header)
@@ -314,6 +391,12 @@ class ClusterCore:
             self.bus.effect(Deliver(message.channel, message.message, isinstance(message, PublishShard)))
         elif isinstance(message, Update):
             self._hear_update(message)
+        elif isinstance(message, AuthRequest):
+            self.election.hear_request(sender, message.header, now_ms)
+            if self.votes(self.myself):
+                self.voter.hear_request(sender, message.header, now_ms)
+        elif isinstance(message, AuthAck):
+            self.election.hear_vote(sender, message.header, now_ms)
 
     def _hear_role(self, sender: Peer, header: Header) -> None:
         if header.primary_id is None:
@@ -330,10 +413,19 @@ class ClusterCore:
             self.changed()
 
     def _hear_update(self, message: Update) -> None:
-        """Someone tells us of a claim that is newer than what we stated."""
+        """Someone tells us of a claim that is newer than what we stated.
+
+        The epoch alone may be no news: a node that already has the highest keeps it when it takes over another slot.
+        (Redis ignores such an UPDATE, and goes on claiming the slot until it hears from the new owner itself.)
+        """
         peer = self.members.get(message.node_id)
-        if peer is None or peer.config_epoch >= message.node_epoch:
+        if peer is None or peer.config_epoch > message.node_epoch:
             return
+        claimed = from_bitmap(message.node_slots)
+        if peer.config_epoch == message.node_epoch:
+            if not claimed & self.slotmap.owned_by(self.myself):
+                return
+            claimed |= self.slotmap.owned_by(peer)
         if peer.is_myself:
             self.bus.note("warning", "Discarding UPDATE message about myself.")
             return
@@ -341,7 +433,7 @@ class ClusterCore:
             self.changed(state=True)
         peer.config_epoch = message.node_epoch
         self.changed(durable=True)
-        self._hear_claim(peer, message.node_epoch, from_bitmap(message.node_slots))
+        self._hear_claim(peer, message.node_epoch, claimed)
 
     def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
         """A primary claims these slots: rebind what it wins, and see what that makes of us."""

@@ -3,18 +3,21 @@
 Not while a slot has no working owner (if full coverage is required), and not while we see fewer than a majority of the
 primaries: then we may be on the small side of a partition, and the other side may be electing our successor.
 
-Two delays keep a primary from accepting writes with outdated knowledge. After a partition heals it waits for as long
-as it takes the others to tell it that it was replaced; after a restart likewise. Both are for nodes that had slots to
-be robbed of: a node that starts without any, or a cluster that is just being created, waits for nothing. (Redis makes
-those wait too.)
+Nor may a primary whose lease has run out (`lease`). Where all voters are nodes of this project nothing else is needed.
+Redis' voters would let a primary go on that was replaced while it did not look, so in a cluster with such there are two
+delays. After a partition heals, a primary waits for as long as it takes the others to tell it that it was replaced;
+after a restart likewise. Both are for nodes that had slots to be robbed of: a node that starts without any, or a
+cluster that is just being created, waits for nothing. (Redis makes those wait too.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cluster.state import ClusterSettings, ClusterState
 from gossip import flags
+from gossip.peer import Peer
 
 REJOIN_MIN_MS = 500
 REJOIN_MAX_MS = 5000
@@ -26,25 +29,27 @@ RECHECK_MS = 100
 class Census:
     """What is seen now."""
 
-    size: int  # primaries with slots
-    reachable: int  # those of them that are not failing
-    covered: bool  # every slot has an owner that has not failed
-
-    @property
-    def quorum(self) -> int:
-        return self.size // 2 + 1
+    size: int = 0  # primaries with slots
+    voters: frozenset[Peer] = frozenset()  # these
+    reachable: int = 0  # voters that are not failing
+    covered: bool = False  # every slot has an owner that has not failed
 
     @property
     def in_minority(self) -> bool:
-        return self.reachable < self.quorum
+        return self.reachable < quorum_of(self.voters)
+
+
+def quorum_of(voters: Collection[Peer]) -> int:
+    """How many of them are a majority."""
+    return len(voters) // 2 + 1
 
 
 def take_census(state: ClusterState) -> Census:
     owners = state.slotmap.owners_with_slots()
-    primaries = [peer for peer in owners if peer.is_primary]
-    reachable = sum(1 for peer in primaries if not peer.flags & flags.FAILING)
+    voters = frozenset(peer for peer in owners if peer.is_primary)
+    reachable = sum(1 for peer in voters if not peer.flags & flags.FAILING)
     covered = state.slotmap.fully_assigned and not any(peer.failed for peer in owners)
-    return Census(len(primaries), reachable, covered)
+    return Census(len(voters), voters, reachable, covered)
 
 
 class Health:
@@ -52,31 +57,50 @@ class Health:
 
     def __init__(self) -> None:
         self.ok = False
-        self.size = 0
+        self._census = Census()
         self._minority_ms = 0
         self._writable_ms = 0
 
     @property
+    def size(self) -> int:
+        """Primaries with slots."""
+        return self._census.size
+
+    @property
+    def voters(self) -> frozenset[Peer]:
+        """Those of whom a majority decides."""
+        return self._census.voters
+
+    @property
     def quorum(self) -> int:
-        return self.size // 2 + 1
+        return quorum_of(self.voters)
 
     def restarted(self, state: ClusterState, now_ms: int) -> None:
         """We come back from a restart; if we had slots, someone may have them now."""
         if state.myself.slot_count and len(state.members) > 1:
             self._writable_ms = now_ms + WRITABLE_DELAY_MS
 
-    def update(self, state: ClusterState, settings: ClusterSettings, now_ms: int) -> bool:
-        """Look again; True if `ok` has changed."""
-        census = take_census(state)
-        self.size = census.size
-        if census.size and census.in_minority:
+    def elected(self) -> None:
+        """We have just been voted for: our knowledge is the newest that there is."""
+        self._minority_ms = self._writable_ms = 0
+
+    def look(self, state: ClusterState, now_ms: int) -> None:
+        """Count again."""
+        self._census = take_census(state)
+        if self.voters and self._census.in_minority:
             self._minority_ms = now_ms
-        ok = not census.in_minority and (census.covered or not settings.require_full_coverage)
-        if ok == self.ok or (ok and state.myself.is_primary and self._must_wait(settings, now_ms)):
+
+    def update(self, state: ClusterState, settings: ClusterSettings, now_ms: int, leased: bool = True) -> bool:
+        """Judge what was counted; True if `ok` has changed. `leased`: we have a lease, or need none."""
+        census = self._census
+        ok = leased and not census.in_minority and (census.covered or not settings.require_full_coverage)
+        if ok == self.ok or (ok and self._must_wait(state.myself, settings, now_ms)):
             return False
         self.ok = ok
         return True
 
-    def _must_wait(self, settings: ClusterSettings, now_ms: int) -> bool:
+    def _must_wait(self, me: Peer, settings: ClusterSettings, now_ms: int) -> bool:
+        if me.is_replica or all(peer.ours or peer is me for peer in self.voters):
+            return False  # a lease says more than any wait
         rejoin_ms = min(max(settings.node_timeout_ms, REJOIN_MIN_MS), REJOIN_MAX_MS)
         return now_ms < self._writable_ms or (self._minority_ms > 0 and now_ms - self._minority_ms < rejoin_ms)

@@ -31,6 +31,8 @@ class ClusterSettings(GossipSettings):
     allow_reads_when_down: bool = False
     allow_pubsubshard_when_down: bool = True
     allow_replica_migration: bool = True
+    replica_validity_factor: int = 10  # how many node timeouts old a replica's data may be at its election; 0: any age
+    repl_ping_period_ms: int = 10_000
     preferred_endpoint_type: str = "ip"  # ip, hostname or unknown-endpoint
     wish: Wish = Wish()
     tls: bool = False  # `port` is a TLS port
@@ -62,6 +64,31 @@ class NoKeys:
         return []
 
 
+class Replication(Protocol):
+    """What the cluster must know about how this node's data is copied; the node supplies it."""
+
+    @property
+    def offset(self) -> int:
+        """How much of the history of the data is here: the same for all who have the same data."""
+
+    @property
+    def link_up(self) -> bool:
+        """Whether what the primary writes comes in."""
+
+    def data_age_ms(self) -> int | None:
+        """For how long nothing has come from the primary; None: its data never came, or not whole."""
+
+
+class NoReplication:
+    """Of a node that has no data to copy."""
+
+    offset = 0
+    link_up = False
+
+    def data_age_ms(self) -> int | None:
+        return None
+
+
 @dataclass(slots=True)
 class ClusterState:
     """The members, what belongs to whom, and the epochs."""
@@ -70,6 +97,7 @@ class ClusterState:
     slotmap: SlotMap = field(default_factory=SlotMap)
     current_epoch: int = 0
     last_vote_epoch: int = 0
+    forgetful_until_ms: int = 0  # after a restart: until then, promises may hold that we made and forgot
 
     @property
     def myself(self) -> Peer:

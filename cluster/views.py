@@ -128,7 +128,7 @@ class ClusterViews:
         return not replica.failed and self._offset(replica) != 0
 
     def _offset(self, peer: Peer) -> int:
-        return self._core.repl_offset() if peer.is_myself else peer.repl_offset
+        return self._core.replication.offset if peer.is_myself else peer.repl_offset
 
     # CLUSTER SHARDS and LINKS.
 

@@ -25,6 +25,7 @@ class Facts:
     primary_id: str | None = None
     state_fail: bool = True
     paused: bool = False
+    to_ours: int = 0  # message flags for nodes of this project: PRIMARY_FAILED, STANDING
 
 
 class Agreement(Protocol):
@@ -34,7 +35,16 @@ class Agreement(Protocol):
         """What our next packet states."""
 
     def quorum(self) -> int:
-        """How many primaries make a majority."""
+        """How many voters make a majority."""
+
+    def votes(self, peer: Peer) -> bool:
+        """Whether this node counts where a majority decides."""
+
+    def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
+        """Whether our answer to this PING, which leaves now, lets its sender go on serving."""
+
+    def needs_answers(self, peer: Peer) -> bool:
+        """Whether `peer` has to answer our PINGs at least each half node timeout, whatever others tell of it."""
 
     def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
         """A known node sent a packet of any kind: its epochs and offset may be news."""

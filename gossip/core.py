@@ -50,6 +50,7 @@ from gossip.messages import (
     NO_EXTENSIONS,
     OURS,
     PAUSED,
+    REFUSED,
     Extensions,
     Fail,
     Header,
@@ -150,7 +151,7 @@ class GossipCore:
         self.note("verbose", f"This node did nothing for {pause_ms} ms; nobody is suspected for that.")
         for peer in self.members.others():
             forgive(peer, pause_ms, now_ms)
-            self._schedule(peer, now_ms)
+            self.schedule(peer, now_ms)
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -227,7 +228,7 @@ class GossipCore:
         peer.ping_sent_ms = waiting_since_ms or now_ms
         # One MEET is enough; were there no answer, the handshake would time out.
         peer.flags &= ~flags.MEET
-        self._schedule(peer, now_ms)
+        self.schedule(peer, now_ms)
 
     def _on_closed(self, event: LinkClosed, now_ms: int) -> None:
         link = self.links.pop(event.link_id, None)
@@ -283,8 +284,8 @@ class GossipCore:
 
     # Sending.
 
-    def header(self, message_flags: int = 0) -> Header:
-        """The header of our next packet."""
+    def header(self, message_flags: int = 0, to_ours: int = 0) -> Header:
+        """The header of our next packet; `to_ours` are message flags that only nodes of this project understand."""
         me, facts = self.members.myself, self.agreement.facts()
         return Header(
             sender=me.id,
@@ -299,7 +300,7 @@ class GossipCore:
             bus_port=me.bus_port,
             flags=me.flags,
             state_fail=facts.state_fail,
-            mflags=(message_flags | (PAUSED if facts.paused else 0), OURS, 0),
+            mflags=(message_flags | (PAUSED if facts.paused else 0), OURS | facts.to_ours | to_ours, 0),
         )
 
     def send(self, link: Link | None, message: Message) -> None:
@@ -321,7 +322,7 @@ class GossipCore:
         """Send a PING on our link to `peer`."""
         if peer.link is not None:
             self.send_ping(peer.link, Ping, now_ms, say)
-            self._schedule(peer, now_ms)
+            self.schedule(peer, now_ms)
 
     def broadcast_pong(self) -> None:
         """Tell everybody our configuration now, rather than with the next ping."""
@@ -335,14 +336,28 @@ class GossipCore:
             assert peer.link is not None
             self.send_ping(peer.link, Pong, 0)
 
-    def send_ping(self, link: Link, kind: type[Ping], now_ms: int, say: Extensions = NO_EXTENSIONS) -> None:
-        """Send a PING, PONG or MEET with gossip and extensions: our names, and what else there is to `say`."""
+    def answer(
+        self, link: Link, sender: Peer | None, header: Header, now_ms: int, say: Extensions = NO_EXTENSIONS
+    ) -> None:
+        """Send the PONG for a PING or MEET. `sender` is None if it is no member."""
+        granted = sender is not None and self.agreement.grants(sender, header, now_ms)
+        self.send_ping(link, Pong, now_ms, say, to_ours=0 if granted else REFUSED)
+
+    def send_ping(
+        self, link: Link, kind: type[Ping], now_ms: int, say: Extensions = NO_EXTENSIONS, to_ours: int = 0
+    ) -> None:
+        """Send a PING, PONG or MEET with gossip and extensions: our names, and what else there is to `say`.
+
+        `to_ours` are message flags for nodes of this project.
+        """
         target = link.peer
-        if kind is Ping and not link.inbound and target is not None:
-            target.ping_sent_ms = now_ms
+        if kind is not Pong:
+            link.pings.append(now_ms)
+            if kind is Ping and target is not None:
+                target.ping_sent_ms = target.pinged_ms = now_ms
         gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng))
         extensions = self._extensions_for(target, say)
-        self.send(link, kind(self.header(EXT_DATA), gossip, extensions))
+        self.send(link, kind(self.header(EXT_DATA, to_ours), gossip, extensions))
 
     def _extensions_for(self, target: Peer | None, say: Extensions) -> Extensions:
         me = self.members.myself
@@ -373,9 +388,9 @@ class GossipCore:
             self.close(link)
         if peer.link is None:
             self._connect(peer, now_ms)
-        elif not peer.ping_sent_ms and peer.connected and now_ms - peer.pong_received_ms > self._ping_after_ms():
+        elif not peer.ping_sent_ms and peer.connected and now_ms - self._answered_ms(peer) > self._ping_after_ms():
             self.send_ping(peer.link, Ping, now_ms)
-        self._schedule(peer, now_ms)
+        self.schedule(peer, now_ms)
 
     def _suspect(self, peer: Peer, now_ms: int) -> None:
         self.members.suspect(peer)
@@ -389,16 +404,22 @@ class GossipCore:
         """Whoever counts for a verdict hears of new suspicions now, rather than with the next ping."""
         if self.members.suspects:
             for peer in self.members.others():
-                if peer.is_primary and peer.slot_count and not peer.flags & flags.FAILING:
+                if self.agreement.votes(peer) and not peer.flags & flags.FAILING:
                     self.tell(peer)
 
-    def _schedule(self, peer: Peer, now_ms: int) -> None:
+    def _answered_ms(self, peer: Peer) -> int:
+        """When `peer` was last heard of, or pinged by ourselves if we need its own answers."""
+        if self.agreement.needs_answers(peer):
+            return min(peer.pong_received_ms, peer.pinged_ms)
+        return peer.pong_received_ms
+
+    def schedule(self, peer: Peer, now_ms: int) -> None:
         """When to look at `peer` again if nothing happens meanwhile."""
         timeout_ms = self.settings.node_timeout_ms
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = peer.pong_received_ms + self._ping_after_ms() + 1
+            at_ms = self._answered_ms(peer) + self._ping_after_ms() + 1
         else:
             heard_ms = last_heard_ms(peer)
             moments = [
@@ -417,14 +438,15 @@ class GossipCore:
         """`peer` has answered our PING: the next one has time."""
         peer.pong_received_ms = now_ms
         peer.ping_sent_ms = 0
-        self._schedule(peer, now_ms)
+        self.schedule(peer, now_ms)
 
     def judge(self, peer: Peer, now_ms: int) -> None:
         """Declare `peer` failed if a majority agrees, and tell everybody."""
         if not peer.suspected:
             return
         reports = count_reports(peer, now_ms, self.settings.node_timeout_ms)
-        verdict = judge(peer, reports, quorum=self.agreement.quorum(), i_am_primary=self.members.myself.is_primary)
+        i_vote = self.agreement.votes(self.members.myself)
+        verdict = judge(peer, reports, quorum=self.agreement.quorum(), i_vote=i_vote)
         if verdict is not Verdict.FAILED:
             return
         self.note("notice", f"Marking node {peer.id} as failing (quorum reached).")

@@ -126,13 +126,13 @@ class Verdict(Enum):
     NO_MAJORITY = "too few primaries report it"
 
 
-def judge(peer: Peer, reports: int, *, quorum: int, i_am_primary: bool) -> Verdict:
+def judge(peer: Peer, reports: int, *, quorum: int, i_vote: bool) -> Verdict:
     """Whether `peer` is now to be declared failed, and if not, why not."""
     if not peer.suspected:
         return Verdict.ALREADY_FAILED if peer.failed else Verdict.REACHABLE
     if peer.failed:
         return Verdict.ALREADY_FAILED
-    if reports + i_am_primary < quorum:
+    if reports + i_vote < quorum:
         return Verdict.NO_MAJORITY
     return Verdict.FAILED
 

@@ -53,6 +53,9 @@ FORCE_ACK = 2  # vote for me although my primary is up
 EXT_DATA = 4  # extensions follow; also: I understand extensions
 # Message flags, second byte (unused by Redis): what only nodes of this project understand.
 OURS = 1
+PRIMARY_FAILED = 2  # I hold my primary failed: the offset that I state is the last that I shall have from it
+STANDING = 4  # I stand for election
+REFUSED = 8  # in a PONG: this answer does not let you go on serving your slots
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ answer on the one that they opened (`inbound`); so each side can tell "I cannot 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from gossip import flags
@@ -29,6 +30,9 @@ class Link:
     remote_ip: str = ""
     local_ip: str = ""
     framer: Framer = field(default_factory=Framer)
+    pings: deque[int] = field(
+        default_factory=deque
+    )  # when those were sent whose answers have not come; they keep order
 
 
 @dataclass(slots=True, eq=False)
@@ -64,7 +68,13 @@ class Peer:
     replicas: list[Peer] = field(default_factory=list)
     repl_offset: int = 0
     repl_offset_ms: int = 0
-    voted_ms: int = 0
+    answered_ms: int = 0  # when the newest PING was sent that it has answered, and that makes it a grant of our lease
+    pinged_ms: int = 0  # when we sent it the last PING
+    granted_ms: int = 0  # when we last answered a PING of this primary with a grant
+    voted_ms: int = 0  # when we last voted for somebody to take this primary's place, for whom and in which epoch
+    voted_for: str = ""
+    voted_epoch: int = 0
+    primary_failed: bool = False  # it said that it holds its primary failed, so that its offset is final
     orphaned_ms: int = 0
 
     link: Link | None = None

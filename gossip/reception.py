@@ -2,7 +2,7 @@
 
 The order of the steps is that of the specification, and matters: the sender's epochs are taken before the answer
 states ours; the answer leaves before the sender's claims are judged; gossip is heard last, when the sender's role (only
-primaries' reports count) is known.
+voters' reports count) is known.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gossip.messages import (
     EXT_DATA,
     NO_EXTENSIONS,
     OURS,
+    REFUSED,
     Extensions,
     Fail,
     GossipEntry,
@@ -23,7 +24,6 @@ from gossip.messages import (
     Kind,
     Message,
     Ping,
-    Pong,
     Unknown,
 )
 from gossip.peer import Link, Peer
@@ -74,7 +74,7 @@ def _hear_myself(core: GossipCore, link: Link, message: Message, now_ms: int) ->
     """We connected to ourselves: an operator told us to meet our own address, or a peer's address is now ours."""
     if link.inbound:
         if message.kind in (Kind.PING, Kind.MEET):
-            core.send_ping(link, Pong, now_ms)
+            core.answer(link, None, message.header, now_ms)
     elif link.peer is not None and link.peer.in_handshake:
         core.remove(link.peer)
     else:
@@ -117,7 +117,7 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
         if sender is None and message.kind == Kind.MEET:
             _be_met(core, link, header, now_ms)
         asked = message.extensions.asked if sender is not None else ()
-        core.send_ping(link, Pong, now_ms, answer(core, asked, now_ms) if asked else NO_EXTENSIONS)
+        core.answer(link, sender, header, now_ms, answer(core, asked, now_ms) if asked else NO_EXTENSIONS)
     if not link.inbound and link.peer is not None and link.peer.in_handshake:
         handshake = link.peer
         if sender is not None:
@@ -132,7 +132,7 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
         _update_address(core, sender, link, header, now_ms)
     if message.kind == Kind.PONG and link is sender.link:
         link.answered = True
-        _hear_pong(core, sender, now_ms)
+        _hear_pong(core, sender, link, header, now_ms)
     core.agreement.heard_config(sender, header, now_ms)
     for entry in message.gossip:
         _hear_gossip(core, sender, entry, now_ms)
@@ -218,11 +218,14 @@ def _moved(core: GossipCore, peer: Peer, address: tuple[str, int, int, int], now
     core.agreement.address_changed(peer)
 
 
-def _hear_pong(core: GossipCore, peer: Peer, now_ms: int) -> None:
+def _hear_pong(core: GossipCore, peer: Peer, link: Link, header: Header, now_ms: int) -> None:
     """It lives: suspicion ends here, a verdict perhaps."""
     core.answered(peer, now_ms)
     peer.link_failures = 0
     acquit(peer)
+    sent_ms = link.pings.popleft() if link.pings else 0
+    if not header.mflags[1] & REFUSED:
+        peer.answered_ms = max(peer.answered_ms, sent_ms)
     if peer.suspected:
         core.members.clear_suspicion(peer)
         core.agreement.changed(state=True)
@@ -263,7 +266,7 @@ def _meet_by_hearsay(core: GossipCore, entry: GossipEntry, now_ms: int) -> None:
 
 def _hear_about(core: GossipCore, sender: Peer, peer: Peer, entry: GossipEntry, now_ms: int) -> None:
     said_failing = bool(entry.flags & flags.FAILING)
-    if sender.is_primary:
+    if core.agreement.votes(sender):
         if said_failing:
             if add_report(peer, sender, now_ms):
                 core.note("verbose", f"Node {sender.id} reported node {peer.id} as not reachable.")

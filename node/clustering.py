@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
 from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.lease import FOREVER_MS
 from cluster.redirect import Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
@@ -43,6 +44,8 @@ DIRECTIVES = (
     "cluster-allow-pubsubshard-when-down",
     "cluster-allow-replica-migration",
     "cluster-replica-no-failover",
+    "cluster-replica-validity-factor",
+    "repl-ping-replica-period",
     "cluster-link-sendbuf-limit",
     "cluster-seeds",
     "cluster-shards",
@@ -65,9 +68,7 @@ class Clustering:
         self.clock = clock
         self.settings = ClusterSettings()
         apply_directives(node.config, self.settings)
-        self.core = ClusterCore(
-            self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]), lambda: node.following.applied_offset
-        )
+        self.core = ClusterCore(self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]), _Copying(node))
         self.admin = ClusterAdmin(self.core)
         self.views = ClusterViews(self.core)
         self.attend: Callable[[], None] = self.refresh
@@ -90,7 +91,7 @@ class Clustering:
         request = self._request(session, command, argv)
         if not request.keys:
             return None
-        decision = self.core.route(request, session.db.exists)
+        decision = self.core.route(request, session.db.exists, self.now_ms)
         if isinstance(decision, Serve):
             return None
         text = error_text(decision, self.settings)
@@ -142,8 +143,11 @@ class Clustering:
             self.attend()
 
     def refresh(self) -> None:
-        """Follow the primary that the cluster says, and tell the engine which slots it may serve without asking."""
+        """Follow the primary that the cluster says, and tell the engine which slots it may serve, and until when."""
         self._follow()
+        end_ms = self.core.lease_end_ms
+        # The clock has shown this millisecond for up to one already.
+        self.node.engine.set_lease(None if end_ms >= FOREVER_MS else end_ms - self.now_ms - 1)
         version = self.core.served_version
         if version != self._served_version:
             self._served_version = version
@@ -229,6 +233,24 @@ class _Keys:
         return self._db.slot_keys(slot, count)
 
 
+class _Copying:
+    """What the cluster asks about how the data is copied."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self._node = node
+
+    @property
+    def offset(self) -> int:
+        return self._node.following.applied_offset
+
+    @property
+    def link_up(self) -> bool:
+        return self._node.following.connected
+
+    def data_age_ms(self) -> int | None:
+        return self._node.following.data_age_ms()
+
+
 def _keys(command: Command, argv: list[bytes]) -> list[bytes]:
     return [argv[at] for at in command.spec.get_keys(argv)]
 
@@ -250,6 +272,8 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
     settings.allow_reads_when_down = config["cluster-allow-reads-when-down"]
     settings.allow_pubsubshard_when_down = config["cluster-allow-pubsubshard-when-down"]
     settings.allow_replica_migration = config["cluster-allow-replica-migration"]
+    settings.replica_validity_factor = config["cluster-replica-validity-factor"]
+    settings.repl_ping_period_ms = config["repl-ping-replica-period"] * 1000
     settings.preferred_endpoint_type = config["cluster-preferred-endpoint-type"]
 
 

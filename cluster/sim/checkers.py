@@ -119,7 +119,8 @@ class Durability(Checker):
 
     A write may be acknowledged when `min_acks` replicas have it. While one of those who have it can be elected, nobody
     else may be. So whenever a process begins to serve slots, it must have every acknowledged write that some other
-    member has which lives, runs and is not cut off; what only others have is excused from then on.
+    member has which lives, runs and is not cut off, nor held failed by a majority; what only others have is excused
+    from then on.
     """
 
     def __init__(self, world: World) -> None:
@@ -143,11 +144,17 @@ class Durability(Checker):
         lacking = [n for n in self._open() if self.world.ledger.acked[n] == slot and n not in process.store.data]
         for number in lacking:
             for holder in self.world.hosts:
-                if number in holder.data() and self.world.is_healthy(holder):
+                if number in holder.data() and self._could_serve(holder, process):
                     self.fail(
                         f"{process.host.name} took over slot {slot} without write {number}, which {holder.name} has"
                     )
             self._excused.add(number)
+
+    def _could_serve(self, holder: SimHost, instead_of: Process) -> bool:
+        if holder.process is None or not self.world.is_healthy(holder):
+            return False
+        peer = instead_of.core.members.get(holder.process.id)
+        return peer is not None and not peer.failed
 
     def _open(self) -> Iterator[int]:
         return (number for number in self.world.ledger.acked if number not in self._excused)

@@ -122,7 +122,7 @@ class Process:
             self.clock.now_ms(),
             host.disk.nodes_conf,
             self.store,
-            lambda: self.store.offset,
+            self.store,
         )
         self.admin = ClusterAdmin(self.core)
         primary = self.core.myself.primary
@@ -140,11 +140,11 @@ class Process:
 
     def accepts(self, slot: int) -> bool:
         """Whether a write to this slot would be accepted at this moment."""
-        return bool(self.serves >> slot & 1)
+        return bool(self.accepted_slots() >> slot & 1)
 
     def accepted_slots(self) -> SlotSet:
         """All slots for which that holds."""
-        return self.serves
+        return self.serves if self.serves and self.core.may_serve(self.clock.now_ms()) else 0
 
     def request(self, write: Write, reply: Reply) -> None:
         """A client's write has reached the host."""

@@ -150,6 +150,7 @@ class Store:
 
     # What it asks about the copying (cluster.state.Replication).
 
+    @property
     def link_up(self) -> bool:
         return self.in_sync
 

@@ -78,6 +78,7 @@ cdef class Engine:
     cdef public bint cluster            # cluster mode: slots are checked
     cdef public uint32_t gates          # not 0: every command goes through dispatch (monitors, pause, loading ...)
     cdef public uint32_t stream_gates   # the same for the stream of our primary, which few gates concern
+    cdef int64_t lease_ns               # on the clock of last_ns: from then on no slot is served here without asking
     cdef public bint read_only          # a replica: writes of clients go through dispatch, which refuses them
     cdef public uint32_t hooks          # Hook bits
     cdef public size_t maxmemory

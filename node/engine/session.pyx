@@ -42,6 +42,9 @@ cdef enum:
     KEEP_OUTPUT = 64 * 1024       # a drained output buffer larger than this is given back
 
 
+cdef int64_t FOREVER_NS = 0x7FFFFFFFFFFFFFFF
+
+
 cdef struct Native:
     const char* name
     NativeFn fn
@@ -165,6 +168,7 @@ cdef class Engine:
         self.pending = []
         self.held = []
         self.last_ns = monotonic_ns()
+        self.lease_ns = FOREVER_NS
 
     def __dealloc__(self):
         free(self.lookup)
@@ -212,6 +216,10 @@ cdef class Engine:
         if view.shape[0] != 16384:
             raise ValueError("one byte a slot")
         memcpy(self.served, &view[0], 16384)
+
+    def set_lease(self, left_ms) -> None:
+        """Serve slots for so long yet; None: without end. A node that is stopped meanwhile finds that it has ended."""
+        self.lease_ns = FOREVER_NS if left_ms is None else monotonic_ns() + <int64_t>left_ms * 1000000
 
     cpdef void before_replies(self) except *:
         """Output is about to leave: the writes of the batch are with the sinks first."""
@@ -264,6 +272,7 @@ cdef class Session:
 
     def feed(self, bytes data) -> bytes:
         """Requests in, replies out: for tests, scripts and simulated clients."""
+        self.engine.last_ns = monotonic_ns()
         session_input(self, data, len(data))
         self.engine.before_replies()
         return self.take_output()
@@ -271,6 +280,7 @@ cdef class Session:
     def input(self, data) -> None:
         """Requests from another carrier than the native driver; take_output() has what there is to send."""
         cdef const unsigned char[:] view = data
+        self.engine.last_ns = monotonic_ns()
         if view.shape[0]:
             session_input(self, <const char*>&view[0], view.shape[0])
 
@@ -293,6 +303,7 @@ cdef class Session:
 
     def go_on(self) -> None:
         """Look at the input that waited while the session was blocked or paused."""
+        self.engine.last_ns = monotonic_ns()
         session_input(self, NULL, 0)
 
     def unblock(self, reply) -> None:
@@ -687,7 +698,7 @@ cdef int run_request(Session s) except -1:
         or (e.stream_gates if s.flags & F_PRIMARY else e.gates)
         or (e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY)
         or (argc != c.arity if c.arity > 0 else argc < -c.arity)
-        or (c.first > 0 and not serves(e, s, c, a, argc))
+        or (c.first > 0 and (e.last_ns >= e.lease_ns or not serves(e, s, c, a, argc)))
         or (e.maxmemory and mem_used + wire.buffer_bytes > e.maxmemory)
     ):
         return run_slowly(s, a, argc)

@@ -43,9 +43,7 @@ if TYPE_CHECKING:
     from node.persistence.loading import Steps
     from node.persistence.rdb.load import Data
 
-FORCED = CommandError(
-    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
-)
+FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory")
 
 
@@ -162,6 +160,11 @@ class Following:
     def read_offset(self) -> int:
         """How much of it has come."""
         return self.node.stream.offset + len(self._unapplied)
+
+    def data_age_ms(self) -> int | None:
+        """For how long nothing has come from the primary; None: our data is not part of its history."""
+        since_ms = self.link.last_io_ms if self.connected else self.down_since_ms
+        return self.node.space.now_ms - since_ms if self.resumable and since_ms else None
 
     @property
     def ignores_maxmemory(self) -> bool:
@@ -441,6 +444,8 @@ class Following:
             node.history.adopt(history_id.decode("latin-1"))
             self._take_stream_db(facts)
             self.resumable = self._restored = True
+            saved_s = facts.get(b"ctime", b"")
+            self.down_since_ms = int(saved_s) * 1000 if saved_s.isdigit() else 0
             return
         node.history.restored(history_id.decode("latin-1"), int(offset))
         for db_index, key in dead:

@@ -100,7 +100,7 @@ def assert_sane(core):
     again = nodesconf.load(core.nodes_conf(), 1)
     assert again.slotmap.owned_by(again.myself) == slotmap.owned_by(me)
     core.fill_served(bytearray(16384))
-    core.route(Request([b"foo"]), lambda key: True)
+    core.route(Request([b"foo"]), lambda key: True, core.next_due_ms())
     core.tick(core.next_due_ms())
 
 

@@ -97,7 +97,7 @@ def test_routing_through_the_core():
     one.core.slotmap.assign((1 << SLOTS) - 1, peer)
     one.core.changed(state=True)
     one.core.settle(NOW)
-    assert one.core.route(Request([b"foo"]), lambda key: False) == Moved(12182, peer)
+    assert one.core.route(Request([b"foo"]), lambda key: False, NOW) == Moved(12182, peer)
 
 
 def test_slots_that_hold_keys_are_adopted_or_opened():

@@ -1,0 +1,234 @@
+"""The candidate's side of an election: a replica whose primary has failed asks for its place.
+
+This is the section "Replica election and promotion" of the cluster specification, with other delays. Redis' replicas
+wait half a second and some more, so that the verdict has spread and the best of them asks first. Here each replica that
+holds its primary failed tells its siblings so, and with it its offset, which is then final: when all siblings that live
+have told, everybody knows the order, and the best asks at once. While somebody has not told yet there is a short wait
+for it. The others ask later, each when those before it should long have won.
+
+A lost or split election is repeated soon, under a new epoch, after a random pause that doubles each time. A candidate
+that hears a better sibling ask gives way and says so, which frees the votes that it already had.
+
+The epoch of an election is on disk before anybody is asked, and the claim to the slots before it is announced.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from cluster.state import ClusterSettings, Replication
+from gossip import flags
+from gossip.messages import AuthRequest, Header
+from gossip.peer import Peer
+
+if TYPE_CHECKING:
+    from cluster.core import ClusterCore
+
+UNIT_MIN_MS = 50
+UNIT_MAX_MS = 500
+MAX_DOUBLINGS = 6
+
+
+class Unfit(Enum):
+    """Why a replica does not stand for election."""
+
+    PRIMARY = "this node is a primary"
+    ALONE = "the primary is not known"
+    NOT_FAILED = "the primary has not failed"
+    NO_SLOTS = "the primary has no slots"
+    FORBIDDEN = "cluster-replica-no-failover is set"
+    NO_DATA = "no data has ever come from the primary"
+    OLD_DATA = "the data is older than cluster-replica-validity-factor allows"
+
+
+def fitness(me: Peer, settings: ClusterSettings, replication: Replication) -> Unfit | None:
+    """Why this node may not stand for election by itself; None: it must."""
+    primary = me.primary
+    if me.is_primary:
+        return Unfit.PRIMARY
+    if primary is None:
+        return Unfit.ALONE
+    if not primary.failed:
+        return Unfit.NOT_FAILED
+    if not primary.slot_count:
+        return Unfit.NO_SLOTS
+    if settings.no_failover:
+        return Unfit.FORBIDDEN
+    return too_old(settings, replication.data_age_ms())
+
+
+def too_old(settings: ClusterSettings, age_ms: int | None) -> Unfit | None:
+    """Judge the age of the data. The time that it took to find the failure does not count."""
+    if not settings.replica_validity_factor:
+        return None
+    if age_ms is None:
+        return Unfit.NO_DATA
+    limit_ms = settings.repl_ping_period_ms + settings.node_timeout_ms * (settings.replica_validity_factor + 1)
+    return Unfit.OLD_DATA if age_ms > limit_ms else None
+
+
+def rivals(me: Peer) -> list[Peer]:
+    """The siblings that may stand for election too."""
+    assert me.primary is not None
+    excluded = flags.FAILING | flags.NOFAILOVER | flags.MYSELF
+    return [peer for peer in me.primary.replicas if not peer.flags & excluded]
+
+
+def outranks(one: Peer, one_offset: int, other: Peer, other_offset: int) -> bool:
+    """Whether `one` should be elected rather than `other`: the one with more data, then the one with the smaller id."""
+    return (-one_offset, one.id) < (-other_offset, other.id)
+
+
+def rank(me: Peer, my_offset: int) -> int:
+    """How many siblings should be elected rather than we."""
+    return sum(outranks(peer, peer.repl_offset, me, my_offset) for peer in rivals(me))
+
+
+def everybody_told(me: Peer) -> bool:
+    """Whether all siblings have stated their final offset."""
+    return all(peer.primary_failed for peer in rivals(me))
+
+
+def shard_rank(primary: Peer, owners: list[Peer]) -> int:
+    """How many other failed primaries come first, lest their replicas split the votes of the same epoch."""
+    return sum(other.failed and bool(other.replicas) and other.id < primary.id for other in owners)
+
+
+def unit_ms(node_timeout_ms: int) -> int:
+    """What the delays are counted in: long enough for a message, a sync and an answer."""
+    return min(max(node_timeout_ms // 20, UNIT_MIN_MS), UNIT_MAX_MS)
+
+
+class Election:
+    """One node as a candidate. The core calls `attend` after every step and tick."""
+
+    def __init__(self, core: ClusterCore) -> None:
+        self._core = core
+        self._since_ms = 0  # since when we wait for our turn; 0: there is nothing to wait for
+        self._chance = 0.0  # our part of the random delays of this turn
+        self._attempts = 0
+        self._retry_ms = 0  # the next attempt is not before this
+        self._epoch = 0  # of the election in which we stand; 0: in none
+        self._until_ms = 0  # when it is lost
+        self._asked_ms = 0
+        self._votes: set[str] = set()
+        self._unfit: Unfit | None = None
+
+    @property
+    def standing(self) -> bool:
+        return self._epoch > 0
+
+    @property
+    def primary_failed(self) -> bool:
+        """What we tell our siblings."""
+        primary = self._core.myself.primary
+        return primary is not None and primary.failed
+
+    def next_due_ms(self) -> int | None:
+        if self.standing:
+            return self._until_ms
+        return self._turn_ms() if self._since_ms else None
+
+    def attend(self, now_ms: int) -> None:
+        """Stand for election if it is our turn, or find that we have lost."""
+        unfit = fitness(self._core.myself, self._core.settings, self._core.replication)
+        if unfit is not None:
+            self._rest(unfit)
+            return
+        if not self._since_ms:
+            self._begin(now_ms)
+        if self.standing and now_ms >= self._until_ms:
+            self._core.bus.note("notice", f"Failover election for epoch {self._epoch} expired.")
+            self._give_up(now_ms)
+        if not self.standing and now_ms >= self._turn_ms():
+            self._ask(now_ms)
+
+    def hear_request(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """Another replica stands for election, too: whoever is second gives way."""
+        if not self._since_ms:
+            return
+        if sender.primary is self._core.myself.primary:
+            self._hear_sibling(sender, header, now_ms)
+        elif header.current_epoch == self._epoch:
+            self._hear_collision(now_ms)
+
+    def _hear_sibling(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A better one gets the time for another attempt before we stand."""
+        me = self._core.myself
+        if not outranks(sender, header.offset, me, self._core.replication.offset):
+            return
+        if self.standing:
+            self._core.bus.note("verbose", f"Giving way to the better replica {sender.id}")
+            self._give_up(now_ms)
+            self._core.bus.broadcast_pong()
+        self._retry_ms = max(self._retry_ms, now_ms + 3 * self._patience_ms())
+
+    def _hear_collision(self, now_ms: int) -> None:
+        """Two shards ask under one epoch, and may get half of the votes each: they ask again, one after the other."""
+        core, primary = self._core, self._core.myself.primary
+        assert primary is not None
+        turn = shard_rank(primary, core.slotmap.owners_with_slots())
+        self._give_up(now_ms)
+        self._retry_ms = now_ms + turn * unit_ms(core.settings.node_timeout_ms)
+
+    def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A vote has come, perhaps late."""
+        if not self.standing or header.current_epoch != self._epoch or not self._core.votes(sender):
+            return
+        self._votes.add(sender.id)
+        sender.answered_ms = max(sender.answered_ms, self._asked_ms)
+        if len(self._votes) >= self._core.quorum():
+            self._win(now_ms)
+
+    def _rest(self, unfit: Unfit) -> None:
+        """There is no reason to stand, or a reason not to."""
+        if unfit is not self._unfit and unfit in (Unfit.NO_DATA, Unfit.OLD_DATA, Unfit.FORBIDDEN):
+            self._core.bus.note("warning", f"Currently unable to failover: {unfit.value}")
+        self._unfit = unfit
+        self._since_ms = self._attempts = self._retry_ms = self._epoch = 0
+
+    def _begin(self, now_ms: int) -> None:
+        """The primary has failed: tell the siblings, with our offset, and wait for our turn."""
+        self._since_ms, self._unfit = now_ms, None
+        self._chance = self._core.bus.rng.random()
+        for peer in rivals(self._core.myself):
+            self._core.bus.tell(peer)
+
+    def _turn_ms(self) -> int:
+        """When to ask."""
+        core, me = self._core, self._core.myself
+        assert me.primary is not None
+        unit = unit_ms(core.settings.node_timeout_ms)
+        wait_ms = 2 * unit * rank(me, core.replication.offset)
+        wait_ms += unit * shard_rank(me.primary, core.slotmap.owners_with_slots())
+        if not everybody_told(me):
+            wait_ms += unit + int(unit * self._chance)
+        return max(self._since_ms + wait_ms, self._retry_ms)
+
+    def _ask(self, now_ms: int) -> None:
+        core = self._core
+        core.state.current_epoch += 1
+        self._epoch = core.state.current_epoch
+        self._votes = set()
+        self._asked_ms = now_ms
+        self._until_ms = now_ms + self._patience_ms()
+        core.changed(durable=True)
+        core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
+        core.bus.broadcast(AuthRequest(core.bus.header()))
+
+    def _patience_ms(self) -> int:
+        """How long to wait for votes, and at most before the next attempt."""
+        timeout_ms = self._core.settings.node_timeout_ms
+        return min(2 * unit_ms(timeout_ms) << min(self._attempts, MAX_DOUBLINGS), max(2 * timeout_ms, 2000))
+
+    def _give_up(self, now_ms: int) -> None:
+        self._epoch = 0
+        self._retry_ms = now_ms + 1 + int(self._core.bus.rng.random() * self._patience_ms())
+        self._attempts += 1
+
+    def _win(self, now_ms: int) -> None:
+        core, epoch = self._core, self._epoch
+        core.bus.note("notice", f"Failover election won: I'm the new master. configEpoch set to {epoch} after failover")
+        self._epoch = 0
+        core.take_place(epoch, now_ms)

@@ -1,0 +1,155 @@
+"""The voter's side of an election: may this replica take its failed primary's place?
+
+This is the section "Replica election and promotion" of the cluster specification. A voter gives one vote an epoch;
+since a candidate needs a majority of the voters and asks under an epoch of its own, no two nodes win under the same
+epoch, and the vote is on disk before it leaves, so that a crash cannot make it two.
+
+Votes must not make two primaries either, one after the other but both at work. Redis' voters therefore keep silent for
+twice the node timeout after a vote about one primary, which makes a lost election cost many seconds. Here a voter
+stays with its candidate for one node timeout, after which the candidate, had it won, could not be serving unheard of;
+but the same candidate may ask again under a newer epoch at once (it is one node, it cannot win against itself), and as
+soon as it says that it does not stand any more the vote is free for another.
+
+A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
+while, and answered when what was in its way is gone: the candidate need not ask again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.slots import from_bitmap
+from cluster.state import ClusterState
+from gossip.failure import is_gone
+from gossip.messages import FORCE_ACK, OURS, STANDING, AuthAck, Header
+from gossip.peer import Peer
+
+if TYPE_CHECKING:
+    from cluster.core import ClusterCore
+
+KEEP_MS = 500
+PASSING = frozenset({"primary is up", "primary may serve", "voted for another"})
+"""Reasons to deny that may be gone in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The vote is given."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """It is not. `reason` is a name for counters and tests, `text` for the log."""
+
+    reason: str
+    text: str
+
+
+Answer = Grant | Deny
+
+
+def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> Answer:
+    """Judge a request for a vote that we have. Its epoch has been observed: the current epoch is at least that."""
+    epoch, primary = request.current_epoch, candidate.primary
+    if epoch < state.current_epoch:
+        return Deny("old epoch", f"reqEpoch ({epoch}) < curEpoch({state.current_epoch})")
+    if state.last_vote_epoch == state.current_epoch:
+        return Deny("vote given", f"already voted for epoch {epoch}")
+    if candidate.is_primary:
+        return Deny("is a primary", "it is a master node")
+    if primary is None:
+        return Deny("primary unknown", "I don't know its master")
+    if not primary.failed and not request.mflags[0] & FORCE_ACK:
+        return Deny("primary is up", "its master is up")
+    lease_ms = _lease_left_ms(state, primary, request, now_ms, node_timeout_ms)
+    if lease_ms > 0:
+        return Deny("primary may serve", f"its master may serve for another {lease_ms} milliseconds")
+    if is_bound(primary, candidate, now_ms, node_timeout_ms):
+        wait_ms = primary.voted_ms + node_timeout_ms - now_ms
+        return Deny("voted for another", f"can't vote about this master before {wait_ms} milliseconds")
+    newer = state.slotmap.newer_owner(candidate, request.config_epoch, from_bitmap(request.slots))
+    if newer is not None:
+        return Deny("old claim", f"slot epoch ({newer.config_epoch}) > reqEpoch ({request.config_epoch})")
+    return Grant(epoch)
+
+
+def _lease_left_ms(state: ClusterState, primary: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> int:
+    """For how long yet `primary` may serve by what we have granted it, or may have before a restart.
+
+    Nothing if it asks to be replaced itself, or its process has ended since. Redis' primaries have no lease, and Redis'
+    candidates no patience: they ask again after four node timeouts.
+    """
+    if request.mflags[0] & FORCE_ACK or not (primary.ours or request.mflags[1] & OURS):
+        return 0
+    if is_gone(primary) and primary.refused_ms >= primary.granted_ms:
+        return 0
+    return max(primary.granted_ms + node_timeout_ms, state.forgetful_until_ms) - now_ms
+
+
+def is_bound(primary: Peer, candidate: Peer, now_ms: int, node_timeout_ms: int) -> bool:
+    """Whether we have promised the place of `primary` to another candidate, who may have won."""
+    promised = bool(primary.voted_for) and primary.voted_for != candidate.id
+    return promised and now_ms - primary.voted_ms < node_timeout_ms
+
+
+def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -> None:
+    """The vote is given. To be persisted before it is sent."""
+    state.last_vote_epoch = epoch
+    primary = candidate.primary
+    assert primary is not None
+    primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
+
+
+def release_vote(sender: Peer, header: Header) -> None:
+    """The candidate of our vote says that it has given up: then it has not won, and the vote binds us no longer.
+
+    It had never stated the epoch of its election before it stood, so this header is not from before.
+    """
+    primary = sender.primary
+    if primary is None or primary.voted_for != sender.id or header.primary_id is None:
+        return
+    said = header.mflags[1]
+    if said & OURS and not said & STANDING and header.current_epoch >= primary.voted_epoch:
+        primary.voted_for = ""
+
+
+class Voter:
+    """One node as a voter. The core tells it of requests, and calls `attend` after every step and tick."""
+
+    def __init__(self, core: ClusterCore) -> None:
+        self._core = core
+        self._kept: list[tuple[Peer, Header, int]] = []  # candidate, request, and when it came
+        self.denied: Counter[str] = Counter()
+
+    def hear_request(self, candidate: Peer, request: Header, now_ms: int) -> None:
+        """Somebody asks for our vote."""
+        answer = self._consider(candidate, request, now_ms)
+        if isinstance(answer, Deny):
+            self.denied[answer.reason] += 1
+            self._core.bus.note("warning", f"Failover auth denied to {candidate.id}: {answer.text}")
+            if answer.reason in PASSING:
+                self._kept.append((candidate, request, now_ms))
+
+    def attend(self, now_ms: int) -> None:
+        """Look again at requests that came too early."""
+        kept, self._kept = self._kept, []
+        for candidate, request, came_ms in kept:
+            if now_ms - came_ms > KEEP_MS or candidate not in self._core.members:
+                continue
+            answer = self._consider(candidate, request, now_ms)
+            if isinstance(answer, Deny) and answer.reason in PASSING:
+                self._kept.append((candidate, request, came_ms))
+
+    def _consider(self, candidate: Peer, request: Header, now_ms: int) -> Answer:
+        core = self._core
+        answer = consider_vote(core.state, candidate, request, now_ms, core.settings.node_timeout_ms)
+        if isinstance(answer, Grant):
+            record_vote(core.state, candidate, answer.epoch, now_ms)
+            core.changed(durable=True)
+            core.bus.note("notice", f"Failover auth granted to {candidate.id} for epoch {answer.epoch}")
+            core.bus.send(candidate.link, AuthAck(core.bus.header()))
+        return answer

@@ -1,0 +1,109 @@
+"""Failures of a primary in a simulated cluster of three shards: who takes over, and how soon."""
+
+import pytest
+
+from cluster.sim import checkers
+from cluster.sim.clock import MS, SECOND
+from cluster.sim.faults import Freeze, Partition
+from cluster.sim.parameters import derive
+from cluster.sim.world import World
+
+TIMEOUT_MS = 5000
+
+
+class Trial:
+    """One cluster, its writers, and what may strike it."""
+
+    def __init__(self, seed, **parameters):
+        self.parameters = derive(seed, **{"node_timeout_ms": TIMEOUT_MS, "shards": 3, "replicas": 2, **parameters})
+        self.world = World(self.parameters, [*checkers.ALL, checkers.Availability])
+        self.availability = self.world.checkers[-1]
+        self.world.form()
+        self.world.start_clients()
+        self.wait(5000)
+
+    def wait(self, ms):
+        self.world.timeline.run_until(self.world.timeline.now_us + ms * MS)
+
+    def owner(self, shard=0):
+        """The host that serves a shard."""
+        slot = self.world.slots[shard]
+        return next(p.host for p in self.world.running() if p.accepts(slot))
+
+    def strike(self, kind, host, lasts_ms, **more):
+        fault = kind(self.world.timeline.now_us, lasts_ms * MS, (host.number,), **more)
+        self.world.strike([fault])
+
+    def replaced_after_ms(self, host, shard=0, limit_ms=20_000):
+        """How long it takes until another host serves the shard."""
+        slot = self.world.slots[shard]
+        for waited_ms in range(0, limit_ms, 10):
+            if any(p.host is not host and p.accepts(slot) for p in self.world.running()):
+                return waited_ms
+            self.wait(10)
+        raise AssertionError(f"nobody replaces {host.name}")
+
+    def others(self, host):
+        return tuple(other.number for other in self.world.hosts if other is not host)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_killed_primary_is_replaced_within_half_a_second(seed):
+    trial = Trial(seed)
+    before = trial.owner()
+    trial.world.kill(before)
+    assert trial.replaced_after_ms(before) < 500
+    trial.world.boot(before)
+    trial.world.finish()
+    assert before.process.core.myself.is_replica
+
+
+@pytest.mark.parametrize("kind", [Freeze, Partition])
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_silent_primary_is_replaced_and_comes_back_as_a_replica(seed, kind):
+    trial = Trial(seed)
+    before = trial.owner()
+    more = {"others": trial.others(before)} if kind is Partition else {}
+    trial.strike(kind, before, 4 * TIMEOUT_MS, **more)
+    after = trial.owner()
+    assert after is not before
+    trial.world.finish()
+    assert before.process.core.myself.primary.id == after.process.id
+
+
+def test_an_isolated_primary_stops_before_it_can_be_replaced():
+    trial = Trial(3)
+    before = trial.owner()
+    world = trial.world
+    world.network.block(Partition(0, 0, (before.number,), trial.others(before)).paths())
+    trial.wait(TIMEOUT_MS * 8 // 10 - 1)
+    trial.wait(100)
+    assert not before.process.accepted_slots()
+    assert not [p for p in world.running() if p.accepts(world.slots[0])]  # and nobody has replaced it yet
+    trial.wait(2 * TIMEOUT_MS)
+    assert trial.owner() is not before
+
+
+def test_a_frozen_primary_that_wakes_serves_nothing_of_what_it_finds():
+    """Requests that came in while it slept are answered by its expired lease, before it has heard anything new."""
+    trial = Trial(4, faults=0)
+    before = trial.owner()
+    served = []
+    accepted = trial.world.accepted
+    trial.world.accepted = lambda process, write: (served.append(process.host), accepted(process, write))
+    trial.world.freeze(before)
+    trial.wait(3 * TIMEOUT_MS)
+    assert trial.owner() is not before
+    trial.world.thaw(before)
+    trial.wait(SECOND // MS)
+    assert before not in served
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_shards_that_fail_together_do_not_split_the_votes(seed):
+    trial = Trial(seed, shards=5)
+    victims = [trial.owner(0), trial.owner(1)]
+    for host in victims:
+        trial.world.kill(host)
+    assert trial.replaced_after_ms(victims[0], 0) < 1000
+    assert trial.replaced_after_ms(victims[1], 1) < 1000
