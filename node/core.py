@@ -27,7 +27,7 @@ from node.engine.wire import used_by_buffers
 from node.functions import Functions
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
-from node.leaving import Leave
+from node.leaving import Leaving
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
 from node.monitoring.process import ProcessFacts
@@ -95,8 +95,8 @@ class NodeCore:
         self.eviction = Eviction(self)
         self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
-        self.on_shutdown: Callable[[Leave], bool] | None = None
-        """Set by the host: ends the process; False: it must stay, since its data could not be saved."""
+        self.cron_paused = False
+        """DEBUG PAUSE-CRON: the host gives no ticks."""
         self.process: Callable[[], ProcessFacts] = ProcessFacts
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
         self.sleep: Callable[[float], None] = lambda seconds: None
@@ -116,6 +116,7 @@ class NodeCore:
         self.loading = Loading(self)
         self.aof = AppendOnly(self)
         self.durable = DurableWrites(self)
+        self.leaving = Leaving(self)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -305,6 +306,7 @@ class NodeCore:
         self.saving.tick(self.space.now_ms)
         self.following.tick()
         self.aof.tick()
+        self.leaving.tick(self.space.now_ms)
         self.stats.sample(self.engine, self.space.now_ms)
         self.engine.before_replies()
 

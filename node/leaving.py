@@ -1,12 +1,25 @@
-"""What must be done before a node may end: SHUTDOWN, SIGTERM, SIGINT."""
+"""What must be done before a node may end: SHUTDOWN, SIGTERM, SIGINT.
+
+Replicas are waited for first, with writes paused, for at most `shutdown-timeout`: what they have not acknowledged when
+the process ends may be lost with it. Then the data is brought to safety. If that fails the node stays, whoever waits
+in SHUTDOWN is told so, and the log says why.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.pause import NO_END, Reason
+from node.replies import NO_REPLY, Blocked, CommandError, Reply
+
 if TYPE_CHECKING:
     from node.core import NodeCore
+    from node.engine.session import Session
+    from node.replication.replica import Replica
+
+CANNOT_LEAVE = CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,27 +29,133 @@ class Leave:
     save: bool = False
     nosave: bool = False
     now: bool = False
+    """Replicas are not waited for."""
     force: bool = False
+    """Errors do not matter."""
 
 
-def may_leave(node: NodeCore, leave: Leave) -> bool:
-    """Bring the data to safety; False: that failed, so the node has to stay."""
-    node.log.warning("User requested shutdown...")
-    if node.loading.active:
-        return True  # what is in memory is not the data
-    saving = node.saving
-    if saving.in_progress:
-        node.log.warning("There is a child saving an .rdb. Killing it!")
-        saving.cancel()
-    if not node.aof.may_leave(leave.force):
-        node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
+class Leaving:
+    """The shutdown that is asked for or under way, if there is one. The host sets `stop`, which ends the process."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.stop: Callable[[], None] = lambda: None
+        self._asked: Leave | None = None
+        self._under_way: Leave | None = None
+        self._until_ms = 0
+        self._offset = 0
+        """Which replicas must have acknowledged; writes have paused there."""
+        self._clients: list[Session] = []
+
+    # -- what is asked for
+
+    @property
+    def asked(self) -> bool:
+        """A signal has asked for it, or it is under way."""
+        return self._asked is not None or self._under_way is not None
+
+    @property
+    def remaining_ms(self) -> int | None:
+        """How long replicas will still be waited for; None if they are not."""
+        return None if self._under_way is None else max(0, self._until_ms - self.node.space.now_ms)
+
+    def schedule(self, leave: Leave) -> None:
+        """Have the next tick begin it. This may be called at any moment, by a signal handler."""
+        if not self.asked:
+            self._asked = leave
+
+    def command(self, session: Session, leave: Leave) -> Reply:
+        """SHUTDOWN: the client waits, and hears only of a failure."""
+        if self._under_way is None and self._begin(leave):
+            return NO_REPLY
+        if self._under_way is None:
+            raise CANNOT_LEAVE
+        self._clients.append(session)
+        return Blocked([], 0, lambda _: None, CANNOT_LEAVE, kind="shutdown")
+
+    def abort(self) -> bool:
+        """SHUTDOWN ABORT. False: there is nothing to abort."""
+        if not self.asked:
+            return False
+        self._cancel()
+        self.node.log.notice("Shutdown manually aborted.")
+        return True
+
+    # -- how it goes
+
+    def tick(self, now_ms: int) -> None:
+        if self._asked is not None:
+            leave, self._asked = self._asked, None
+            self._begin(leave)
+        elif self._under_way is not None and (now_ms >= self._until_ms or not self._lagging()):
+            self._finish(self._under_way)
+
+    def _begin(self, leave: Leave) -> bool:
+        """True: the process ends. Otherwise replicas are waited for, or it has failed and is no longer under way."""
+        node = self.node
+        self._under_way = leave
+        node.log.warning("User requested shutdown...")
+        timeout_ms = node.config["shutdown-timeout"] * 1000
+        self._offset = node.engine.journal.offset
+        if leave.now or not timeout_ms or not self._lagging():
+            return self._finish(leave)
+        self._until_ms = node.space.now_ms + timeout_ms
+        node.pause.start(NO_END, all_commands=False, reason=Reason.SHUTDOWN)
+        node.engine.wants_acks = True
+        node.log.notice("Waiting for replicas before shutting down.")
         return False
-    if (leave.save or (node.config["save"] and not leave.nosave)) and saving.has_disk:
-        node.log.notice("Saving the final RDB snapshot before exiting.")
-        if not saving.save():
-            if not leave.force:
-                node.log.warning("Error trying to save the DB, can't exit.")
-                node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
-                return False
-            node.log.warning("Error trying to save the DB. Exit anyway.")
-    return True
+
+    def _lagging(self) -> list[Replica]:
+        """The replicas that have not acknowledged everything."""
+        replicas = self.node.replicas.attached.values()
+        return [each for each in replicas if not each.snapshot_only and each.offset < self._offset]
+
+    def _finish(self, leave: Leave) -> bool:
+        self._tell_of_replicas()
+        if not self._save(leave):
+            self.node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
+            self._cancel()
+            return False
+        self.stop()
+        return True
+
+    def _cancel(self) -> None:
+        self._asked = self._under_way = None
+        self.node.pause.end(Reason.SHUTDOWN)
+        clients, self._clients = self._clients, []
+        for session in clients:
+            if session.blocked is not None:
+                self.node.blocking.finish(session.blocked, CANNOT_LEAVE)
+        self.node.blocking.serve()
+
+    def _tell_of_replicas(self) -> None:
+        log, now_ms = self.node.log, self.node.space.now_ms
+        lagging = self._lagging()
+        for replica in lagging:
+            log.warning(
+                f"Lagging replica {replica.name} reported offset {replica.lag_bytes(self._offset)} behind master, "
+                f"lag={replica.lag_s(now_ms)}, state={replica.state}."
+            )
+        count = len(self.node.replicas.attached)
+        if count:
+            log.notice(f"{count - len(lagging)} of {count} replicas are in sync when shutting down.")
+
+    def _save(self, leave: Leave) -> bool:
+        """Bring the data to safety; False: that failed, so the node has to stay."""
+        node = self.node
+        if node.loading.active:
+            return True  # what is in memory is not the data
+        saving, log = node.saving, node.log
+        if saving.in_progress:
+            log.warning("There is a child saving an .rdb. Killing it!")
+            saving.cancel()
+        if not node.aof.may_leave(leave.force):
+            return False
+        if (leave.save or (node.config["save"] and not leave.nosave)) and saving.has_disk:
+            log.notice("Saving the final RDB snapshot before exiting.")
+            if not saving.save():
+                if not leave.force:
+                    log.warning("Error trying to save the DB, can't exit.")
+                    return False
+                log.warning("Error trying to save the DB. Exit anyway.")
+        return True

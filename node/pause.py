@@ -1,7 +1,13 @@
-"""CLIENT PAUSE: commands wait until the pause is over; in mode `write` only those that could change data."""
+"""Pauses: commands wait until the pause is over; in mode `write` only those that could change data.
+
+CLIENT PAUSE asks for one, and so does a shutdown that waits for replicas. Each has its own end; together they are as
+long as the longest and as strict as the strictest.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from node import flags
@@ -13,13 +19,29 @@ if TYPE_CHECKING:
 # Commands that write or publish without the write flag, which a pause of writes has to hold too.
 HELD_AS_WRITES = "may_replicate"
 
+NO_END = 1 << 62
+"""Until whoever has started the pause ends it, in milliseconds of Unix time."""
+
+
+class Reason(Enum):
+    """Who has asked for a pause, and may end it."""
+
+    CLIENT = auto()
+    SHUTDOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    until_ms: int
+    all_commands: bool
+
 
 class Pause:
-    """The pause that is in force, and who waits for its end."""
+    """The pauses that are in force, and who waits for their end."""
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
-        self.until_ms = 0
+        self._wishes: dict[Reason, _Wish] = {}
         self.all_commands = False
         self.waiting: dict[Session, list[bytes]] = {}
 
@@ -27,19 +49,19 @@ class Pause:
     def active(self) -> bool:
         return bool(self.node.engine.gates & flags.GATE_PAUSE)
 
-    def start(self, until_ms: int, all_commands: bool) -> None:
+    def start(self, until_ms: int, all_commands: bool, reason: Reason = Reason.CLIENT) -> None:
         """Begin or extend a pause. A longer one is not cut short, and a stricter one not loosened."""
-        self.until_ms = max(self.until_ms, until_ms)
-        self.all_commands = all_commands or (self.active and self.all_commands)
-        self.node.set_gate(flags.GATE_PAUSE, True)
-        self.node.space.paused = True
+        old = self._wishes.get(reason)
+        if old is not None:
+            until_ms, all_commands = max(old.until_ms, until_ms), old.all_commands or all_commands
+        self._wishes[reason] = _Wish(until_ms, all_commands)
+        self._apply()
 
-    def end(self) -> None:
-        """CLIENT UNPAUSE, or time is up: run what waited, in order of arrival."""
-        self.until_ms = 0
-        self.all_commands = False
-        self.node.set_gate(flags.GATE_PAUSE, False)
-        self.node.space.paused = False
+    def end(self, reason: Reason = Reason.CLIENT) -> None:
+        """CLIENT UNPAUSE, or time is up: what nothing holds any more runs, in order of arrival."""
+        if self._wishes.pop(reason, None) is None:
+            return
+        self._apply()
         waiting, self.waiting = self.waiting, {}
         for session, argv in waiting.items():
             if session.flags & flags.CLOSED:
@@ -48,6 +70,11 @@ class Pause:
             session.run(argv)
             session.mark()
             session.go_on()
+
+    def _apply(self) -> None:
+        self.all_commands = any(each.all_commands for each in self._wishes.values())
+        self.node.set_gate(flags.GATE_PAUSE, bool(self._wishes))
+        self.node.space.paused = bool(self._wishes)
 
     def holds(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """True if the command has to wait; it is kept and will be run."""
@@ -72,5 +99,6 @@ class Pause:
         self.waiting.pop(session, None)
 
     def tick(self, now_ms: int) -> None:
-        if self.active and now_ms >= self.until_ms:
-            self.end()
+        for reason, wish in list(self._wishes.items()):
+            if now_ms >= wish.until_ms:
+                self.end(reason)

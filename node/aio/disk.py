@@ -133,6 +133,12 @@ def draft_path(path: str) -> str:
     return os.path.join(os.path.dirname(path), f"temp-{os.getpid()}.rdb")
 
 
+def remove_own_draft() -> None:
+    """The draft of a snapshot that this process was writing into its working directory: it ends now."""
+    with contextlib.suppress(OSError):
+        os.unlink(draft_path(""))
+
+
 def remove_old_drafts() -> None:
     """Drafts in the working directory whose process has died (a container gives each process the same id)."""
     for name in os.listdir():

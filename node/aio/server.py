@@ -19,7 +19,7 @@ from node.aio.admin.listener import AdminListener, admin_hosts
 from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
-from node.aio.disk import WorkingDirectory, remove_old_drafts
+from node.aio.disk import WorkingDirectory, remove_old_drafts, remove_own_draft
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
 from node.aio.logfile import LogFile
@@ -29,7 +29,7 @@ from node.aio.sockets import SocketDriver
 from node.config import BadValue, Config
 from node.core import NodeCore
 from node.engine.session import Session
-from node.leaving import Leave, may_leave
+from node.leaving import Leave
 from node.monitoring.log import Log
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad, snapshot_file
@@ -61,7 +61,6 @@ class Server:
         self._blocked_timer: asyncio.TimerHandle | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._pidfile = config["pidfile"]
-        self._stopping = False
         self._load_task: asyncio.Task[None] | None = None
         self.cluster_bus: ClusterBus | None = None
         self.admin = AdminListener(self.node, loop)
@@ -80,7 +79,7 @@ class Server:
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
         node.snapshots.wake = self._wake_snapshots
-        node.on_shutdown = self.shutdown
+        node.leaving.stop = self._stop
         node.process = read_facts
         node.now_us = lambda: time.time_ns() // 1000
         node.sleep = self._sleep
@@ -95,7 +94,8 @@ class Server:
             self._listen_admin()
         self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
         for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, self._signalled, number)
+            # Not the loop's handlers: a second SIGINT ends a save that holds the loop.
+            signal.signal(number, self._signalled)
         config.subscribe(["port", "bind"], self._rebind)
         config.subscribe(["client-output-buffer-limit"], self._limit_output)
         self._limit_output(config)
@@ -191,28 +191,17 @@ class Server:
             self.driver.unlisten(listener.fileno())
             listener.close()
 
-    def _signalled(self, number: int) -> None:
-        if self._stopping:
+    def _signalled(self, number: int, frame: object) -> None:
+        """The handler of SIGTERM and SIGINT, which may come at any moment."""
+        leaving, name = self.node.leaving, signal.Signals(number).name
+        if leaving.asked and number == signal.SIGINT:
+            self.node.log.warning("You insist... exiting now.")
+            remove_own_draft()
             os._exit(1)
-        name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
         self.node.log.warning(f"Received {name} scheduling shutdown...")
-        if not self.shutdown(self._asked_by_signal(name)):
-            self.node.log.warning(
-                f"{name} received but errors trying to shut down the server, check the logs for more information"
-            )
-
-    def _asked_by_signal(self, name: str) -> Leave:
-        return Leave(**dict.fromkeys(self.config[f"shutdown-on-{name.lower()}"], True))
-
-    def shutdown(self, leave: Leave) -> bool:
-        """End the process: SHUTDOWN, SIGTERM, SIGINT. False: it must go on."""
-        if not may_leave(self.node, leave):
-            return False
-        self._stop()
-        return True
+        leaving.schedule(Leave(**dict.fromkeys(self.config[f"shutdown-on-{name.lower()}"], True)))
 
     def _stop(self) -> None:
-        self._stopping = True
         for timer in self._timers:
             timer.cancel()
         if self._load_task is not None:
@@ -265,8 +254,9 @@ class Server:
         """The regular work; its own lateness is known from the interval."""
         node = self.node
         node.space.now_ms = unix_ms()
-        node.tick()
-        node.clients.tick()
+        if not node.cron_paused:
+            node.tick()
+            node.clients.tick()
         if not self._freeing:
             self._freeing = True
             self.loop.call_soon(self._free)

@@ -189,6 +189,13 @@ def set_active_expire(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("PAUSE-CRON", 1)
+def pause_cron(s: Session, args: list[bytes]) -> Reply:
+    """Leave the regular work undone, so that tests can look at what it would change."""
+    s.node.cron_paused = require_int(args[0]) != 0
+    return OK
+
+
 @action("SET-SKIP-CHECKSUM-VALIDATION", 1)
 def set_skip_checksum_validation(s: Session, args: list[bytes]) -> Reply:
     """Let RESTORE take payloads with wrong checksums: how tests get damaged values past the first check."""
@@ -271,5 +278,5 @@ def _accepted(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
-for _name in ("JMAP", "QUICKLIST-PACKED-THRESHOLD", "SET-DISABLE-DENY-SCRIPTS", "REPLYBUFFER", "PAUSE-CRON"):
+for _name in ("JMAP", "QUICKLIST-PACKED-THRESHOLD", "SET-DISABLE-DENY-SCRIPTS", "REPLYBUFFER"):
     ACTIONS[_name.encode()] = (0, _accepted)

@@ -10,7 +10,7 @@ from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.leaving import Leave
 from node.monitoring.info import text as info_text
-from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, Verbatim
+from node.replies import OK, SYNTAX, CommandError, Reply, Verbatim
 from node.version import VERSION
 
 if TYPE_CHECKING:
@@ -162,11 +162,13 @@ def shutdown(s: Session, argv: list[bytes]) -> Reply:
     if chosen - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT"} or (save and nosave) or (abort and len(chosen) > 1):
         raise SYNTAX
     if abort:
-        raise CommandError("ERR No shutdown in progress.")
+        if not s.node.leaving.abort():
+            raise CommandError("ERR No shutdown in progress.")
+        return OK
     leave = Leave(save=save, nosave=nosave, now=b"NOW" in chosen, force=b"FORCE" in chosen)
-    if s.node.on_shutdown is None or not s.node.on_shutdown(leave):
-        raise CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
-    return NO_REPLY
+    if not leave.now and s.flags & (flags.EXEC | flags.SCRIPT):
+        raise CommandError("ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client")
+    return s.node.leaving.command(s, leave)
 
 
 @command(

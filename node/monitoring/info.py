@@ -54,6 +54,7 @@ def text(node: NodeCore, wanted: Iterable[str]) -> str:
 def server(node: NodeCore) -> Fields:
     config, process = node.config, node.process()
     uptime_s = max(0, (node.space.now_ms - node.stats.started_ms) // 1000)
+    leaving_ms = node.leaving.remaining_ms
     return {
         "redis_version": REDIS_VERSION,
         "redis_git_sha1": "00000000",
@@ -80,6 +81,7 @@ def server(node: NodeCore) -> Fields:
         "executable": process.executable,
         "config_file": config.path,
         "io_threads_active": 0,
+        **({} if leaving_ms is None else {"shutdown_in_milliseconds": leaving_ms}),
     }
 
 

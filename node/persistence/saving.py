@@ -112,7 +112,7 @@ class Saving:
         delay_us = key_delay_us(self.node.config["rdb-key-save-delay"])
         if delay_us:
             self.node.sleep(delay_us * sum(map(len, self.node.space.dbs)) / 1e6)
-        return pieces
+        yield from pieces
 
     def start(self) -> bool:
         """BGSAVE: begin to save in the background; False: it failed at once. There must be no other."""

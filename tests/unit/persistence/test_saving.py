@@ -1,4 +1,4 @@
-"""When the data is saved, what becomes of writes while the disk fails, and what a shutdown does about it."""
+"""When the data is saved, and what becomes of writes while the disk fails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from node.leaving import Leave, may_leave
 from node.persistence.saving import WAITING_MAX
 from node.persistence.snapshots import Next
 from tests.support.embedded import Embedded, EmbeddedClient
@@ -221,31 +220,3 @@ def test_flushall_ends_a_save_and_saves_the_emptiness(world: World) -> None:
     assert world.info("rdb_last_bgsave_status") == "ok"
     assert world.saved() == {}
     assert world.info("rdb_changes_since_last_save") == "0"
-
-
-def test_a_shutdown_saves_where_there_are_rules(world: World) -> None:
-    node = world.node.core
-    world("SET a 1")
-    world("BGSAVE")
-    assert may_leave(node, Leave())
-    assert world.disk.drafts[0].state == "discarded"
-    assert world.saved() == {b"a": b"1"}
-    world.disk.files.clear()
-    assert may_leave(node, Leave(nosave=True))
-    assert world.disk.files == {}
-    world.client("CONFIG", "SET", "save", "")
-    assert may_leave(node, Leave())
-    assert world.disk.files == {}
-    assert may_leave(node, Leave(save=True))
-    assert world.saved() == {b"a": b"1"}
-
-
-def test_a_shutdown_that_cannot_save_is_refused_unless_forced(world: World) -> None:
-    node = world.node.core
-    world.disk.error = OSError(28, "No space left on device")
-    assert not may_leave(node, Leave())
-    assert may_leave(node, Leave(force=True))
-    asked: list[Leave] = []
-    node.on_shutdown = lambda leave: bool(asked.append(leave))
-    assert "Errors trying to SHUTDOWN" in str(world("SHUTDOWN NOSAVE"))
-    assert asked == [Leave(nosave=True)]
