@@ -371,7 +371,6 @@ def run(config: Config) -> int:
     server = Server(config, loop)
     log = server.node.log
     mode = "cluster" if config["cluster-enabled"] else "standalone"
-    log.warning(f"Shardis {VERSION} starts, mode={mode}, port={config['port']}, PID: {os.getpid()}")
     try:
         server.start()
     except CannotListen as error:
@@ -380,6 +379,8 @@ def run(config: Config) -> int:
     except CannotJoin as error:
         log.warning(str(error))
         return 1
+    # Not before clients can connect: supervisors and test suites look for this line.
+    log.warning(f"Shardis {VERSION} starts, mode={mode}, port={config['port']}, PID: {os.getpid()}")
     try:
         loop.run_forever()
     finally:
