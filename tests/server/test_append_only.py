@@ -1,27 +1,15 @@
-"""The append-only file of a real process: killed at any moment, started again, everything acknowledged is there.
-
-`make crash` runs the last test at many points over many keys: CRASH_POINTS and CRASH_KEYS say how many, CRASH_SEED
-repeats a run.
-"""
+"""The append-only file of a real process: killed at any moment, started again, everything acknowledged is there."""
 
 from __future__ import annotations
 
-import os
-import random
 import resource
-import threading
-import time
 
 import pytest
 
-from tests.support.ledger import Ledger, bulk
+from tests.support.bulk import fill
+from tests.support.ledger import Ledger
 from tests.support.resp import CLOSED
 from tests.support.servers import Fleet, Server, wait_until
-
-POINTS = int(os.environ.get("CRASH_POINTS", "4"))
-KEYS = int(os.environ.get("CRASH_KEYS", "3000"))
-SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-LIVE_DB = 9
 
 
 def started_again(server: Server) -> Server:
@@ -144,46 +132,6 @@ def test_under_always_a_full_disk_ends_the_node_without_a_reply(fleet: Fleet) ->
     assert server.call("EXISTS", "k", "big") == 1
 
 
-def rewrite_s(server: Server) -> float:
-    """How long a rewrite takes here, so that the moments lie in and shortly after one."""
-    began = time.monotonic()
-    server.call("BGREWRITEAOF")
-    wait_until(lambda: server.info("persistence")["aof_rewrite_in_progress"] == "0", "the rewrite ended", timeout_s=120)
-    return time.monotonic() - began
-
-
-def test_any_moment_is_a_good_one_to_die(fleet: Fleet) -> None:
-    rng = random.Random(SEED)
-    print(f"seed {SEED}: CRASH_SEED={SEED} repeats this run")
-    server = fleet.ours(appendonly="yes", appendfsync="always", auto_aof_rewrite_percentage="0")
-    with server.connect(timeout_s=120) as connection:
-        for lines in bulk(KEYS):
-            assert not any(reply.is_error for reply in connection.pipeline(lines))
-        digest = connection.call("DEBUG", "DIGEST")
-    longest_s = 1.2 * rewrite_s(server)
-    for point in range(POINTS):
-        job = ("BGREWRITEAOF", "BGSAVE")[point % 2]
-        server.call("CONFIG", "SET", "aof-use-rdb-preamble", rng.choice(["yes", "no"]))
-        ledger = Ledger()
-        wait_s = rng.uniform(0, longest_s)
-        killer = threading.Timer(wait_s, server.process.kill)  # type: ignore[union-attr]
-        server.call(job)
-        with server.connect(timeout_s=60) as connection:
-            connection.call("SELECT", LIVE_DB)
-            killer.start()
-            while ledger.write(connection, 20):
-                pass
-        killer.join()
-        server.kill()
-        server.start()
-        with server.connect(timeout_s=120) as connection:
-            connection.call("SELECT", LIVE_DB)
-            ledger.check(connection)
-            print(f"point {point}: {job}, killed after {wait_s:.3f} s, {ledger.acknowledged} writes acknowledged")
-            connection.call("FLUSHDB")
-            assert connection.call("DEBUG", "DIGEST") == digest, f"point {point}"
-
-
 def test_a_write_is_on_the_disk_of_a_replica(fleet: Fleet) -> None:
     primary = fleet.ours("primary", appendonly="yes")
     replica = fleet.ours("replica", appendonly="yes", replicaof=f"127.0.0.1 {primary.port}")
@@ -197,4 +145,23 @@ def test_a_write_is_on_the_disk_of_a_replica(fleet: Fleet) -> None:
     replica.kill()
     replica.directives = {name: value for name, value in replica.directives.items() if name != "replicaof"}
     replica.start()
+    assert replica.call("DEBUG", "DIGEST") == digest
+
+
+@pytest.mark.parametrize("diskless_load", ["disabled", "swapdb"])
+def test_a_replica_logs_what_a_synchronization_brought(fleet: Fleet, diskless_load: str) -> None:
+    """Its own data is not the log's base any more: killed right after the rewrite, it has the primary's."""
+    primary = fleet.ours("primary")
+    replica = fleet.ours("replica", appendonly="yes", repl_diskless_load=diskless_load)
+    with replica.connect() as connection:
+        connection.pipeline([["SET", f"own:{n}", "1"] for n in range(1000)])
+    with primary.connect() as connection:
+        fill(connection, 3000)
+    replica.call("REPLICAOF", "127.0.0.1", primary.port)
+    wait_until(lambda: replica.info("replication").get("master_link_status") == "up", "the link is up")
+    primary.call("SET", "after", "1")
+    digest = primary.call("DEBUG", "DIGEST")
+    wait_until(lambda: replica.info("persistence")["aof_rewrite_in_progress"] == "0", "its data is on disk")
+    assert primary.call("WAITAOF", 0, 1, 10000)[1] == 1
+    started_again(replica)  # as a primary: the directives name none
     assert replica.call("DEBUG", "DIGEST") == digest

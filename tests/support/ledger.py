@@ -6,8 +6,8 @@ under way, any first part may be, for its replies were not read.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable
 
 from tests.support.resp import CLOSED, Connection, pack
 
@@ -43,6 +43,7 @@ class Ledger:
     def __init__(self) -> None:
         self.sent = 0
         self.acknowledged = 0
+        self._heard: list[tuple[float, int]] = []
 
     def write(self, connection: Connection, count: int) -> bool:
         """One batch; False: the server has died meanwhile."""
@@ -58,28 +59,35 @@ class Ledger:
                 return False
             assert not reply.is_error, reply.raw
             self.acknowledged += 1
+        self._heard.append((time.monotonic(), self.acknowledged))
         return True
 
-    def check(self, connection: Connection) -> None:
-        """Everything acknowledged is there, in order, and nothing that was never sent."""
-        told = list(range(self.acknowledged))
-        sure = _traces(told)
+    def acknowledged_until(self, moment_s: float) -> int:
+        """How many writes were acknowledged by then, on time.monotonic()'s clock."""
+        return max((count for heard_s, count in self._heard if heard_s <= moment_s), default=0)
+
+    def check(self, connection: Connection, sure: int | None = None, possible: int | None = None) -> int:
+        """The first `sure` writes are there, in order, and none but the first `possible` ones: if not said otherwise,
+        those that were acknowledged, and those that were sent. How many are there."""
+        sure = self.acknowledged if sure is None else sure
+        possible = self.sent if possible is None else possible
         found = _found(connection)
-        for key, wanted in sure.items():
+        for key, wanted in _traces(range(sure)).items():
             have = found.get(key, [])
-            assert have[: len(wanted)] == wanted, f"{key}: {len(wanted)} acknowledged, there are {have[-3:]}"
-        possible = _traces(range(self.sent))
+            assert have[: len(wanted)] == wanted, f"{key}: {len(wanted)} are promised, there are {have[-3:]}"
+        written = _traces(range(possible))
         for key, have in found.items():
-            assert have == possible[key][: len(have)], f"{key} holds what was never written: {have[-3:]}"
+            assert have == written.get(key, [])[: len(have)], f"{key} holds what was never written: {have[-3:]}"
         counter = int(connection.ask("GET", "counter").body or 0)
-        assert _increments(self.acknowledged) <= counter <= _increments(self.sent)
+        assert _increments(sure) <= counter <= _increments(possible)
+        return counter + sum(len(have) for have in found.values())
 
 
 def _increments(count: int) -> int:
     return sum(number % 7 == 6 for number in range(count))
 
 
-def _traces(numbers: Iterator[int] | range | list[int]) -> dict[str, list[bytes]]:
+def _traces(numbers: Iterable[int]) -> dict[str, list[bytes]]:
     """By key, what these writes leave there, in order."""
     out: dict[str, list[bytes]] = {}
     for number in numbers:
@@ -108,27 +116,3 @@ def _found(connection: Connection) -> dict[str, list[bytes]]:
         assert ttl_ms == FAR_MS, f"{key!r} expires at {ttl_ms}"
         out[key.decode()] = [connection.ask("GET", key).value]
     return out
-
-
-def bulk(count: int) -> Iterator[list[Line]]:
-    """Batches of commands that make `count` keys of all types, some with an expiry."""
-    numbers = iter(range(count))
-    while chunk := list(itertools.islice(numbers, 500)):
-        lines: list[Line] = []
-        for n in chunk:
-            key = f"bulk:{n}"
-            values = [f"value:{n}:{i}" for i in range(1 + n % 5)]
-            match n % 6:
-                case 0 | 1:
-                    lines.append(["SET", key, values[-1]])
-                case 2:
-                    lines.append(["RPUSH", key, *values])
-                case 3:
-                    lines.append(["HSET", key, *(word for value in values for word in (value, value))])
-                case 4:
-                    lines.append(["SADD", key, *values])
-                case _:
-                    lines.append(["ZADD", key, *(word for i, value in enumerate(values) for word in (str(i), value))])
-            if n % 10 == 0:
-                lines.append(["PEXPIREAT", key, str(FAR_MS)])
-        yield lines
