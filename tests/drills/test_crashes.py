@@ -24,7 +24,7 @@ def test_a_killed_primary_is_replaced_and_returns_as_a_replica(fleet: Fleet) -> 
         old.start()
         drill.await_health()
     assert history.owners(0) == [old.name, new.name]
-    drill.check(history, crashed={0: since})
+    drill.check(history, unsafe={0: (since, since)})
 
 
 @long_drill
@@ -53,7 +53,7 @@ def test_two_primaries_die_at_once(fleet: Fleet) -> None:
         drill.await_health()
     for shard in dying:
         assert history.owners(shard) == [node.name for node in drill.shards[shard]]
-    drill.check(history, crashed=dict.fromkeys(dying, since))
+    drill.check(history, unsafe=dict.fromkeys(dying, (since, since)))
 
 
 @long_drill

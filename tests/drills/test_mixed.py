@@ -51,4 +51,4 @@ def test_each_kind_takes_over_from_the_other_by_votes_of_both(fleet: Fleet, kind
                 assert_clean(node)
     for shard in killed_at:
         assert history.owners(shard) == [node.name for node in drill.shards[shard]]
-    drill.check(history, crashed=killed_at)
+    drill.check(history, unsafe={shard: (since, since) for shard, since in killed_at.items()})

@@ -29,7 +29,7 @@ NODE_TIMEOUT_MS = 2000
 RECOVERY_S = 20.0  # a generous bound on any fail-over at that timeout, also on a busy machine
 
 OURS_ONLY = {"min_acks", "min_acks_timeout"}  # directives that redis-server does not know
-UNSAFE_S = 0.5  # replication is asynchronous: by so much a replica may be behind on a busy machine
+UNSAFE_S = 0.5  # by so much a replica may be behind on a busy machine
 WARM = 100  # writes to each shard before something is done to it
 
 
@@ -126,15 +126,14 @@ class Drill:
         with self.owner(shard).connect() as connection:
             return history.lost(shard, partial(_values, connection))
 
-    def check(self, history: History, crashed: Mapping[int, float] | None = None) -> None:
-        """Every acknowledged write is there; prints the figures. Where a shard's primary `crashed` at that time and
-        nothing waited for replicas, what was acknowledged just before may be lost."""
+    def check(self, history: History, unsafe: Mapping[int, tuple[float, float]] | None = None) -> None:
+        """Every acknowledged write is there; prints the figures. Replication is asynchronous: of a shard that does not
+        wait for it (`min-acks`), what was sent in an `unsafe` time, before its primary was lost, may be missing."""
         for shard in range(len(self.shards)):
             lost, total = self.lost(history, shard), len(history.acks[shard])
             print(f"shard {shard}: {total} writes acknowledged, longest outage {history.outage_s(shard):.3f} s")
-            since = (crashed or {}).get(shard)
-            if since is not None:
-                lost = [ack for ack in lost if not since - UNSAFE_S < ack.sent <= since]
+            begin, end = (unsafe or {}).get(shard, (0.0, 0.0))
+            lost = [ack for ack in lost if not begin - UNSAFE_S < ack.sent < end]
             assert not lost, f"{len(lost)} of {total} acknowledged writes are lost: {lost[:2]} ... {lost[-2:]}"
 
 
