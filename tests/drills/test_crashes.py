@@ -14,7 +14,6 @@ from tests.support.drill import NODE_TIMEOUT_MS, RECOVERY_S, Drill
 from tests.support.servers import Fleet, wait_until
 
 
-@long_drill
 def test_a_killed_primary_is_replaced_and_returns_as_a_replica(fleet: Fleet) -> None:
     drill = Drill(fleet)
     old, new = drill.shards[0]
@@ -27,7 +26,6 @@ def test_a_killed_primary_is_replaced_and_returns_as_a_replica(fleet: Fleet) -> 
     drill.check(history, unsafe={0: (since, since)})
 
 
-@long_drill
 def test_a_frozen_primary_is_replaced_and_accepts_nothing_when_it_wakes(fleet: Fleet) -> None:
     drill = Drill(fleet, replicas=2, min_acks="1")
     old = drill.primary(0)

@@ -27,7 +27,6 @@ def drill(nine_hosts: Network, fleet: Fleet) -> Drill:
     return Drill(fleet, replicas=2, hosts=hosts, min_acks="1", min_acks_timeout="1000")
 
 
-@long_drill
 def test_a_primary_cut_off_alone_is_replaced_and_accepts_nothing_after_its_successor(
     drill: Drill, nine_hosts: Network
 ) -> None:

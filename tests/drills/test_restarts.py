@@ -31,7 +31,6 @@ def restart_one_after_the_other(drill: Drill) -> None:
         drill.await_health()
 
 
-@long_drill
 def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
     drill = Drill(fleet)
     with drill.load() as history:
