@@ -142,6 +142,11 @@ class Clients:
         """Its type for CLIENT LIST and CLIENT KILL."""
         return "master" if session.flags & flags.PRIMARY else self.client_class(session)
 
+    def hard_limit(self, session: Session) -> int:
+        """How many bytes of output may wait for it; 0: any number."""
+        limit: int = self.node.config["client-output-buffer-limit"][self.client_class(session)].hard_bytes
+        return limit
+
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
         limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]
@@ -155,7 +160,7 @@ class Clients:
         if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:
             if session.soft_since_ms == 0:
                 session.soft_since_ms = now_ms
-            elif now_ms - session.soft_since_ms > limit.soft_s * 1000:
+            elif now_ms // 1000 - session.soft_since_ms // 1000 > limit.soft_s:  # whole seconds, as Redis counts them
                 over = True
         else:
             session.soft_since_ms = 0

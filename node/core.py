@@ -185,8 +185,7 @@ class NodeCore:
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
         self.apply_maxmemory()
-        if engine.maxmemory:
-            self.eviction.make_room()
+        self.eviction.due = engine.maxmemory > 0
 
     def apply_maxmemory(self) -> None:
         """A replica leaves eviction to its primary, unless told otherwise."""
@@ -306,6 +305,7 @@ class NodeCore:
         self.saving.tick(self.space.now_ms)
         self.following.tick()
         self.aof.tick()
+        self.eviction.tick()
         self.leaving.tick(self.space.now_ms)
         self.stats.sample(self.engine, self.space.now_ms)
         self.engine.before_replies()
@@ -330,8 +330,8 @@ class NodeCore:
                 self.watches.touch_all(db)
             self._wake_those_who_wait(db.index)
             self.space.dirty += len(db)
-            db.flush(lazy)
-        self.space.dbs[0].prepare()
+            if db.flush(lazy):
+                db.prepare()
 
     def data_replaced(self) -> None:
         """Another data set is about to take the place of all databases: whoever follows keys looks for itself."""

@@ -205,7 +205,7 @@ def hrandfield(s: Session, argv: list[bytes]) -> Reply:
     if count >= 0:
         pairs = fields.sample(count)
     else:
-        drawn = [fields.random() for _ in range(check_repeats(-count))]
+        drawn = [fields.random() for _ in range(check_repeats(s, -count))]
         pairs = [pair for pair in drawn if pair is not None]
     if not with_values:
         return [field for field, _ in pairs]

@@ -224,8 +224,11 @@ def object_idletime(s: Session, argv: list[bytes]) -> Reply:
 def object_refcount(s: Session, argv: list[bytes]) -> Reply:
     if not s.db.exists(argv[2]):
         return None
-    # Nothing is shared here; but Redis shares small integers, and says so with the largest C int.
-    shared = s.db.encoding(argv[2]) == "int" and 0 <= int(s.db.peek(argv[2])) < SHARED_INTEGERS
+    # Nothing is shared here; but Redis shares small integers, unless each needs a clock of its own for eviction, and
+    # says so with the largest C int.
+    config = s.node.config
+    may_share = not config["maxmemory"] or not config["maxmemory-policy"].endswith(("lru", "lfu"))
+    shared = may_share and s.db.encoding(argv[2]) == "int" and 0 <= int(s.db.peek(argv[2])) < SHARED_INTEGERS
     return 2**31 - 1 if shared else 1
 
 

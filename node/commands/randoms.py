@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from node.commands.cursor import INT64_MAX, out_of_range, require_int
 from node.replies import CommandError
 
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
 MOST_DRAWS = 10_000_000
 """Redis has no limit, and a client can make it fill the memory with one reply."""
+
+LEAST_ELEMENT = len(b"$0\r\n\r\n")
+"""Bytes that an element of a reply has at least."""
 
 
 def take_random_count(text: bytes) -> int:
@@ -17,8 +25,14 @@ def take_random_count(text: bytes) -> int:
     return count
 
 
-def check_repeats(draws: int) -> int:
-    """The number of draws, unless it is beyond reason."""
+def check_repeats(s: Session, draws: int) -> int:
+    """The number of draws to make, unless it is beyond reason.
+
+    Who has an output limit will be disconnected for a reply that passes it: nothing is drawn beyond that.
+    """
+    limit_bytes = s.node.clients.hard_limit(s)
+    if limit_bytes:
+        draws = min(draws, limit_bytes // LEAST_ELEMENT + 1)
     if draws > MOST_DRAWS:
         raise CommandError("ERR value is out of range")
     return draws

@@ -245,7 +245,7 @@ def srandmember(s: Session, argv: list[bytes]) -> Reply:
         return members.random()
     if count >= 0:
         return members.sample(count)
-    return [members.random() for _ in range(check_repeats(-count))]
+    return [members.random() for _ in range(check_repeats(s, -count))]
 
 
 native(

@@ -191,7 +191,7 @@ def zrandmember(s: Session, argv: list[bytes]) -> Reply:
         return None if members is None else members.random()[0]
     if members is None:
         return []
-    chosen = members.sample(count) if count >= 0 else [members.random() for _ in range(check_repeats(-count))]
+    chosen = members.sample(count) if count >= 0 else [members.random() for _ in range(check_repeats(s, -count))]
     return range_reply(s, chosen, with_scores)
 
 

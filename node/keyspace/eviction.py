@@ -24,6 +24,8 @@ class Eviction:
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
+        self.due = False
+        """The limit has changed: ticks make room until the data fits, or nothing more may go."""
         self.exceeded_since_ms = 0
         self.total_exceeded_ms = 0
 
@@ -40,6 +42,11 @@ class Eviction:
             return self._evict()
         finally:
             self.node.stream.end_unit(atomic=False)
+
+    def tick(self) -> None:
+        """Go on with what a change of the limit has begun."""
+        if self.due:
+            self.due = self.make_room() and self.over_limit() > 0
 
     def _evict(self) -> bool:
         node, space = self.node, self.node.space

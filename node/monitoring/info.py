@@ -110,6 +110,7 @@ def memory(node: NodeCore) -> Fields:
     buffers = sum(each.input_capacity + each.output_capacity for each in node.clients.by_id.values())
     slaves = sum(each.input_capacity + each.output_capacity for each in node.replicas.attached)
     journal = node.engine.journal
+    beyond_backlog = max(0, journal.block_bytes - journal.capacity) if node.replicas.attached else 0
     return {
         "used_memory": used,
         "used_memory_human": human(used),
@@ -146,7 +147,7 @@ def memory(node: NodeCore) -> Fields:
         "mem_not_counted_for_evict": journal.uncounted_bytes,
         "mem_replication_backlog": min(journal.block_bytes, journal.capacity),
         "mem_total_replication_buffers": journal.block_bytes,
-        "mem_clients_slaves": slaves + max(0, journal.block_bytes - journal.capacity),
+        "mem_clients_slaves": slaves + beyond_backlog,
         "mem_clients_normal": buffers - slaves,
         "mem_cluster_links": node.cluster_link_bytes(),
         "mem_aof_buffer": len(node.aof.log.buffer),

@@ -1,0 +1,98 @@
+"""Limits of memory: maxmemory and what it makes go, and the output of clients."""
+
+from __future__ import annotations
+
+import pytest
+
+from node import flags
+from tests.support.embedded import Embedded
+
+
+@pytest.fixture
+def node() -> Embedded:
+    return Embedded()
+
+
+def used_bytes(node: Embedded) -> int:
+    return node.core.used_memory()
+
+
+def test_a_lower_limit_makes_room_after_the_transaction_that_sets_it(node: Embedded) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    client("MULTI")
+    client("INCR", "x")
+    client("CONFIG", "SET", "maxmemory", "1")
+    client("INCR", "x")
+    node.replicate()
+    assert client("EXEC") == [1, b"OK", 2]
+    node.advance(100)
+    assert client("DBSIZE") == 0
+    node.core.engine.before_replies()
+    assert node.replicated == [[b"MULTI"], [b"INCR", b"x"], [b"INCR", b"x"], [b"EXEC"], [b"DEL", b"x"]]
+
+
+def test_ticks_go_on_until_the_data_fits(node: Embedded) -> None:
+    client = node.client()
+    for i in range(20_000):
+        client("SET", f"key:{i}", "v")
+    limit = used_bytes(node) - 300_000
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", limit)
+    node.advance(100)
+    assert used_bytes(node) > limit  # one tick is not enough
+    for _ in range(10):
+        node.advance(100)
+    assert used_bytes(node) <= limit
+    assert client("DBSIZE") > 0
+    assert not node.core.eviction.due
+
+
+@pytest.mark.parametrize("db", [0, 9])
+def test_the_first_key_after_a_flush_costs_no_more_than_others(node: Embedded, db: int) -> None:
+    client = node.client()
+    client("SELECT", db)
+    client("SET", "k", "v")
+    client("FLUSHALL")
+    empty = used_bytes(node)
+    client("SET", "k", "v", "EX", "100")
+    assert used_bytes(node) - empty < 1000
+
+
+@pytest.mark.parametrize(
+    ("limit", "policy", "shared"),
+    [(0, "allkeys-lru", True), (1 << 30, "allkeys-random", True), (1 << 30, "volatile-lfu", False)],
+)
+def test_small_integers_look_shared_where_redis_shares_them(
+    node: Embedded, limit: int, policy: str, shared: bool
+) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "maxmemory", limit, "maxmemory-policy", policy)
+    client("SET", "a", "1")
+    assert (client("OBJECT", "REFCOUNT", "a") > 1) is shared
+
+
+@pytest.mark.parametrize(
+    ("fill", "ask"),
+    [
+        ("HSET k f v", "HRANDFIELD k -999999999"),
+        ("ZADD k 1 m", "ZRANDMEMBER k -999999999"),
+        ("SADD k m", "SRANDMEMBER k -999999999"),
+    ],
+)
+def test_no_more_is_drawn_than_the_client_may_be_sent(node: Embedded, fill: str, ask: str) -> None:
+    client = node.client()
+    client(*fill.split())
+    assert str(client(*ask.split())) == "ERR value is out of range"
+    client("CONFIG", "SET", "client-output-buffer-limit", "normal 1000000 0 0")
+    client.send(*ask.split())
+    assert len(client.unread) > 1_000_000
+
+
+@pytest.mark.parametrize(("begun_ms", "stays_until_ms", "goes_ms"), [(1000, 4999, 5000), (1999, 4999, 5000)])
+def test_a_soft_limit_counts_whole_seconds(node: Embedded, begun_ms: int, stays_until_ms: int, goes_ms: int) -> None:
+    client, clients, space = node.client(), node.core.clients, node.core.space
+    client("CONFIG", "SET", "client-output-buffer-limit", "normal 0 1000 3")
+    assert not client.session.flags & flags.CLOSED
+    for now_ms, over in [(begun_ms, False), (stays_until_ms, False), (goes_ms, True)]:
+        space.now_ms = now_ms
+        assert clients.over_output_limit(client.session, 1000) is over
