@@ -30,7 +30,7 @@ format: env  ## Format the code
 bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
 	@$(PYTHON_BIN) scripts/bench $(ARGS)
 
-snapshots: env  ## What BGSAVE costs in time, memory and latency, beside redis-server (ARGS= for scripts/snapshots)
+snapshots: env  ## What BGSAVE and a full sync cost in time, memory and latency, beside redis-server (ARGS=)
 	@$(PYTHON_BIN) scripts/snapshots $(ARGS)
 
 replication-bench: env  ## A primary with five replicas beside redis-server: CPU per request (ARGS= for the script)

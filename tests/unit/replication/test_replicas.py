@@ -297,3 +297,14 @@ def test_another_history_is_answered_with_everything(node: Embedded) -> None:
     stats = node.client()("INFO", "stats").decode()
     assert "sync_full:1" in stats
     assert "sync_partial_err:1" in stats
+
+
+def test_a_sixth_replica_is_served_and_warned_of(node: Embedded) -> None:
+    warnings: list[str] = []
+    node.core.log.sink = lambda mark, text: warnings.append(text) if mark == "#" else None
+    for port in range(7000, 7005):
+        attach(node, port)
+    assert warnings == []
+    attach(node, 7005)
+    assert replication(node)["connected_slaves"] == "6"
+    assert any("6 replicas are attached: more than 5 slow a primary down" in each for each in warnings)
