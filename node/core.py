@@ -101,7 +101,9 @@ class NodeCore:
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
         self.sleep: Callable[[float], None] = lambda seconds: None
         self.panic: Callable[[str], None] = self.log.warning
-        """Set by the host: what only the operating system knows, the exact time, DEBUG SLEEP, and the end at once."""
+        self.crash: Callable[[], None] = lambda: None
+        """Set by the host: what only the operating system knows, the exact time, DEBUG SLEEP, the end at once, and
+        DEBUG SEGFAULT."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)

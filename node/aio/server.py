@@ -19,6 +19,7 @@ from node.aio.admin.listener import AdminListener, admin_hosts
 from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
+from node.aio.crash import report_crashes, stop_reporting
 from node.aio.disk import WorkingDirectory, remove_old_drafts, remove_own_draft
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
@@ -84,6 +85,7 @@ class Server:
         node.now_us = lambda: time.time_ns() // 1000
         node.sleep = self._sleep
         node.panic = self._panic
+        node.crash = lambda: signal.raise_signal(signal.SIGSEGV)
         node.following.host = ReplicationHost(node, self.loop)
         node.following.waits_for_data = True
         self._listen()
@@ -100,6 +102,8 @@ class Server:
         config.subscribe(["client-output-buffer-limit"], self._limit_output)
         self._limit_output(config)
         config.subscribe(["dir"], _change_dir)
+        config.subscribe(["crash-log-enabled"], _report_crashes)
+        _report_crashes(config)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
         config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
         _raise_file_limit(config["maxclients"], node.log)
@@ -337,6 +341,13 @@ def _change_dir(config: Config) -> None:
     except OSError as error:
         raise BadValue(error.strerror) from None
     config.put("dir", os.getcwd())
+
+
+def _report_crashes(config: Config) -> None:
+    if config["crash-log-enabled"]:
+        report_crashes(VERSION, config["logfile"])
+    else:
+        stop_reporting()
 
 
 def _tune(connection: socket.socket, keepalive_s: int) -> None:

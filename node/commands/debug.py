@@ -189,6 +189,13 @@ def set_active_expire(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("SEGFAULT")
+def segfault(s: Session, args: list[bytes]) -> Reply:
+    """Crash, so that tests can look at the report."""
+    s.node.crash()
+    return OK
+
+
 @action("PAUSE-CRON", 1)
 def pause_cron(s: Session, args: list[bytes]) -> Reply:
     """Leave the regular work undone, so that tests can look at what it would change."""
