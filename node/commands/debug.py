@@ -103,7 +103,17 @@ def value_digest(s: Session, args: list[bytes]) -> Reply:
 
 @action("OBJECT", 1)
 def describe(s: Session, args: list[bytes]) -> Reply:
-    db, key = s.db, args[0]
+    """What is there, even if its time is up: a replica keeps such keys, and hides them."""
+    space = s.node.space
+    shown, space.show_dead = space.show_dead, True
+    try:
+        return _describe(s, args[0])
+    finally:
+        space.show_dead = shown
+
+
+def _describe(s: Session, key: bytes) -> Reply:
+    db = s.db
     value = db.peek(key)
     if value is None:
         raise NO_SUCH_KEY
@@ -172,6 +182,13 @@ def populate(s: Session, args: list[bytes]) -> Reply:
         if not s.db.exists(key):
             value = b"value:%d" % i
             s.db.set(key, value[:size].ljust(size, b"\0") if size else value)
+    return OK
+
+
+@action("REPLICATE", 1)
+def replicate(s: Session, args: list[bytes]) -> Reply:
+    """Send replicas something that has not happened here, and may make no sense."""
+    s.effect(*args)
     return OK
 
 
