@@ -5,6 +5,9 @@ So a node can be moved from one server to the other with its file. Behind the ho
 more (`,shard-id=...`, from Redis 7.2 on); Redis 7.0 takes that for part of the hostname until the node announces
 itself.
 
+Verdicts are written as Redis does, and not believed when they are read: who was silent then may have been started
+again together with us, and a cluster stopped node by node would begin with elections against primaries that are back.
+
 A file that does not parse is an error that names the line, never a new identity: a node that silently came back as
 somebody else would leave its slots behind.
 """
@@ -133,8 +136,7 @@ class _Loader:
         peer = self._peer(words[0])
         self.described.append(peer)
         _read_address(peer, words[1])
-        peer.flags |= parse_flags(words[2])
-        peer.fail_ms = self.now_ms if peer.failed else 0
+        peer.flags |= parse_flags(words[2]) & ~flags.FAILING
         if words[3] == peer.id:
             raise ValueError(f"node {peer.id} replicates itself")
         if words[3] != "-":

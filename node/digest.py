@@ -25,7 +25,7 @@ TYPES = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
 
 def xor(digest: bytes, data: bytes) -> bytes:
     """Combine without regard to order."""
-    return bytes(a ^ b for a, b in zip(digest, sha1(data).digest(), strict=True))
+    return (int.from_bytes(digest) ^ int.from_bytes(sha1(data).digest())).to_bytes(len(digest))
 
 
 def mix(digest: bytes, data: bytes) -> bytes:

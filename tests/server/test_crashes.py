@@ -73,6 +73,12 @@ def seconds_of(server: Server, job: str, running: str) -> float:
     return time.monotonic() - began_s
 
 
+def start_again(server: Server) -> None:
+    """With a million keys on a busy machine loading takes its time."""
+    server.start(answering=b"")
+    wait_until(lambda: server.ask("PING").body == b"PONG", "everything is loaded", timeout_s=120)
+
+
 def drafts(server: Server) -> list[str]:
     """What a job that was not at its end has left behind."""
     return [path.name for path in server.directory.rglob("temp-*")]
@@ -99,7 +105,7 @@ def test_the_log_has_what_its_policy_promises(fleet: Fleet) -> None:
         where = "in the middle" if drafts(server) else "after its end"
         for writer in writers:
             writer.join()
-        server.start()
+        start_again(server)
         promised = there = 0
         for writer in writers:
             sure = writer.ledger.acknowledged
@@ -125,7 +131,7 @@ def test_without_a_log_the_last_whole_snapshot_is_there(fleet: Fleet) -> None:
     server = fleet.ours(appendonly="no")
     data = Data(server)
     longest_s = 1.5 * seconds_of(server, "BGSAVE", "rdb_bgsave_in_progress")
-    for point in range(POINTS // 5 + 1):
+    for point in range(max(2, POINTS // 5)):
         server.call("SAVE")
         before = (server.directory / "dump.rdb").stat().st_ino
         writer = Writer(server, LIVE_DBS[0])
@@ -140,7 +146,7 @@ def test_without_a_log_the_last_whole_snapshot_is_there(fleet: Fleet) -> None:
         server.kill()
         writer.join()
         replaced = (server.directory / "dump.rdb").stat().st_ino != before
-        server.start()
+        start_again(server)
         with server.connect(timeout_s=120) as connection:
             connection.call("SELECT", writer.database)
             writer.ledger.check(connection, *([kept, kept] if replaced else [0, 0]))

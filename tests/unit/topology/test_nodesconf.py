@@ -33,8 +33,8 @@ def test_a_file_of_redis_is_understood():
     assert (a.ip, a.port, a.bus_port, a.config_epoch) == ("127.0.0.1", 7000, 17000, 3)
     assert a.flags == flags.MYSELF | flags.PRIMARY | flags.MIGRATE_TO
     assert b.hostname == "two.example"
-    assert b.suspected
-    assert b in state.members.suspects
+    assert not b.suspected
+    assert b not in state.members.suspects
     assert (b.ping_sent_ms, b.pong_received_ms) == (NOW, NOW)
     assert c.primary is a
     assert a.replicas == [c]
@@ -47,11 +47,21 @@ def test_a_file_of_redis_is_understood():
     assert state.slotmap.owners[100] is None
 
 
-def test_it_is_written_back_as_it_was():
+@pytest.mark.parametrize("verdict", ["fail?", "fail"])
+def test_verdicts_of_before_are_forgotten(verdict: str):
+    """All nodes may have been stopped one after another, and started again together."""
+    state = nodesconf.load(REDIS_7_0.replace("fail?", verdict), NOW)
+    b = state.members.get(B)
+    assert b.flags & flags.FAILING == 0
+    assert b.fail_ms == 0
+    assert verdict not in nodesconf.dump(state).replace("nofailover", "")
+
+
+def test_it_is_written_back_but_for_verdicts():
     text = nodesconf.dump(nodesconf.load(REDIS_7_0, NOW))
     assert text == (
         f"{A} 127.0.0.1:7000@17000 myself,master - 0 0 3 connected 0-99 101 [93->-{B}] [5000-<-{B}]\n"
-        f"{B} 127.0.0.1:7001@17001,two.example master,fail? - {NOW} {NOW} 2 disconnected 102-16383\n"
+        f"{B} 127.0.0.1:7001@17001,two.example master - {NOW} {NOW} 2 disconnected 102-16383\n"
         f"{C} 127.0.0.1:7002@17002 slave {A} 0 {NOW} 3 disconnected\n"
         f"{D} :0@0 master,noaddr,nofailover - 0 0 0 disconnected\n"
         "vars currentEpoch 7 lastVoteEpoch 6\n"
