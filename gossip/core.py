@@ -355,7 +355,7 @@ class GossipCore:
             link.pings.append(now_ms)
             if kind is Ping and target is not None:
                 target.ping_sent_ms = target.pinged_ms = now_ms
-        gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng))
+        gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng, now_ms))
         extensions = self._extensions_for(target, say)
         self.send(link, kind(self.header(EXT_DATA, to_ours), gossip, extensions))
 
@@ -388,7 +388,7 @@ class GossipCore:
             self.close(link)
         if peer.link is None:
             self._connect(peer, now_ms)
-        elif not peer.ping_sent_ms and peer.connected and now_ms - self._answered_ms(peer) > self._ping_after_ms():
+        elif not peer.ping_sent_ms and peer.connected and now_ms > self._ping_due_ms(peer):
             self.send_ping(peer.link, Ping, now_ms)
         self.schedule(peer, now_ms)
 
@@ -407,11 +407,19 @@ class GossipCore:
                 if self.agreement.votes(peer) and not peer.flags & flags.FAILING:
                     self.tell(peer)
 
-    def _answered_ms(self, peer: Peer) -> int:
-        """When `peer` was last heard of, or pinged by ourselves if we need its own answers."""
+    def _ping_due_ms(self, peer: Peer) -> int:
+        """When `peer` is to be pinged if no answer of it is expected.
+
+        Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time, and
+        any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
+        """
+        wait_ms = ping_after_ms(self.settings.node_timeout_ms, len(self.members))
         if self.agreement.needs_answers(peer):
-            return min(peer.pong_received_ms, peer.pinged_ms)
-        return peer.pong_received_ms
+            return min(peer.pong_received_ms, peer.pinged_ms) + wait_ms
+        if not peer.ours:
+            return peer.pong_received_ms + wait_ms
+        heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
+        return min(heard_ms, peer.pinged_ms + 2 * wait_ms) + 2 * wait_ms
 
     def schedule(self, peer: Peer, now_ms: int) -> None:
         """When to look at `peer` again if nothing happens meanwhile."""
@@ -419,7 +427,7 @@ class GossipCore:
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = self._answered_ms(peer) + self._ping_after_ms() + 1
+            at_ms = self._ping_due_ms(peer) + 1
         else:
             heard_ms = last_heard_ms(peer)
             moments = [
@@ -430,9 +438,6 @@ class GossipCore:
             ]
             at_ms = min((moment for moment in moments if moment > now_ms), default=now_ms + timeout_ms // 2)
         self.watch(peer, max(at_ms, now_ms + 1))
-
-    def _ping_after_ms(self) -> int:
-        return ping_after_ms(self.settings.node_timeout_ms, len(self.members))
 
     def answered(self, peer: Peer, now_ms: int) -> None:
         """`peer` has answered our PING: the next one has time."""

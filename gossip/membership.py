@@ -35,6 +35,7 @@ class Members:
         self._array: list[Peer] = [myself]
         self._place: dict[Peer, int] = {myself: 0}
         self._banned: dict[str, int] = {}
+        self.newest_ms = 0  # when the last peer was added
         self.suspects: set[Peer] = set()  # exactly those flagged PFAIL; maintained by `suspect` and `clear_suspicion`
 
     def __len__(self) -> int:
@@ -61,6 +62,7 @@ class Members:
         self._peers[peer.id] = peer
         self._place[peer] = len(self._array)
         self._array.append(peer)
+        self.newest_ms = max(self.newest_ms, peer.created_ms)
         if peer.suspected:
             self.suspects.add(peer)
         return peer

@@ -15,6 +15,7 @@ from gossip.messages import GossipEntry
 from gossip.peer import Peer
 
 MIN_GOSSIP = 3
+SETTLED_MS = 30_000
 PING_SPACING_MS = 50
 
 
@@ -71,14 +72,16 @@ class DueHeap:
         return peer
 
 
-def choose_gossip(members: Members, target: Peer | None, rng: random.Random) -> list[Peer]:
+def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now_ms: int) -> list[Peer]:
     """Whom a packet to `target` mentions: a tenth of the nodes, at least three, picked at random, and every suspect.
 
-    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report; mentioning all suspects
-    makes it quicker. Nodes that have no address, or no link and no slots, are not worth passing on.
+    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report. That is for nodes of Redis,
+    and for getting to know new members; nodes of this project hear of suspicions at once, and three are enough for them.
+    Nodes that have no address, or no link and no slots, are not worth passing on.
     """
     fresh = len(members) - 2  # everybody but us and the one we write to
-    wanted = min(max(MIN_GOSSIP, len(members) // 10), fresh)
+    settled = target is not None and target.ours and now_ms - members.newest_ms > SETTLED_MS
+    wanted = min(MIN_GOSSIP if settled else max(MIN_GOSSIP, len(members) // 10), fresh)
     chosen: dict[Peer, None] = {}
     # In a small cluster everybody is mentioned; sampling would only miss some.
     draws = members.others() if fresh <= MIN_GOSSIP else (members.pick(rng) for _ in range(wanted * 3))

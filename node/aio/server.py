@@ -263,7 +263,7 @@ class Server:
             node.clients.tick()
         if not self._freeing:
             self._freeing = True
-            self.loop.call_soon(self._free)
+            self._free()
         if not self._expiring:
             self._expiring = True
             self._expire()

@@ -125,3 +125,26 @@ def test_opinions_are_asked_for_only_where_needed_and_of_few():
     net.cut(net.nodes[:1], net.nodes[1:2])
     net.run(NT)
     assert len(asked) - random_pings <= 6 * 5 + 2 * 2 * 2  # both ask two others, at most twice
+
+
+def test_of_two_nodes_one_pings_and_one_answers():
+    """Voters ask each other; for every other pair a PING that came in does as well as an answer."""
+    net = Net(12)
+    voters = net.nodes[:2]
+    voters[0].do("add_slots_range", [b"0", b"8191"])
+    voters[1].do("add_slots_range", [b"8192", b"16383"])
+    for node in net.nodes[1:]:
+        net.nodes[0].meet(node)
+    net.until(lambda: all(len(node.knows()) == 12 and node.core.ok for node in net.nodes))
+    net.run(10_000)
+    wait_ms = ping_after_ms(NT, 12)
+    before = sum(node.core.bus.sent[0] for node in net.nodes)
+    for _ in range(40):
+        net.run(500)
+        for node in net.nodes:
+            for other in net.nodes:
+                limit_ms = wait_ms if {node, other} == set(voters) else 2 * wait_ms
+                assert node is other or net.now - node.peer(other).data_received_ms <= limit_ms + 20
+    pings_a_second = (sum(node.core.bus.sent[0] for node in net.nodes) - before) / 20
+    pairs = 12 * 11 / 2
+    assert pings_a_second < 1.2 * pairs * 1000 / (2 * wait_ms) + 12  # and one at random, a second and node
