@@ -410,8 +410,8 @@ class GossipCore:
     def _ping_due_ms(self, peer: Peer) -> int:
         """When `peer` is to be pinged if no answer of it is expected.
 
-        Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time, and
-        any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
+        Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time,
+        and any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
         """
         wait_ms = ping_after_ms(self.settings.node_timeout_ms, len(self.members))
         if self.agreement.needs_answers(peer):

@@ -75,8 +75,8 @@ class DueHeap:
 def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now_ms: int) -> list[Peer]:
     """Whom a packet to `target` mentions: a tenth of the nodes, at least three, picked at random, and every suspect.
 
-    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report. That is for nodes of Redis,
-    and for getting to know new members; nodes of this project hear of suspicions at once, and three are enough for them.
+    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report. That is for Redis' nodes,
+    and for getting to know new members; nodes of this project hear of suspicions at once, for them three are enough.
     Nodes that have no address, or no link and no slots, are not worth passing on.
     """
     fresh = len(members) - 2  # everybody but us and the one we write to

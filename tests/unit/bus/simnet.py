@@ -46,7 +46,7 @@ class Keys:
         return [b"key%d" % i for i in range(min(count, self.slot_len(slot)))]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Node:
     net: "Net"
     number: int
