@@ -106,6 +106,7 @@ class MemoryDisk:
             log.path = new if log.path == old else log.path
 
     def truncate(self, path: str, size: int) -> None:
+        self.room += len(self.files[path]) - size
         del self.files[path][size:]
 
     def remove_later(self, path: str) -> None:

@@ -252,6 +252,9 @@ class AppendOnly:
         logged = self._attached
         self._detach()  # what was written so far belongs to the increment that is open
         self.log.flush(force=True)
+        if self.log.buffer and self.log.error is not None:
+            # The base would hold these writes, and the increment that follows it would repeat them.
+            return self._not_started(self.log.error, logged)
         base = self.parts.manifest.with_new_base(self.parts.prefix, self._base_suffix()).base
         assert base is not None
         as_commands = not node.config["aof-use-rdb-preamble"]
@@ -266,11 +269,7 @@ class AppendOnly:
                 rewrite.on_disk,
             )
         except OSError as error:
-            node.log.warning(f"Can't rewrite append only file in background: {error_text(error)}")
-            self.last_status = "err"
-            if logged:
-                self._attach()
-            return False
+            return self._not_started(error, logged)
         rewrite.begin(draft, self._stamp() if as_commands else b"")
         self._rewrite = rewrite
         self.rewrites += 1
@@ -280,6 +279,14 @@ class AppendOnly:
         node.log.notice(f"Background append only file rewriting started by pid {node.process().pid}")
         self._handle = node.snapshots.start(rewrite, aux={"aof-base": 1})
         return True
+
+    def _not_started(self, error: OSError, logged: bool) -> bool:
+        """The rewrite cannot be: everything stays as it was."""
+        self.node.log.warning(f"Can't rewrite append only file in background: {error_text(error)}")
+        self.last_status = "err"
+        if logged:
+            self._attach()
+        return False
 
     def _begin_increment(self) -> None:
         """What is written from now on is not in the base that is being made."""
@@ -398,6 +405,8 @@ class AppendOnly:
             self.start_rewrite()
 
     def _held_back(self) -> bool:
+        if self.log.buffer:  # what the disk does not take now belongs before a rewrite
+            return True
         holds = self.backoff.holds(self.node.space.now_ms)
         if self.backoff.began:
             self.node.log.warning(

@@ -331,6 +331,23 @@ def test_a_full_disk_refuses_writes_until_there_is_room(disk: MemoryDisk) -> Non
     assert "AOF write error looks solved, Redis can write again." in node.log_lines
 
 
+def test_what_waits_for_the_disk_is_not_in_a_base_too(disk: MemoryDisk) -> None:
+    """No rewrite begins before it is written: the increment behind the new base would add it again, to database 0."""
+    node = Node(disk).start()
+    node.run("SELECT 5", "APPEND n short")
+    disk.room = 10
+    node.run("SELECT 5", "APPEND n " + "x" * 1000)
+    disk.room = 500  # enough for a manifest and a base
+    assert "Can't execute an AOF background rewriting" in str(node.run("BGREWRITEAOF").take())
+    assert "Can't rewrite append only file in background: No space left on device" in node.log_lines
+    disk.room = 1 << 40
+    node.advance(1000)
+    assert node.run("BGREWRITEAOF").take() == b"Background append only file rewriting started"
+    node.snapshot()
+    assert again(disk).digest == node.digest
+    assert again(disk).core.space.dbs[5].get(b"n") == b"short" + b"x" * 1000
+
+
 def test_what_cannot_be_taken_back_is_gone_on_with(disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(disk).start()
 
@@ -441,6 +458,16 @@ def test_keys_whose_time_is_over_live_until_all_is_loaded(disk: MemoryDisk) -> N
 def test_no_gate_stops_what_is_loaded(disk: MemoryDisk) -> None:
     node = again(logged(disk, pack(["SELECT", "1"]) + SET), requirepass="secret", maxmemory=1, min_replicas_to_write=3)
     assert len(node.core.space.dbs[1]) == 1
+
+
+def test_errors_of_the_file_are_told_and_those_of_clients_are_not(disk: MemoryDisk) -> None:
+    commands = b"".join(pack(["SET", f"k{n}", "v" * 1000]) for n in range(200))
+    node = Node(logged(disk, commands + pack(["LPUSH", "k1", "x"])))
+    for _ in AofLoading(node.core).steps():
+        node.run("NOSUCHCOMMAND")
+    assert [line for line in node.log_lines if "ended with an error" in line] == [
+        "1 commands of appendonly.aof.1.incr.aof ended with an error"
+    ]
 
 
 @pytest.mark.parametrize("preamble", [b"", b"snapshot"])
