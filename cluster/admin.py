@@ -191,11 +191,20 @@ class ClusterAdmin:
         core.set_primary(peer)
         self._done(now_ms)
 
+    def failover(self, args: Sequence[bytes], now_ms: int) -> None:
+        """`args`: nothing, FORCE or TAKEOVER."""
+        how = args[0].lower() if args else b""
+        if how not in (b"", b"force", b"takeover"):
+            raise ClusterError("ERR syntax error")
+        self._core.manual.start(how.decode(), now_ms)
+        self._core.tick(now_ms)
+
     def reset(self, hard: bool, now_ms: int) -> None:
         """Forget the cluster. `hard`: also who we are."""
         core, me = self._core, self._core.myself
         if me.is_primary and len(core.keyspace):
             raise ClusterError("ERR CLUSTER RESET can't be called with master nodes containing keys")
+        core.manual.reset()
         core.become_primary(empty=True)
         core.slotmap.close_all()
         core.unassign(core.slotmap.assigned())

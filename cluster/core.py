@@ -10,7 +10,7 @@ Whatever a step changed is written to nodes.conf before any packet of the same s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
@@ -18,6 +18,7 @@ from cluster.election import Election
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
 from cluster.lease import FOREVER_MS, consider_grant, lease_end_ms
+from cluster.manual_failover import ManualFailover
 from cluster.redirect import Decision, Request, route
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, range_set, to_bitmap
@@ -37,6 +38,7 @@ from gossip.messages import (
     Extensions,
     Header,
     Message,
+    MfStart,
     Places,
     Publish,
     PublishShard,
@@ -68,6 +70,7 @@ class ClusterCore:
         self.forming = Forming(self)
         self.election = Election(self)
         self.voter = Voter(self)
+        self.manual = ManualFailover(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
@@ -122,12 +125,13 @@ class ClusterCore:
     def _attend(self, now_ms: int) -> None:
         """Everybody looks at what has changed."""
         self.voter.attend(now_ms)
+        self.manual.attend(now_ms)
         self.election.attend(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
         own_ms = self.lease_end_ms if self.ok else self._recheck_ms
-        moments = (self.forming.next_due_ms(), self.election.next_due_ms(), own_ms)
+        moments = (self.forming.next_due_ms(), self.election.next_due_ms(), self.manual.next_due_ms(), own_ms)
         return min([self.bus.next_due_ms(), *(moment for moment in moments if moment is not None)])
 
     def take_effects(self) -> list[Effect]:
@@ -221,6 +225,7 @@ class ClusterCore:
     def set_primary(self, primary: Peer) -> None:
         """Turn this node into a replica of `primary`."""
         me = self.myself
+        self.manual.reset()
         if me.become_replica():
             self.slotmap.close_all()
         me.follow(primary)
@@ -234,20 +239,36 @@ class ClusterCore:
             self.bus.effect(StopFollowing(empty))
             self.changed(state=True, durable=True)
 
-    def take_place(self, epoch: int, now_ms: int) -> None:
+    def take_place(self, epoch: int, now_ms: int, grants: Mapping[str, int] | None = None) -> None:
         """We are our primary's successor: its slots are ours, under this epoch.
 
-        Whoever voted for us has thereby granted our first lease."""
+        `grants`: ids of those who have voted for us, and when they were asked. That makes our first lease; what anybody
+        granted us as a replica was not meant for these slots. None: nobody was asked (TAKEOVER).
+        """
         me, old = self.myself, self.myself.primary
         assert old is not None
+        if grants is not None:
+            for peer in self.members:
+                peer.answered_ms = grants.get(peer.id, 0)
         slots = self.slotmap.owned_by(old)
         me.config_epoch = epoch
         self.become_primary(empty=False)
         self.slotmap.assign(slots, me)
+        self.manual.reset()
         self.health.elected()
         self.changed(state=True, durable=True)
         self._settle(now_ms)
         self.bus.broadcast_pong()
+        if now_ms >= self.lease_end_ms:
+            for peer in self.health.voters - {me}:
+                self.bus.ping(peer, now_ms)
+
+    def hand_over(self, now_ms: int) -> bool:
+        """Have our best replica take our place, before this node leaves. False if there is none that could.
+
+        It is done when this node is a replica. Until then, or until it has taken too long, clients' writes wait.
+        """
+        return self.manual.hand_over()
 
     def unassign(self, slots: SlotSet) -> None:
         """Leave slots without an owner; those of our own shard lose their shard channels."""
@@ -297,6 +318,7 @@ class ClusterCore:
             slots=self._slots_bitmap[1],
             primary_id=self.myself.primary.id if self.myself.primary else None,
             state_fail=not self.health.ok,
+            paused=self.manual.paused,
             to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
             | (STANDING if self.election.standing else 0),
         )
@@ -363,13 +385,16 @@ class ClusterCore:
     def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
         if epochs.observe(self.state, header.current_epoch):
             self.changed(durable=True)
-        if header.config_epoch > sender.config_epoch:
+        # A replica states its primary's epoch. Were it taken for its own while we still hold it for a primary, no claim
+        # of its successor could beat it.
+        if header.primary_id is None and header.config_epoch > sender.config_epoch:
             sender.config_epoch = header.config_epoch
             self.changed(durable=True)
         sender.repl_offset = header.offset
         sender.repl_offset_ms = now_ms
         sender.primary_failed = header.mflags[1] & (OURS | PRIMARY_FAILED) == OURS | PRIMARY_FAILED
         release_vote(sender, header)
+        self.manual.hear_header(sender, header)
 
     def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:
         self._hear_role(sender, header)
@@ -392,11 +417,15 @@ class ClusterCore:
         elif isinstance(message, Update):
             self._hear_update(message)
         elif isinstance(message, AuthRequest):
+            self._hear_role(sender, message.header)
             self.election.hear_request(sender, message.header, now_ms)
             if self.votes(self.myself):
                 self.voter.hear_request(sender, message.header, now_ms)
         elif isinstance(message, AuthAck):
             self.election.hear_vote(sender, message.header, now_ms)
+        elif isinstance(message, MfStart):
+            self._hear_role(sender, message.header)
+            self.manual.hear_start(sender, now_ms)
 
     def _hear_role(self, sender: Peer, header: Header) -> None:
         if header.primary_id is None:
@@ -415,17 +444,17 @@ class ClusterCore:
     def _hear_update(self, message: Update) -> None:
         """Someone tells us of a claim that is newer than what we stated.
 
-        The epoch alone may be no news: a node that already has the highest keeps it when it takes over another slot.
-        (Redis ignores such an UPDATE, and goes on claiming the slot until it hears from the new owner itself.)
+        The epoch may be known without the claim: any packet states it, and a node that already has the highest keeps it
+        when it takes over another slot. (Redis ignores such an UPDATE until it hears from the new owner itself.)
         """
         peer = self.members.get(message.node_id)
         if peer is None or peer.config_epoch > message.node_epoch:
             return
-        claimed = from_bitmap(message.node_slots)
+        claimed, owned = from_bitmap(message.node_slots), self.slotmap.owned_by(peer)
         if peer.config_epoch == message.node_epoch:
-            if not claimed & self.slotmap.owned_by(self.myself):
+            claimed |= owned
+            if claimed == owned:
                 return
-            claimed |= self.slotmap.owned_by(peer)
         if peer.is_myself:
             self.bus.note("warning", "Discarding UPDATE message about myself.")
             return

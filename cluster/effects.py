@@ -29,6 +29,18 @@ class DropChannels(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class PauseWrites(Effect):
+    """Hold the writes of clients back, for so long at most; `Replication.writes_paused` tells when that is done."""
+
+    most_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeWrites(Effect):
+    """Go on with the writes that were held back."""
+
+
+@dataclass(frozen=True, slots=True)
 class FollowPrimary(Effect):
     """This node is now a replica: replicate from this address."""
 

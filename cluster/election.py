@@ -6,8 +6,8 @@ holds its primary failed tells its siblings so, and with it its offset, which is
 have told, everybody knows the order, and the best asks at once. While somebody has not told yet there is a short wait
 for it. The others ask later, each when those before it should long have won.
 
-A lost or split election is repeated soon, under a new epoch, after a random pause that doubles each time. A candidate
-that hears a better sibling ask gives way and says so, which frees the votes that it already had.
+A lost or split election is repeated soon, under a new epoch, after a short random pause; each attempt waits longer for
+its votes. A candidate that hears a better sibling ask gives way and says so, which frees the votes that it already had.
 
 The epoch of an election is on disk before anybody is asked, and the claim to the slots before it is announced.
 """
@@ -17,9 +17,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
 from gossip import flags
-from gossip.messages import AuthRequest, Header
+from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Election:
         self._chance = 0.0  # our part of the random delays of this turn
         self._attempts = 0
         self._retry_ms = 0  # the next attempt is not before this
+        self._yielded_ms = 0  # when a better sibling asked last
         self._epoch = 0  # of the election in which we stand; 0: in none
         self._until_ms = 0  # when it is lost
         self._asked_ms = 0
@@ -132,7 +134,8 @@ class Election:
 
     def attend(self, now_ms: int) -> None:
         """Stand for election if it is our turn, or find that we have lost."""
-        unfit = fitness(self._core.myself, self._core.settings, self._core.replication)
+        agreed = now_ms < self._core.manual.stands_until_ms()
+        unfit = None if agreed else fitness(self._core.myself, self._core.settings, self._core.replication)
         if unfit is not None:
             self._rest(unfit)
             return
@@ -146,9 +149,10 @@ class Election:
 
     def hear_request(self, sender: Peer, header: Header, now_ms: int) -> None:
         """Another replica stands for election, too: whoever is second gives way."""
-        if not self._since_ms:
+        me = self._core.myself
+        if me.is_primary or self._core.manual.stands_until_ms():
             return
-        if sender.primary is self._core.myself.primary:
+        if sender.primary is me.primary:
             self._hear_sibling(sender, header, now_ms)
         elif header.current_epoch == self._epoch:
             self._hear_collision(now_ms)
@@ -158,11 +162,11 @@ class Election:
         me = self._core.myself
         if not outranks(sender, header.offset, me, self._core.replication.offset):
             return
+        self._yielded_ms = now_ms
         if self.standing:
             self._core.bus.note("verbose", f"Giving way to the better replica {sender.id}")
             self._give_up(now_ms)
             self._core.bus.broadcast_pong()
-        self._retry_ms = max(self._retry_ms, now_ms + 3 * self._patience_ms())
 
     def _hear_collision(self, now_ms: int) -> None:
         """Two shards ask under one epoch, and may get half of the votes each: they ask again, one after the other."""
@@ -173,11 +177,10 @@ class Election:
         self._retry_ms = now_ms + turn * unit_ms(core.settings.node_timeout_ms)
 
     def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
-        """A vote has come, perhaps late."""
-        if not self.standing or header.current_epoch != self._epoch or not self._core.votes(sender):
+        """A vote has come. One that comes too late, perhaps since we were stopped, promises nothing any more."""
+        if now_ms >= self._until_ms or header.current_epoch != self._epoch or not self._core.votes(sender):
             return
         self._votes.add(sender.id)
-        sender.answered_ms = max(sender.answered_ms, self._asked_ms)
         if len(self._votes) >= self._core.quorum():
             self._win(now_ms)
 
@@ -198,13 +201,21 @@ class Election:
     def _turn_ms(self) -> int:
         """When to ask."""
         core, me = self._core, self._core.myself
+        if core.manual.stands_until_ms():
+            return self._retry_ms
         assert me.primary is not None
         unit = unit_ms(core.settings.node_timeout_ms)
-        wait_ms = 2 * unit * rank(me, core.replication.offset)
+        place = rank(me, core.replication.offset)
+        wait_ms = 2 * unit * place
         wait_ms += unit * shard_rank(me.primary, core.slotmap.owners_with_slots())
         if not everybody_told(me):
             wait_ms += unit + int(unit * self._chance)
-        return max(self._since_ms + wait_ms, self._retry_ms)
+        at_ms = max(self._since_ms + wait_ms, self._retry_ms)
+        if place and self._yielded_ms:
+            # A better one has asked, and asks again if it has lost. But not for ever: it may not reach the voters.
+            longest_ms = self._longest_ms()
+            at_ms = max(at_ms, min(self._yielded_ms + longest_ms + unit, self._since_ms + 2 * longest_ms))
+        return at_ms
 
     def _ask(self, now_ms: int) -> None:
         core = self._core
@@ -212,23 +223,29 @@ class Election:
         self._epoch = core.state.current_epoch
         self._votes = set()
         self._asked_ms = now_ms
-        self._until_ms = now_ms + self._patience_ms()
+        agreed_ms = core.manual.stands_until_ms()
+        self._until_ms = min(now_ms + self._patience_ms(), agreed_ms or FOREVER_MS)
         core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
-        core.bus.broadcast(AuthRequest(core.bus.header()))
+        core.bus.broadcast(AuthRequest(core.bus.header(FORCE_ACK if agreed_ms else 0)))
 
     def _patience_ms(self) -> int:
-        """How long to wait for votes, and at most before the next attempt."""
-        timeout_ms = self._core.settings.node_timeout_ms
-        return min(2 * unit_ms(timeout_ms) << min(self._attempts, MAX_DOUBLINGS), max(2 * timeout_ms, 2000))
+        """How long to wait for votes."""
+        unit = unit_ms(self._core.settings.node_timeout_ms)
+        return min(2 * unit << min(self._attempts, MAX_DOUBLINGS), self._longest_ms())
+
+    def _longest_ms(self) -> int:
+        """The longest wait for votes: what a vote promises holds for longer."""
+        return lease_ms(self._core.settings.node_timeout_ms)
 
     def _give_up(self, now_ms: int) -> None:
         self._epoch = 0
-        self._retry_ms = now_ms + 1 + int(self._core.bus.rng.random() * self._patience_ms())
+        spread_ms = unit_ms(self._core.settings.node_timeout_ms) << min(self._attempts, 2)
+        self._retry_ms = now_ms + 1 + int(self._core.bus.rng.random() * spread_ms)
         self._attempts += 1
 
     def _win(self, now_ms: int) -> None:
         core, epoch = self._core, self._epoch
         core.bus.note("notice", f"Failover election won: I'm the new master. configEpoch set to {epoch} after failover")
         self._epoch = 0
-        core.take_place(epoch, now_ms)
+        core.take_place(epoch, now_ms, dict.fromkeys(self._votes, self._asked_ms))

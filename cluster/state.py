@@ -75,6 +75,10 @@ class Replication(Protocol):
     def link_up(self) -> bool:
         """Whether what the primary writes comes in."""
 
+    @property
+    def writes_paused(self) -> bool:
+        """Whether the writes of clients are held back, so that `offset` does not move."""
+
     def data_age_ms(self) -> int | None:
         """For how long nothing has come from the primary; None: its data never came, or not whole."""
 
@@ -84,6 +88,7 @@ class NoReplication:
 
     offset = 0
     link_up = False
+    writes_paused = False
 
     def data_age_ms(self) -> int | None:
         return None

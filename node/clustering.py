@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
-from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.effects import (
+    DropChannels,
+    DropKeys,
+    FollowPrimary,
+    PauseWrites,
+    ResumeWrites,
+    StateChanged,
+    StopFollowing,
+)
 from cluster.lease import FOREVER_MS
 from cluster.redirect import Request, Serve, error_text
 from cluster.slots import key_slot
@@ -21,6 +29,7 @@ from cluster.views import ClusterViews
 from gossip.effects import Deliver, Effect, Note
 from node import flags
 from node.config import Config
+from node.pause import Reason
 from node.replies import CommandError, Redirection
 
 if TYPE_CHECKING:
@@ -170,6 +179,11 @@ class Clustering:
                 self.node.following.stop()
                 if empty:
                     self.node.flush_all(self.node.space.dbs, lazy=True)
+            case PauseWrites(most_ms):
+                self.node.pause.start(self.node.space.now_ms + most_ms, all_commands=False, reason=Reason.FAILOVER)
+            case ResumeWrites():
+                self.refresh()  # whoever waited may have to be sent elsewhere
+                self.node.pause.end(Reason.FAILOVER)
             case DropKeys(slots):
                 self._drop_keys(slots)
             case DropChannels(slots):
@@ -246,6 +260,10 @@ class _Copying:
     @property
     def link_up(self) -> bool:
         return self._node.following.connected
+
+    @property
+    def writes_paused(self) -> bool:
+        return self._node.pause.is_for(Reason.FAILOVER)
 
     def data_age_ms(self) -> int | None:
         return self._node.following.data_age_ms()

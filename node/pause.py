@@ -28,6 +28,7 @@ class Reason(Enum):
 
     CLIENT = auto()
     SHUTDOWN = auto()
+    FAILOVER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Pause:
     @property
     def active(self) -> bool:
         return bool(self.node.engine.gates & flags.GATE_PAUSE)
+
+    def is_for(self, reason: Reason) -> bool:
+        return reason in self._wishes
 
     def start(self, until_ms: int, all_commands: bool, reason: Reason = Reason.CLIENT) -> None:
         """Begin or extend a pause. A longer one is not cut short, and a stricter one not loosened."""

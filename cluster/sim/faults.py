@@ -178,6 +178,11 @@ class Stop(Kill):
         for number in self.hosts:
             world.stop(world.host(number))
 
+    def end(self, world: World) -> None:
+        for number in self.hosts:
+            world.kill(world.host(number))  # if it has not come to an end by itself
+        super().end(world)
+
 
 KINDS: list[tuple[type[Fault], int]] = [
     (Kill, 6),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
-from cluster.effects import DropKeys, FollowPrimary, StopFollowing
+from cluster.effects import DropKeys, FollowPrimary, PauseWrites, ResumeWrites, StopFollowing
 from cluster.sim.clock import MS, NodeClock
 from cluster.sim.disk import Disk
 from cluster.sim.network import BUS, Arrival, End
@@ -103,6 +103,7 @@ class Process:
         self.ends: dict[End, None] = {}
         self._by_link: dict[int, End] = {}
         self._link_of: dict[End, int] = {}
+        self._held: list[Callable[[], None]] = []  # writes that wait for the end of a pause
         self._inbox: deque[Callable[[], None]] = deque()
         self._queue: deque[Effect] = deque()
         self._being_synced: str | None = None
@@ -144,17 +145,24 @@ class Process:
 
     def accepted_slots(self) -> SlotSet:
         """All slots for which that holds."""
-        return self.serves if self.serves and self.core.may_serve(self.clock.now_ms()) else 0
+        if not self.serves or self.store.writes_paused or not self.core.may_serve(self.clock.now_ms()):
+            return 0
+        return self.serves
 
     def request(self, write: Write, reply: Reply) -> None:
         """A client's write has reached the host."""
         self._when_running(lambda: self._serve(write, reply))
 
     def _serve(self, write: Write, reply: Reply) -> None:
-        if self.accepts(write.slot):
+        if self.store.writes_paused:
+            self._held.append(lambda: self._serve(write, reply))
+        elif self.accepts(write.slot):
             self.world.accepted(self, write)
             self.store.write(write, lambda acked: reply("ok" if acked else "error", ""))
-            return
+        else:
+            self._redirect(write, reply)
+
+    def _redirect(self, write: Write, reply: Reply) -> None:
         owner = self.core.slotmap.owners[write.slot]
         if owner is not None and owner is not self.core.myself and self.core.ok:
             reply("moved", owner.ip)
@@ -165,6 +173,13 @@ class Process:
         """An operator's command. ClusterError if it is refused."""
         try:
             return getattr(self.admin, operation)(*args, self.clock.now_ms())
+        finally:
+            self.flush()
+
+    def hand_over(self) -> bool:
+        """Before the process ends: whether somebody takes its place."""
+        try:
+            return self.core.hand_over(self.clock.now_ms())
         finally:
             self.flush()
 
@@ -263,8 +278,20 @@ class Process:
                 self.store.follow(node_id, host)
             case StopFollowing(empty):
                 self.store.stop_following(empty)
+            case PauseWrites():
+                self.store.writes_paused = True
+            case ResumeWrites():
+                self._resume()
             case DropKeys(slots):
                 self.store.drop(slots)
+
+    def _resume(self) -> None:
+        self._refresh()
+        self.store.writes_paused = False
+        self.world.serving_changed(self)
+        held, self._held = self._held, []
+        for action in held:
+            self._when_running(action)
 
     def _persist(self, text: str, durable: bool) -> None:
         if not durable:

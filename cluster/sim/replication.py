@@ -133,6 +133,7 @@ class Store:
         self.down_since_us = self._timeline.now_us
         self.downstream: dict[End, Downstream] = {}
         self._waiting: deque[Waiting] = deque()
+        self.writes_paused = False
         self._last_sync = image
         if process.world.parameters.persistence == "everysec":
             self._timeline.after(SECOND, self._sync)

@@ -23,6 +23,8 @@ from cluster.sim.workload import Client, Ledger
 
 START_LIMIT_US = 30 * SECOND
 LOOK_US = 100 * MS
+HAND_OVER_LIMIT_US = 6 * SECOND
+HAND_OVER_LOOK_US = 10 * MS
 
 
 @dataclass(slots=True)
@@ -194,12 +196,24 @@ class World:
             host.process.thaw()
 
     def stop(self, host: SimHost) -> None:
-        """SIGTERM."""
-        self.kill(host)
+        """SIGTERM: the process hands over, if somebody can take its place, and ends."""
+        process = host.running()
+        if process is not None and process.hand_over():
+            self._wait_for_hand_over(process, self.timeline.now_us + HAND_OVER_LIMIT_US)
+        else:
+            self.kill(host)
+
+    def _wait_for_hand_over(self, process: Process, until_us: int) -> None:
+        if not process.alive:
+            return
+        if process.core.myself.is_replica or self.timeline.now_us >= until_us:
+            self.kill(process.host)
+        else:
+            self.timeline.after(HAND_OVER_LOOK_US, self._wait_for_hand_over, process, until_us)
 
     def ask_for_failover(self, host: SimHost) -> None:
         """CLUSTER FAILOVER, which a primary refuses."""
-        if host.running() is None or host.process is None or not hasattr(host.process.admin, "failover"):
+        if host.running() is None or host.process is None:
             return
         try:
             host.process.do("failover", [])

@@ -9,7 +9,7 @@ from node import flags
 from node.commands.cursor import Cursor, parse_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.replies import CLUSTER_DISABLED, OK, SYNTAX, CommandError, Reply, Verbatim, wrong_arity
+from node.replies import CLUSTER_DISABLED, OK, SYNTAX, CommandError, Reply, Verbatim, wrong_arity, wrong_syntax
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
@@ -155,6 +155,24 @@ def cluster_delslotsrange(s: Session, argv: list[bytes]) -> Reply:
     if len(argv) % 2:
         raise wrong_arity("cluster|delslotsrange")
     c.act(c.admin.del_slots_range, argv[2:], c.now_ms)
+    return OK
+
+
+@command(
+    "CLUSTER FAILOVER",
+    arity=-2,
+    flags="admin stale no_async_loading",
+    group="cluster",
+    since="3.0.0",
+    summary="Have this replica take its primary's place.",
+    complexity="O(1)",
+    args="[(FORCE|TAKEOVER)=options]",
+)
+def cluster_failover(s: Session, argv: list[bytes]) -> Reply:
+    c = clustering(s)
+    if len(argv) > 3:
+        raise wrong_syntax(argv[1], "CLUSTER")
+    c.act(c.admin.failover, argv[2:], c.now_ms)
     return OK
 
 

@@ -171,7 +171,9 @@ class WriteStream:
         self._mark()
 
     def ask_for_acknowledgement(self) -> None:
-        """Have every replica say at once how far it is."""
+        """Have every replica say at once how far it is. During a pause the stream stays as it is."""
+        if self.engine.space.paused:
+            return
         self.journal.append_shared(GETACK)
         self._mark()
 

@@ -1,0 +1,177 @@
+"""CLUSTER FAILOVER: a replica takes the place of a primary that is well; and the hand-over, which the primary asks for.
+
+The replica tells its primary (MFSTART), which holds its clients' writes back and states, in packets marked PAUSED, the
+offset at which its history has stopped. When the replica has come so far it stands for election, with a mark by which
+voters know that the primary agrees. FORCE leaves the primary out, for when it does not answer; TAKEOVER the voters too.
+
+All of it must be over within five seconds of the replica's request. The primary, which hears of it later, holds writes
+for a little longer: so once it goes on, the replica has given up for good, however slow the votes were.
+
+In a hand-over the primary begins: it sends MFSTART to its best replica, if that is a node of this project (Redis'
+replicas ignore it), and the replica does what it does for CLUSTER FAILOVER. The answer by another MFSTART costs a round
+trip and is what makes the rule about the five seconds hold: they are counted from something that the replica did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster import epochs
+from cluster.effects import PauseWrites, ResumeWrites
+from cluster.errors import ClusterError
+from gossip import flags
+from gossip.messages import PAUSED, Header, MfStart
+from gossip.peer import Peer
+
+if TYPE_CHECKING:
+    from cluster.core import ClusterCore
+
+TIMEOUT_MS = 5000
+CLOCK_MARGIN_MS = 100
+CATCH_UP_LOOK_MS = 5
+REPEAT_MS = 100
+ASK_AGAIN_MS = 500
+UNABLE = flags.FAILING | flags.NOFAILOVER
+
+
+class ManualFailover:
+    """One node's part in one, on either side."""
+
+    def __init__(self, core: ClusterCore) -> None:
+        self._core = core
+        self._end_ms = 0  # when it must be over; 0: there is none
+        self._replica: Peer | None = None  # as the primary: who takes our place
+        self._goal: int | None = None  # as the replica: the offset to reach
+        self._ready = False
+        self._look_ms = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether, as the primary, we hold writes back, so that the offset that we state is final."""
+        return self._replica is not None and self._core.replication.writes_paused
+
+    def stands_until_ms(self) -> int:
+        """Until when we may stand for election although our primary has not failed; 0: not at all."""
+        return self._end_ms if self._ready else 0
+
+    def next_due_ms(self) -> int | None:
+        """When to look again, if nothing is heard meanwhile."""
+        return self._look_ms or None
+
+    # The replica.
+
+    def start(self, how: str, now_ms: int) -> None:
+        """CLUSTER FAILOVER at a replica. `how`: empty, `force` or `takeover`. ClusterError if it makes no sense."""
+        core, me = self._core, self._core.myself
+        if me.is_primary:
+            raise ClusterError("ERR You should send CLUSTER FAILOVER to a replica")
+        primary = me.primary
+        if primary is None:
+            raise ClusterError("ERR I'm a replica but my master is unknown to me")
+        if not how and (primary.failed or not primary.connected):
+            raise ClusterError("ERR Master is down or failed, please use CLUSTER FAILOVER FORCE")
+        self.reset()
+        match how:
+            case "takeover":
+                core.bus.note("notice", "Taking over the master (user request).")
+                epochs.bump_without_consensus(core.state)
+                core.take_place(me.config_epoch, now_ms)
+            case "force":
+                core.bus.note("notice", "Forced failover user request accepted.")
+                self._end_ms = self._look_ms = now_ms + TIMEOUT_MS
+                self._ready = True
+            case _:
+                core.bus.note("notice", "Manual failover user request accepted.")
+                self._end_ms = now_ms + TIMEOUT_MS
+                self._ask(primary, now_ms)
+
+    def _ask(self, primary: Peer, now_ms: int) -> None:
+        """Ask the primary for its final offset, repeatedly: it ignores whom it does not know as its replica yet."""
+        self._look_ms = min(self._end_ms, now_ms + ASK_AGAIN_MS)
+        self._core.bus.send(primary.link, MfStart(self._core.bus.header()))
+
+    def hear_header(self, sender: Peer, header: Header) -> None:
+        """Our primary may state its final offset."""
+        waiting = self._end_ms and self._goal is None and not self._ready
+        if waiting and sender is self._core.myself.primary and header.mflags[0] & PAUSED:
+            self._goal = header.offset
+            text = f"Received replication offset for paused master manual failover: {header.offset}"
+            self._core.bus.note("notice", text)
+
+    # Both.
+
+    def hear_start(self, sender: Peer, now_ms: int) -> None:
+        """MFSTART: from a replica that wants our place, or from our primary, who wants us to take its."""
+        me = self._core.myself
+        if sender.primary is me:
+            self._pause(sender, now_ms)
+        elif sender is me.primary and not sender.failed:
+            self.reset()
+            self._core.bus.note("notice", f"Primary {sender.id} hands over to this replica.")
+            self._end_ms = now_ms + TIMEOUT_MS
+            self._ask(sender, now_ms)
+
+    def attend(self, now_ms: int) -> None:
+        """Find that we have caught up, that writes are held back by now, or that it takes too long."""
+        if not self._end_ms:
+            return
+        look_ms, self._look_ms = self._look_ms, self._end_ms
+        primary = self._core.myself.primary
+        if now_ms >= self._end_ms:
+            self._core.bus.note("warning", "Manual failover timed out.")
+            self.reset()
+        elif self._replica is not None:
+            self._state_offset(self._replica, now_ms)
+        elif self._goal is not None and not self._ready:
+            self._catch_up(self._goal, now_ms)
+        elif not self._ready and primary is not None:
+            if now_ms >= look_ms:
+                self._ask(primary, now_ms)
+            else:
+                self._look_ms = look_ms
+
+    def _catch_up(self, goal: int, now_ms: int) -> None:
+        if self._core.replication.offset >= goal:
+            self._ready = True
+            text = "All master replication stream processed, manual failover can start."
+            self._core.bus.note("notice", text)
+        else:
+            self._look_ms = now_ms + CATCH_UP_LOOK_MS
+
+    def reset(self) -> None:
+        """End it, whichever way it went."""
+        if self._replica is not None:
+            self._core.bus.effect(ResumeWrites())
+        self._end_ms = self._look_ms = 0
+        self._replica = self._goal = None
+        self._ready = False
+
+    # The primary.
+
+    def _pause(self, replica: Peer, now_ms: int) -> None:
+        core = self._core
+        self.reset()
+        self._end_ms, self._replica = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica
+        core.bus.note("notice", f"Manual failover requested by replica {replica.id}.")
+        core.bus.effect(PauseWrites(TIMEOUT_MS * 2))
+
+    def _state_offset(self, replica: Peer, now_ms: int) -> None:
+        """Tell the replica our offset as soon as it is final, and again in case that went lost."""
+        paused = self.paused
+        if paused:
+            self._core.bus.ping(replica, now_ms)
+        self._look_ms = min(self._end_ms, now_ms + (REPEAT_MS if paused else 1))
+
+    def hand_over(self) -> bool:
+        """As a primary: have the best replica take our place. False if there is none that could.
+
+        It is done when this node is a replica; until then, or until five seconds have passed, clients' writes wait.
+        """
+        me = self._core.myself
+        able = [peer for peer in me.replicas if peer.ours and peer.connected and not peer.flags & UNABLE]
+        if not me.is_primary or not me.slot_count or not able:
+            return False
+        best = max(able, key=lambda peer: (peer.repl_offset, peer.id))
+        self._core.bus.note("notice", f"Handing over to replica {best.id}.")
+        self._core.bus.send(best.link, MfStart(self._core.bus.header()))
+        return True
