@@ -171,6 +171,32 @@ class Clients:
             )
         return over
 
+    def evict(self) -> None:
+        """Disconnect who has the largest buffers until all fit into maxmemory-clients."""
+        limit_bytes = self.buffers_limit()
+        exempt = flags.REPLICA | flags.PRIMARY
+        sizes = {
+            each: each.input_capacity + each.output_capacity for each in self.by_id.values() if not each.flags & exempt
+        }
+        total_bytes = sum(sizes.values())
+        for session in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if total_bytes <= limit_bytes:
+                return
+            if session.flags & flags.NO_EVICT:
+                continue
+            total_bytes -= sizes[session]
+            self.node.stats.evicted_clients += 1
+            self.node.log.notice(f"Evicting client id={session.id}: {sizes[session]} bytes of buffers")
+            self.disconnect(session)
+
+    def buffers_limit(self) -> int:
+        """maxmemory-clients in bytes; as good as infinite if there is no limit."""
+        config = self.node.config
+        limit_bytes: int = config["maxmemory-clients"]
+        if limit_bytes < 0:  # percent
+            limit_bytes = -limit_bytes * config["maxmemory"] // 100
+        return limit_bytes or 1 << 62
+
     def tick(self) -> None:
         """Disconnect who has been idle too long, or over the soft limit of its output."""
         timeout_ms = self.node.config["timeout"] * 1000

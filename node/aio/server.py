@@ -101,6 +101,8 @@ class Server:
         config.subscribe(["port", "bind"], self._rebind)
         config.subscribe(["client-output-buffer-limit"], self._limit_output)
         self._limit_output(config)
+        config.subscribe(["maxmemory-clients", "maxmemory"], self._limit_buffers)
+        self._limit_buffers(config)
         config.subscribe(["dir"], _change_dir)
         config.subscribe(["crash-log-enabled"], _report_crashes)
         _report_crashes(config)
@@ -189,6 +191,10 @@ class Server:
         limits = config["client-output-buffer-limit"].values()
         sizes = [size for each in limits for size in (each.hard_bytes, each.soft_bytes) if size]
         self.driver.output_check_bytes = min(sizes, default=1 << 62) - 1
+
+    def _limit_buffers(self, config: Config) -> None:
+        """From which sum on the buffers of clients have to be looked at."""
+        self.driver.clients_limit_bytes = self.node.clients.buffers_limit()
 
     def _close_listeners(self, listeners: list[socket.socket]) -> None:
         for listener in listeners:

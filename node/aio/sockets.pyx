@@ -91,6 +91,7 @@ cdef class SocketDriver:
     cdef set replicas             # sessions that read the stream of writes
     cdef bint busy                # on_ready is running: what is marked meanwhile is written at its end
     cdef public size_t output_check_bytes   # waiting output above this is reported to node.output_grew
+    cdef public size_t clients_limit_bytes  # buffers of all clients above this are reported to node.clients.evict
 
     def __cinit__(self):
         self.epfd = -1
@@ -107,6 +108,7 @@ cdef class SocketDriver:
         self.listeners = set()
         self.replicas = set()
         self.output_check_bytes = 1 << 20
+        self.clients_limit_bytes = 1 << 62
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.epfd < 0:
             raise OSError(errno, "epoll_create1")
@@ -188,6 +190,8 @@ cdef class SocketDriver:
                     elif fd in self.listeners:
                         self.accept(fd)
                 self.flush_all()
+                if wire.buffer_bytes > self.clients_limit_bytes:
+                    e.node.clients.evict()
                 if e.last_ns - started > SLICE_NS:
                     break
         finally:

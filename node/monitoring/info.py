@@ -164,7 +164,7 @@ def persistence(node: NodeCore) -> Fields:
     done, total = sum(each.keys_done for each in snapshots), sum(each.keys_total for each in snapshots)
     kept = sum(each.walk.waiting_bytes for each in snapshots)
     return {
-        "loading": int(node.loading.active),
+        "loading": int(node.loading.active and not node.loading.asynchronous),
         "async_loading": int(node.loading.asynchronous),
         "current_cow_peak": kept,
         "current_cow_size": kept,

@@ -96,3 +96,25 @@ def test_a_soft_limit_counts_whole_seconds(node: Embedded, begun_ms: int, stays_
     for now_ms, over in [(begun_ms, False), (stays_until_ms, False), (goes_ms, True)]:
         space.now_ms = now_ms
         assert clients.over_output_limit(client.session, 1000) is over
+
+
+def test_the_largest_clients_go_when_all_buffers_are_too_much(node: Embedded) -> None:
+    admin, small, large, kept = (node.client() for _ in range(4))
+    kept("CLIENT", "NO-EVICT", "on")
+    for client, words in ((small, 10), (large, 200), (kept, 400)):
+        client.session.feed(b"*1000\r\n" + (b"$1000\r\n" + b"x" * 1000 + b"\r\n") * words)
+    total_bytes = sum(each.session.input_capacity + each.session.output_capacity for each in (small, large, kept))
+    admin("CONFIG", "SET", "maxmemory-clients", total_bytes + 100_000)
+    node.core.clients.evict()
+    assert not large.session.flags & flags.CLOSED
+    admin("CONFIG", "SET", "maxmemory", 2 * (total_bytes - 1000), "maxmemory-clients", "50%")
+    node.core.clients.evict()
+    gone = [bool(each.session.flags & flags.CLOSED) for each in (admin, small, large, kept)]
+    assert gone == [False, False, True, False]
+    assert b"evicted_clients:1\r\n" in admin("INFO", "stats")
+
+
+def test_buffers_have_no_limit_by_default(node: Embedded) -> None:
+    node.core.clients.evict()
+    assert len(node.core.clients.by_id) == 0
+    assert node.core.clients.buffers_limit() > 1 << 60

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from node.digest import of_databases
 from node.engine.rdb import Malformed, Writer
 from node.persistence.rdb.load import RdbLoad, load
+from tests.support.embedded import Embedded
 from tests.unit.persistence.test_rdb_file import END, HEADER, file_of, filled, keyspace
 
 LIBRARY = b"#!lua name=mylib\nredis.register_function('f', function() return 1 end)"
@@ -189,3 +190,13 @@ def test_dead_databases_do_not_count_as_memory_for_long() -> None:
     while space.free_some(1000):
         pass
     assert space.lazyfree_pending == 0
+
+
+@pytest.mark.parametrize(("asynchronous", "shown"), [(False, ("1", "0")), (True, ("0", "1"))])
+def test_who_serves_the_old_data_meanwhile_is_not_shown_as_loading(asynchronous: bool, shown: tuple[str, str]) -> None:
+    node = Embedded()
+    client = node.client()
+    node.core.loading.begin(1000, asynchronous=asynchronous)
+    text = client("INFO", "persistence").decode()
+    figures = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    assert (figures["loading"], figures["async_loading"]) == shown
