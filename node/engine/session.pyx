@@ -230,7 +230,12 @@ cdef class Engine:
         self.journal.deliver()
 
     cpdef hold(self, Session s):
-        """The session has written: its replies wait until min_acks replicas have acknowledged that (min-acks)."""
+        """The session has written: its replies wait until min_acks replicas have acknowledged that (min-acks).
+
+        Not on a replica: what is written there is the primary's stream, or for itself alone.
+        """
+        if self.journal.follows:
+            return
         if s.held_since_ms == 0:
             s.held_since_ms = self.space.now_ms
             self.held.append(s)

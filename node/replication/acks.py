@@ -98,6 +98,12 @@ class Acknowledgements:
             else:
                 engine.held.append(session)
 
+    def give_up(self) -> None:
+        """The node becomes a replica: who waits for acknowledgements is told nothing, as neither answer is true."""
+        held, self.node.engine.held = self.node.engine.held, []
+        for session in held:
+            self.node.clients.disconnect(session)
+
     def tick(self, now_ms: int, disconnect: Callable[[Session], None]) -> None:
         self.look_who_is_good()
         timeout_ms = self.node.config["min-acks-timeout"]

@@ -186,6 +186,7 @@ class Following:
         """Become, or go on as, a replica: of this primary, the cluster node `node_id` if one is given."""
         was_primary = not self.active
         self._end_wait_of_clients()
+        self.node.replicas.acks.give_up()
         self.primary = (host, port)
         self.primary_id = node_id
         if was_primary and not self._restored:

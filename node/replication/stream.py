@@ -162,7 +162,7 @@ class WriteStream:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.written = self.journal.offset
-            if self.engine.min_acks and not writer.flags & flags.PRIMARY:
+            if self.engine.min_acks:
                 self.engine.hold(writer)
 
     def ping(self) -> None:
@@ -171,8 +171,11 @@ class WriteStream:
         self._mark()
 
     def ask_for_acknowledgement(self) -> None:
-        """Have every replica say at once how far it is. During a pause the stream stays as it is."""
-        if self.engine.space.paused:
+        """Have every replica say at once how far it is.
+
+        Not on a replica, whose stream holds nothing but its primary's bytes, and not during a pause.
+        """
+        if self.journal.follows or self.engine.space.paused:
             return
         self.journal.append_shared(GETACK)
         self._mark()

@@ -106,8 +106,12 @@ class Drill:
         return since
 
     def owner(self, shard: int) -> Server:
-        """The node that accepts the shard's writes, which must be one."""
-        found = [node for node in self.nodes if node.alive() and self._accepts(node, shard)]
+        """The node that accepts the shard's writes, which must be one; waits until there is one."""
+
+        def accepting() -> list[Server]:
+            return [node for node in self.nodes if node.alive() and self._accepts(node, shard)]
+
+        found = wait_until(accepting, f"shard {shard} has an owner", RECOVERY_S)
         assert len(found) == 1, f"shard {shard} is owned by {[node.name for node in found]}"
         return found[0]
 

@@ -56,9 +56,10 @@ class History:
     def count(self) -> int:
         return sum(map(len, list(self.acks.values())))
 
-    def outage_s(self, shard: int) -> float:
-        """The longest time without an acknowledgement between the first write and the last one."""
-        times = sorted([self.began, *(ack.acked for ack in self.acks[shard])])
+    def outage_s(self, shard: int, since: float = 0.0) -> float:
+        """The longest time without an acknowledgement between `since`, or the first write, and the last one."""
+        begin = max(since, self.began)
+        times = [begin, *sorted(ack.acked for ack in self.acks[shard] if ack.acked > begin)]
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     def await_write(self, shard: int, since: float, timeout_s: float, not_at: str | None = None) -> Ack:

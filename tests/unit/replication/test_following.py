@@ -216,6 +216,19 @@ def test_waiting_clients_are_sent_away(node: Embedded) -> None:
     assert waiting.session.flags & flags.CLOSE
 
 
+@pytest.mark.parametrize("command", [["SET", "k", "v"], ["SETRANGE", "k", "1", "v"]], ids=["native", "in Python"])
+def test_min_acks_is_for_clients_of_a_primary(node: Embedded, primary: Primary, command: list[str]) -> None:
+    """What arrives over the link is acknowledged at once, though the node has a log of its own that hears of it."""
+    node.core.stream.attach(lambda *_: None)
+    assert node.client()("CONFIG", "SET", "min-acks", "1", "min-acks-timeout", "1000") == b"OK"
+    primary.write(*command)
+    node.advance(2_000)
+    session = node.core.following.session
+    assert session is not None
+    assert not session.flags & flags.CLOSED
+    assert node.core.stream.offset == 100 + len(pack(command))
+
+
 def test_a_promoted_replica_keeps_its_data_and_the_name_of_its_past(node: Embedded, primary: Primary) -> None:
     client = node.client()
     primary.write("SET", "k", "v")

@@ -235,6 +235,20 @@ def test_replies_wait_for_acknowledgements(node: Embedded) -> None:
     assert node.client()("SET", "k", "w").startswith("NOREPLICAS")
 
 
+def test_who_waits_for_acknowledgements_gets_none_from_a_node_that_becomes_a_replica(node: Embedded) -> None:
+    """Nor does it ask for any: a replica's stream holds its primary's bytes alone."""
+    client = node.client()
+    attach(node)
+    client("CONFIG", "SET", "min-acks", "1")
+    client.send("SET", "k", "v")
+    offset = node.core.stream.offset
+    node.core.engine.wants_acks = True
+    assert node.client()("REPLICAOF", "there", "1") == b"OK"
+    assert client.session.flags & flags.CLOSED
+    node.core.engine.before_replies()
+    assert node.core.stream.offset == offset
+
+
 def test_a_replica_that_asks_for_replies_is_disconnected(node: Embedded) -> None:
     replica = attach(node)
     replica.send("GET", "k")
