@@ -13,8 +13,9 @@ import pytest
 
 from tests.drills.conftest import long_drill
 from tests.support.drill import NODE_TIMEOUT_MS, RECOVERY_S, Drill
-from tests.support.hosts import Line, Network
+from tests.support.hosts import Network
 from tests.support.servers import Fleet
+from tests.support.switch import Line
 
 ALL = range(1, 10)
 DETECTED_S = NODE_TIMEOUT_MS / 1000 * 2.5

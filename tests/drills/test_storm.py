@@ -15,8 +15,9 @@ import time
 
 from tests.drills.conftest import long_drill
 from tests.support.drill import NODE_TIMEOUT_MS, RECOVERY_S, Drill
-from tests.support.hosts import Line, Network
+from tests.support.hosts import Network
 from tests.support.servers import Fleet, Server
+from tests.support.switch import Line
 
 SEED = int(os.environ.get("STORM_SEED", "1"))
 ROUNDS = int(os.environ.get("STORM_ROUNDS", "12"))

@@ -1,11 +1,9 @@
-"""Hosts of a test: network namespaces joined by a switch in this process. Links can be cut, lose packets, delay them.
+"""Hosts of a test: network namespaces joined by a switch in user space. Links can be cut, lose packets, or delay them.
 
-Each host has a TUN device; what its kernel sends there is read by one thread here, which drops it, keeps it for a
-while, or writes it to the device of the host that it is addressed to. So there is no bridge, no rule of a firewall and
-no name in the file system: when the process ends, however it does, nothing is left. The kernel's netem, which would do
+Each host has a TUN device; what its kernel sends there is read by one process (switch.py), which drops it, keeps it for
+a while, or writes it to the device of the host that it is addressed to. So there is no bridge, no rule of a firewall
+and no name in the file system: when the test ends, however it does, nothing is left. The kernel's netem, which would do
 the same faster, is missing on many machines; a thousand packets a second, as a small cluster sends, cost little here.
-
-Nothing is ever sent twice, and delay keeps the order of a link: TCP above sees what it sees on a bad line, no more.
 """
 
 from __future__ import annotations
@@ -13,26 +11,23 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import heapq
-import itertools
+import json
 import os
-import random
-import selectors
 import struct
 import subprocess
-import threading
-import time
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.support.servers import ROOT, end_with_parent
+from tests.support.switch import MTU, Line
+
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 NET = "10.203.0"
-MTU = 16000
-TCP = 6
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,16 +57,6 @@ class Host:
         _check(_libc.setns(self.namespace, CLONE_NEWNET))
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What becomes of packets from one host to another: `loss` is a share of 1; `ports` limits it to those of TCP."""
-
-    loss: float = 0.0
-    delay_s: float = 0.0
-    jitter_s: float = 0.0
-    ports: frozenset[int] | None = None
-
-
 def _new_host(number: int) -> Host:
     """Make the namespace, its device and its address. The calling thread is there and back."""
     before = _own_namespace()
@@ -93,28 +78,27 @@ class Network:
 
     TEST = 254
 
-    def __init__(self, count: int, seed: int = 1) -> None:
+    def __init__(self, count: int) -> None:
         self.hosts = {number: _new_host(number) for number in [*range(1, count + 1), self.TEST]}
         self._lines: dict[tuple[int, int], Line] = {}
-        self._random = random.Random(seed)
-        self._waiting: list[tuple[float, int, int, bytes]] = []  # due, order, to, packet
-        self._order = itertools.count()
-        self._last_due: dict[tuple[int, int], float] = {}
-        self._selector = selectors.DefaultSelector()
-        for host in self.hosts.values():
-            self._selector.register(host.device, selectors.EVENT_READ, host.number)
-        self._wake_in, self._wake_out = os.pipe()
-        self._selector.register(self._wake_in, selectors.EVENT_READ, None)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._switch = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.switch", *(f"{h.number}={h.device}" for h in self.hosts.values())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            pass_fds=[host.device for host in self.hosts.values()],
+            preexec_fn=end_with_parent,
+        )
+        self._tell()
 
     def set_line(self, sources: Iterable[int], targets: Iterable[int], line: Line, both: bool = True) -> None:
         """Packets from each source to each target (and back) fare as `line` says, until `heal`."""
-        pairs = [(a, b) for a in sources for b in targets if a != b]
-        for a, b in pairs:
+        for a, b in [(a, b) for a in sources for b in targets if a != b]:
             self._lines[a, b] = line
             if both:
                 self._lines[b, a] = line
+        self._tell()
 
     def cut(self, sources: Iterable[int], targets: Iterable[int], both: bool = True) -> None:
         self.set_line(list(sources), list(targets), Line(loss=1.0), both)
@@ -122,64 +106,26 @@ class Network:
     def heal(self) -> None:
         """Every line is whole again; what is on its way arrives."""
         self._lines.clear()
+        self._tell()
 
-    def _run(self) -> None:
-        while True:
-            timeout = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
-            for key, _ in self._selector.select(timeout):
-                if key.data is None:
-                    return
-                self._read(key.fd, key.data)
-            now = time.monotonic()
-            while self._waiting and self._waiting[0][0] <= now:
-                _, _, target, packet = heapq.heappop(self._waiting)
-                self._deliver(target, packet)
-
-    def _read(self, device: int, source: int) -> None:
-        """Take some of what a host has sent; the rest waits until others had their turn."""
-        for _ in range(32):
-            try:
-                packet = os.read(device, MTU + 100)
-            except BlockingIOError:
-                return
-            target = packet[19] if packet[0] >> 4 == 4 and packet[16:19] == bytes(map(int, NET.split("."))) else None
-            if target in self.hosts and target is not None:
-                self._forward(source, target, packet)
-
-    def _forward(self, source: int, target: int, packet: bytes) -> None:
-        line = self._lines.get((source, target))
-        if line is None or (line.ports is not None and not line.ports & _ports(packet)):
-            line = Line()
-        if line.loss and self._random.random() < line.loss:
-            return
-        delay_s = line.delay_s + self._random.random() * line.jitter_s
-        due = max(time.monotonic() + delay_s, self._last_due.get((source, target), 0.0))
-        self._last_due[source, target] = due
-        if delay_s == 0 and due <= time.monotonic():
-            self._deliver(target, packet)
-        else:
-            heapq.heappush(self._waiting, (due, next(self._order), target, packet))
-
-    def _deliver(self, target: int, packet: bytes) -> None:
-        with contextlib.suppress(OSError):  # a full queue loses packets, as anywhere
-            os.write(self.hosts[target].device, packet)
+    def _tell(self) -> None:
+        """Give the switch its rules, and wait until they hold."""
+        rules = [
+            (*pair, line.loss, line.delay_s, line.jitter_s, None if line.ports is None else sorted(line.ports))
+            for pair, line in self._lines.items()
+        ]
+        assert self._switch.stdin is not None
+        assert self._switch.stdout is not None
+        self._switch.stdin.write(json.dumps(rules) + "\n")
+        self._switch.stdin.flush()
+        assert self._switch.stdout.readline() == "\n", "the switch has ended"
 
     def close(self) -> None:
         """End the switch and let go of the namespaces; their processes have been ended before."""
-        os.write(self._wake_out, b".")
-        self._thread.join(5)
-        self._selector.close()
-        for descriptor in (self._wake_in, self._wake_out):
-            os.close(descriptor)
+        self._switch.communicate(timeout=10)
         for host in self.hosts.values():
             os.close(host.device)
             os.close(host.namespace)
-
-
-def _ports(packet: bytes) -> set[int]:
-    """The ports of a TCP packet; none of others."""
-    header = (packet[0] & 15) * 4
-    return set(struct.unpack_from("!HH", packet, header)) if packet[9] == TCP and len(packet) >= header + 4 else set()
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Runs in the child: a test run that is killed must not leave servers behind."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -125,7 +125,7 @@ class Server:
             )
 
     def _prepare_child(self) -> None:
-        _end_with_parent()
+        end_with_parent()
         self.enter()
 
     def await_answer(self, answering: bytes = b"PONG") -> Server:
