@@ -1,4 +1,4 @@
-"""Restarts under load: of one node after the other, as an update does, and of all at once, as a power cut does."""
+"""What operators do under load: hand-overs, restarts of one node after the other, and of all at once."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ def restart_one_after_the_other(drill: Drill) -> None:
         node.kill(signal.SIGTERM)
         node.start()
         drill.await_health()
+
+
+def test_a_primary_that_is_told_to_hand_over_loses_nothing(fleet: Fleet) -> None:
+    """CLUSTER FAILOVER at the replica of each shard, to and fro, without any min-acks."""
+    drill = Drill(fleet)
+    with drill.load() as history:
+        for _ in range(2):
+            for shard in range(len(drill.shards)):
+                old = drill.owner(shard)
+                new = next(node for node in drill.shards[shard] if node is not old)
+                since = time.monotonic()
+                assert new.call("CLUSTER", "FAILOVER") == b"OK"
+                history.await_write(shard, since, RECOVERY_S, not_at=old.name)
+                drill.await_health()
+                assert history.owners(shard, since) in ([old.name, new.name], [new.name])
+    drill.check(history)
 
 
 def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:

@@ -3,7 +3,7 @@
     python -m tests.support.switch NUMBER=DEVICE ...       with the open TUN devices of the hosts
 
 Each line on standard input is all the rules from now on: a JSON list of [source, target, loss, delay_s, jitter_s,
-ports], where `ports` may be null. It is answered with an empty line once it holds. The end of the input ends the switch.
+ports], where `ports` may be null. It is answered with an empty line once it holds. The end of the input is the end.
 
 Nothing is ever sent twice, and delay keeps the order of a link: TCP above sees what it sees on a bad line, no more.
 """
