@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from node.engine.table import Db
 
 BUS_PORT_OFFSET = 10000
+MIN_NODE_TIMEOUT_MS = 200
+"""A shorter one is taken for this: a lease that ends before an answer can come lets nobody serve."""
 
 DIRECTIVES = (
     "cluster-node-timeout",
@@ -277,7 +279,7 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
     """Read the cluster's directives into the settings that the cores look at."""
     settings.tls = config["tls-cluster"]
     settings.port, settings.plain_port = _announced_ports(config)
-    settings.node_timeout_ms = config["cluster-node-timeout"]
+    settings.node_timeout_ms = max(config["cluster-node-timeout"], MIN_NODE_TIMEOUT_MS)
     settings.bus_port = config["cluster-announce-bus-port"] or bus_port(config)
     settings.announce_ip = config["cluster-announce-ip"]
     settings.announce_hostname = config["cluster-announce-hostname"]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from node.core import NodeCore
 
 SLICE_MS = 5
+LEAST_BYTES = 64 * 1024
+"""So little is loaded in one go, whatever it takes on a busy machine: nobody need hear of it, as with Redis."""
 
 
 async def run_in_slices(node: NodeCore, steps: Steps[Result]) -> Result:
@@ -22,7 +24,9 @@ async def run_in_slices(node: NodeCore, steps: Steps[Result]) -> Result:
             keys = next(steps)
             interval = node.config["loading-process-events-interval-bytes"]
             wait_us = delay_us(keys, node.config["key-load-delay"])
-            if wait_us or monotonic_ms() - began_ms >= SLICE_MS or node.loading.loaded_bytes - at >= interval:
+            taken = node.loading.loaded_bytes - at
+            long = taken >= LEAST_BYTES and monotonic_ms() - began_ms >= SLICE_MS
+            if wait_us or long or taken >= interval:
                 await asyncio.sleep(wait_us / 1e6)
                 began_ms, at = monotonic_ms(), node.loading.loaded_bytes
                 node.space.now_ms = unix_ms()
