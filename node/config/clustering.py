@@ -52,7 +52,7 @@ CLUSTER = (
     flag("cluster-enabled", False, "Run as a node of a cluster.", fixed=True),
     text("cluster-config-file", "nodes.conf", "File in which the node keeps what it knows of the cluster.", fixed=True),
     # Redis waits 15000 ms; suspicion here also rests on evidence, so that a shorter silence can be trusted.
-    number("cluster-node-timeout", 5000, "Milliseconds of silence until a node counts as failed; at least 200.", hi=INT64_MAX),
+    number("cluster-node-timeout", 5000, "Milliseconds of silence that make a failure; at least 200.", hi=INT64_MAX),
     number("cluster-port", 0, "Port of the cluster bus; 0 is the client port + 10000.", hi=65535, fixed=True),
     text("cluster-announce-ip", "", "Address of this node that others use."),
     number("cluster-announce-port", 0, "Client port of this node that others use.", hi=65535),
