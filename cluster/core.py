@@ -74,6 +74,7 @@ class ClusterCore:
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
+        self.leaving = False
         self._unsaved = not restored
         self._unsaved_durable = not restored
         self._reexamine = True
@@ -161,7 +162,7 @@ class ClusterCore:
         if settings.announce_ip != self._announced_ip:
             me.ip = self._announced_ip = settings.announce_ip  # empty: to be found out again
         before = me.flags
-        me.flags = (me.flags & ~flags.NOFAILOVER) | (flags.NOFAILOVER if settings.no_failover else 0)
+        me.flags = (me.flags & ~flags.NOFAILOVER) | (flags.NOFAILOVER if settings.no_failover or self.leaving else 0)
         if me.flags != before:
             self.changed(state=True)
         self._reexamine = True
@@ -262,6 +263,20 @@ class ClusterCore:
         if now_ms >= self.lease_end_ms:
             for peer in self.health.voters - {me}:
                 self.bus.ping(peer, now_ms)
+
+    def successors(self) -> list[Peer]:
+        """The replicas to which this node could hand over."""
+        return self.manual.successors()
+
+    def leave(self, leaving: bool, now_ms: int) -> None:
+        """Tell everybody that this node is about to end, so that nobody counts on it as a successor; or that it stays.
+
+        No replica that leaves is promoted, and its primary, if that leaves as well, does not hand over to it.
+        """
+        if leaving != self.leaving:
+            self.leaving = leaving
+            self.apply_settings(now_ms)
+            self.bus.broadcast_pong()
 
     def hand_over(self, now_ms: int) -> bool:
         """Have our best replica take our place, before this node leaves. False if there is none that could.

@@ -38,7 +38,7 @@ class Unfit(Enum):
     ALONE = "the primary is not known"
     NOT_FAILED = "the primary has not failed"
     NO_SLOTS = "the primary has no slots"
-    FORBIDDEN = "cluster-replica-no-failover is set"
+    FORBIDDEN = "cluster-replica-no-failover is set, or it is about to end"
     NO_DATA = "no data has ever come from the primary"
     OLD_DATA = "the data is older than cluster-replica-validity-factor allows"
 
@@ -54,7 +54,7 @@ def fitness(me: Peer, settings: ClusterSettings, replication: Replication) -> Un
         return Unfit.NOT_FAILED
     if not primary.slot_count:
         return Unfit.NO_SLOTS
-    if settings.no_failover:
+    if me.flags & flags.NOFAILOVER:
         return Unfit.FORBIDDEN
     return too_old(settings, replication.data_age_ms())
 

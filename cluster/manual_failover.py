@@ -46,6 +46,10 @@ class ManualFailover:
         self._look_ms = 0
 
     @property
+    def under_way(self) -> bool:
+        return self._end_ms > 0
+
+    @property
     def paused(self) -> bool:
         """Whether, as the primary, we hold writes back, so that the offset that we state is final."""
         return self._replica is not None and self._core.replication.writes_paused
@@ -105,7 +109,7 @@ class ManualFailover:
         me = self._core.myself
         if sender.primary is me:
             self._pause(sender, now_ms)
-        elif sender is me.primary and not sender.failed:
+        elif sender is me.primary and not sender.failed and not self._core.leaving:
             self.reset()
             self._core.bus.note("notice", f"Primary {sender.id} hands over to this replica.")
             self._end_ms = now_ms + TIMEOUT_MS
@@ -162,14 +166,20 @@ class ManualFailover:
             self._core.bus.ping(replica, now_ms)
         self._look_ms = min(self._end_ms, now_ms + (REPEAT_MS if paused else 1))
 
+    def successors(self) -> list[Peer]:
+        """The replicas that could take our place if we ask them to."""
+        me = self._core.myself
+        if not me.is_primary or not me.slot_count:
+            return []
+        return [peer for peer in me.replicas if peer.ours and peer.connected and not peer.flags & UNABLE]
+
     def hand_over(self) -> bool:
         """As a primary: have the best replica take our place. False if there is none that could.
 
         It is done when this node is a replica; until then, or until five seconds have passed, clients' writes wait.
         """
-        me = self._core.myself
-        able = [peer for peer in me.replicas if peer.ours and peer.connected and not peer.flags & UNABLE]
-        if not me.is_primary or not me.slot_count or not able:
+        able = self.successors()
+        if not able:
             return False
         best = max(able, key=lambda peer: (peer.repl_offset, peer.id))
         self._core.bus.note("notice", f"Handing over to replica {best.id}.")

@@ -153,6 +153,14 @@ class Clustering:
         finally:
             self.attend()
 
+    def leave(self, leaving: bool) -> None:
+        """This node is about to end, or stays after all."""
+        self.act(self.core.leave, leaving, self.now_ms)
+
+    def hand_over(self) -> None:
+        """Have the best replica take over, if there is one."""
+        self.act(self.core.hand_over, self.now_ms)
+
     def refresh(self) -> None:
         """Follow the primary that the cluster says, and tell the engine which slots it may serve, and until when."""
         self._follow()

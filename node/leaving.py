@@ -1,8 +1,11 @@
 """What must be done before a node may end: SHUTDOWN, SIGTERM, SIGINT.
 
-Replicas are waited for first, with writes paused, for at most `shutdown-timeout`: what they have not acknowledged when
-the process ends may be lost with it. Then the data is brought to safety. If that fails the node stays, whoever waits
-in SHUTDOWN is told so, and the log says why.
+In a cluster the others are told, and a primary hands its slots over to its best replica. It first waits for a moment,
+since its replicas may be leaving as well, which makes the hand-over idle; and once it is a replica it stays a moment
+longer, to redirect the clients whose writes were held back. Elsewhere, and where nobody can take over, replicas are
+waited for, with writes paused: what they have not acknowledged when the process ends may be lost with it. All of that
+takes `shutdown-timeout` at most. Then the data is brought to safety. If that fails the node stays, whoever waits in
+SHUTDOWN is told so, and the log says why.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from node.engine.session import Session
     from node.replication.replica import Replica
 
+GRACE_MS = 100
+ASK_AGAIN_MS = 1000
+
 CANNOT_LEAVE = CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
 
 
@@ -29,9 +35,11 @@ class Leave:
     save: bool = False
     nosave: bool = False
     now: bool = False
-    """Replicas are not waited for."""
+    """Replicas are not waited for, and there is no hand-over."""
     force: bool = False
-    """Errors do not matter."""
+    """Errors do not matter, and there is no hand-over."""
+    failover: bool = False
+    """Hand over, as Valkey 9 calls it. In a cluster that is done anyway."""
 
 
 class Leaving:
@@ -43,6 +51,8 @@ class Leaving:
         self._asked: Leave | None = None
         self._under_way: Leave | None = None
         self._until_ms = 0
+        self._ask_ms = 0
+        """When to ask a replica to take over; 0: this is not a hand-over."""
         self._offset = 0
         """Which replicas must have acknowledged; writes have paused there."""
         self._clients: list[Session] = []
@@ -87,6 +97,10 @@ class Leaving:
         if self._asked is not None:
             leave, self._asked = self._asked, None
             self._begin(leave)
+        elif self._under_way is not None and self._ask_ms:
+            if not self._hands_over(now_ms):
+                self._ask_ms = 0
+                self._after_hand_over(self._under_way)
         elif self._under_way is not None and (now_ms >= self._until_ms or not self._lagging()):
             self._finish(self._under_way)
 
@@ -95,11 +109,50 @@ class Leaving:
         node = self.node
         self._under_way = leave
         node.log.warning("User requested shutdown...")
-        timeout_ms = node.config["shutdown-timeout"] * 1000
-        self._offset = node.engine.journal.offset
-        if leave.now or not timeout_ms or not self._lagging():
-            return self._finish(leave)
+        timeout_ms = 0 if leave.now else node.config["shutdown-timeout"] * 1000
         self._until_ms = node.space.now_ms + timeout_ms
+        if node.clustering is not None:
+            node.clustering.leave(True)
+            if timeout_ms and not leave.force and self._successor_exists():
+                self._ask_ms = node.space.now_ms + GRACE_MS
+                return False
+        return self._wait_for_replicas(leave)
+
+    def _successor_exists(self) -> bool:
+        """Whether a replica could take over now: it has our data, follows us, and is not about to leave."""
+        clustering, replicas = self.node.clustering, self.node.replicas.attached.values()
+        return clustering is not None and bool(clustering.core.successors()) and any(r.is_online for r in replicas)
+
+    def _hands_over(self, now_ms: int) -> bool:
+        """Whether the hand-over is still under way; this is also where it begins."""
+        clustering = self.node.clustering
+        assert clustering is not None
+        if clustering.core.myself.is_replica:
+            return False
+        if now_ms >= self._until_ms:
+            self.node.log.warning("No replica has taken over in time.")
+            return False
+        if not clustering.core.manual.under_way and now_ms >= self._ask_ms:
+            if not self._successor_exists():
+                return False
+            self._ask_ms = now_ms + ASK_AGAIN_MS
+            clustering.hand_over()
+        return True
+
+    def _after_hand_over(self, leave: Leave) -> bool:
+        """True: the process ends, since somebody else has our slots; otherwise see _wait_for_replicas."""
+        clustering = self.node.clustering
+        if clustering is None or not clustering.core.myself.is_replica:
+            return self._wait_for_replicas(leave)
+        self.node.log.notice("The slots are handed over.")
+        return self._finish(leave)
+
+    def _wait_for_replicas(self, leave: Leave) -> bool:
+        """True: the process ends. Otherwise replicas are waited for, or it has failed and is no longer under way."""
+        node = self.node
+        self._offset = node.engine.journal.offset
+        if node.space.now_ms >= self._until_ms or not self._lagging():
+            return self._finish(leave)
         node.pause.start(NO_END, all_commands=False, reason=Reason.SHUTDOWN)
         node.engine.wants_acks = True
         node.log.notice("Waiting for replicas before shutting down.")
@@ -121,6 +174,9 @@ class Leaving:
 
     def _cancel(self) -> None:
         self._asked = self._under_way = None
+        self._ask_ms = 0
+        if self.node.clustering is not None:
+            self.node.clustering.leave(False)
         self.node.pause.end(Reason.SHUTDOWN)
         clients, self._clients = self._clients, []
         for session in clients:

@@ -157,15 +157,20 @@ def monitor(s: Session, argv: list[bytes]) -> Reply:
     history={"7.0.0": "`NOW`, `FORCE` and `ABORT`."},
 )
 def shutdown(s: Session, argv: list[bytes]) -> Reply:
+    # FAILOVER is Valkey's; COMMAND DOCS tells of it no more than that of Redis 7.0 does.
     chosen = {word.upper() for word in argv[1:]}
     save, nosave, abort = b"SAVE" in chosen, b"NOSAVE" in chosen, b"ABORT" in chosen
-    if chosen - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT"} or (save and nosave) or (abort and len(chosen) > 1):
+    unknown = chosen - {b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT", b"FAILOVER"}
+    if unknown or (save and nosave) or (abort and len(chosen) > 1):
         raise SYNTAX
+    if b"FAILOVER" in chosen and not s.node.engine.cluster:
+        raise CommandError("ERR This instance has cluster support disabled")
     if abort:
         if not s.node.leaving.abort():
             raise CommandError("ERR No shutdown in progress.")
         return OK
-    leave = Leave(save=save, nosave=nosave, now=b"NOW" in chosen, force=b"FORCE" in chosen)
+    now, force, failover = (word in chosen for word in (b"NOW", b"FORCE", b"FAILOVER"))
+    leave = Leave(save=save, nosave=nosave, now=now, force=force, failover=failover)
     if not leave.now and s.flags & (flags.EXEC | flags.SCRIPT):
         raise CommandError("ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client")
     return s.node.leaving.command(s, leave)

@@ -193,15 +193,16 @@ class Enum(Kind):
 
 
 class Signal(Kind):
-    """What to do at a signal: `default`, or several of save, nosave, now, force; kept as a tuple in that order."""
+    """What to do at a signal: `default`, or several of `WORDS`; kept as a tuple in their order."""
 
     multi = True
-    WORDS = ("save", "nosave", "now", "force")
+    OF_REDIS = ("save", "nosave", "now", "force")
+    WORDS = (*OF_REDIS, "failover")
 
     def parse(self, words: Sequence[str], current: Any) -> tuple[str, ...]:
         chosen = {word.lower() for word in words}
         if not chosen or not chosen <= {"default", *self.WORDS}:
-            raise BadValue(_one_of(["default", *self.WORDS]))
+            raise BadValue(_one_of(["default", *self.OF_REDIS]))
         if {"save", "nosave"} <= chosen:
             raise BadValue("shutdown options SAVE and NOSAVE can't be used simultaneously")
         return tuple(word for word in self.WORDS if word in chosen)

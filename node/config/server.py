@@ -89,8 +89,8 @@ PROCESS = (
         "supervised", "no", "upstart systemd auto no", "How a supervisor learns that the server is ready.", fixed=True
     ),
     text("pidfile", "", "File that holds the process id while the server runs.", fixed=True),
-    special("shutdown-on-sigint", Signal(), (), "What an interrupt does: default, or save, nosave, now, force."),
-    special("shutdown-on-sigterm", Signal(), (), "What SIGTERM does: default, or save, nosave, now, force."),
+    special("shutdown-on-sigint", Signal(), (), "What an interrupt does: default; save, nosave, now, force, failover."),
+    special("shutdown-on-sigterm", Signal(), (), "What SIGTERM does: default; save, nosave, now, force, failover."),
     number("shutdown-timeout", 10, "Seconds that a shutdown waits for replicas to catch up."),
     number("hz", 10, "Background tasks a second.", clamp=(1, 500)),
     flag("dynamic-hz", True, "Run background tasks more often when there are many clients."),

@@ -54,7 +54,9 @@ def test_the_validity_factor(age_ms, factor, reason):
 
 def test_who_does_not_stand():
     state, nodes = candidate()
-    assert fit(nodes, no_failover=True) is Unfit.FORBIDDEN
+    nodes[21].flags |= flags.NOFAILOVER
+    assert fit(nodes) is Unfit.FORBIDDEN
+    nodes[21].flags &= ~flags.NOFAILOVER
     state.slotmap.unassign_all_of(nodes[2])
     assert fit(nodes) is Unfit.NO_SLOTS
     nodes[2].flags &= ~flags.FAIL
