@@ -31,7 +31,11 @@ PENDING_OUTPUT = CommandError("ERR SYNC and PSYNC are invalid with pending outpu
 )
 def psync(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
-    offset = require_int(argv[2])
+    try:
+        offset = require_int(argv[2])
+    except CommandError:
+        node.log.warning(f"Replica {node.replicas.of(s).name} asks for synchronization but with a wrong offset")
+        raise
     wanted = argv[1].decode("utf-8", "replace")
     refuse_without_link(s)
     if s.output_bytes:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from node.persistence.loading import Steps
     from node.persistence.rdb.load import Data
 
+LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory")
 
@@ -344,6 +345,7 @@ class Following:
                 if to_memory:
                     # As if it were read as it comes: from here on the data that we have is of no use, or is old.
                     self.node.loading.begin(size or 0, asynchronous=self._is_newer_of_ours())
+                    self.node.log.notice(LOADS)
                 else:
                     self.host.begin_file()
             case StoreSnapshot(data) if self._in_memory is not None:
@@ -373,7 +375,8 @@ class Following:
                 node.flush_all(node.space.dbs, node.config["replica-lazy-flush"])
             if not node.loading.active:
                 node.loading.begin(len(data))
-            node.log.notice("MASTER <-> REPLICA sync: Loading DB in memory")
+            if self._in_memory is None:
+                node.log.notice(LOADS)
             loaded = yield from rdb(node, data, keep_dead=True)
         finally:
             node.loading.end()

@@ -115,10 +115,14 @@ class Replicas:
         """A replica reads the stream: whatever would be replied to it would be taken for a part of that."""
         if command.name == b"replconf":
             return True
-        name = command.name.decode()
-        if name != "ping":
-            self.node.log.warning(f"Replica generated a reply to command '{name}', disconnecting it: id={session.id}")
-            session.flags |= flags.CLOSE
+        name, log = command.name.decode(), self.node.log
+        if command.spec.flags & {"readonly", "write", "may_replicate"}:
+            log.warning(
+                "== CRITICAL == This master is sending an error to its replica: "
+                f"'Replica can't interact with the keyspace' after processing the command '{name}'"
+            )
+        log.warning(f"Replica generated a reply to command '{name}', disconnecting it: id={session.id}")
+        session.flags |= flags.CLOSE
         return False
 
     def drained(self, session: Session) -> None:

@@ -249,11 +249,26 @@ def test_who_waits_for_acknowledgements_gets_none_from_a_node_that_becomes_a_rep
     assert node.core.stream.offset == offset
 
 
-def test_a_replica_that_asks_for_replies_is_disconnected(node: Embedded) -> None:
+@pytest.mark.parametrize(
+    ("asks", "touches_keys"), [("PING", False), ("GET k", True), ("SET k v", True), ("SLOWLOG GET", False)]
+)
+def test_a_replica_that_asks_for_replies_is_disconnected(node: Embedded, asks: str, touches_keys: bool) -> None:
+    log: list[str] = []
+    node.core.log.sink = lambda mark, text: log.append(text)
     replica = attach(node)
-    replica.send("GET", "k")
+    replica.send(*asks.split())
     assert stream(replica) == []
     assert replica.session.flags & flags.CLOSE
+    name = asks.lower().replace(" k", "").replace(" v", "").replace(" ", "|")
+    assert f"Replica generated a reply to command '{name}', disconnecting it: id={replica.session.id}" == log[-1]
+    assert any("Replica can't interact with the keyspace" in line for line in log) is touches_keys
+
+
+def test_a_place_in_the_stream_that_is_no_number_is_refused(node: Embedded) -> None:
+    log: list[str] = []
+    node.core.log.sink = lambda mark, text: log.append(text)
+    assert str(node.client()("PSYNC", "?", "x")) == "ERR value is not an integer or out of range"
+    assert log == ["Replica 127.0.0.1:<unknown-replica-port> asks for synchronization but with a wrong offset"]
 
 
 def test_only_the_data(node: Embedded) -> None:
