@@ -153,8 +153,8 @@ class Leaving:
         self._offset = node.engine.journal.offset
         if node.space.now_ms >= self._until_ms or not self._lagging():
             return self._finish(leave)
+        node.stream.ask_for_acknowledgement()  # nobody is asked during a pause
         node.pause.start(NO_END, all_commands=False, reason=Reason.SHUTDOWN)
-        node.engine.wants_acks = True
         node.log.notice("Waiting for replicas before shutting down.")
         return False
 
