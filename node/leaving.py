@@ -1,8 +1,8 @@
 """What must be done before a node may end: SHUTDOWN, SIGTERM, SIGINT.
 
 In a cluster the others are told, and a primary hands its slots over to its best replica. It first waits for a moment,
-since its replicas may be leaving as well, which makes the hand-over idle; and once it is a replica it stays a moment
-longer, to redirect the clients whose writes were held back. Elsewhere, and where nobody can take over, replicas are
+since its replicas may be leaving as well, which makes the hand-over idle; and once it is a replica it stays a little
+longer, to redirect its clients. Elsewhere, and where nobody can take over, replicas are
 waited for, with writes paused: what they have not acknowledged when the process ends may be lost with it. All of that
 takes `shutdown-timeout` at most. Then the data is brought to safety. If that fails the node stays, whoever waits in
 SHUTDOWN is told so, and the log says why.
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from node.engine.session import Session
     from node.replication.replica import Replica
 
-GRACE_MS = 100
+GRACE_MS = 25
+LINGER_MS = 100
 ASK_AGAIN_MS = 1000
 
 CANNOT_LEAVE = CommandError("ERR Errors trying to SHUTDOWN. Check logs.")
@@ -43,16 +44,22 @@ class Leave:
 
 
 class Leaving:
-    """The shutdown that is asked for or under way, if there is one. The host sets `stop`, which ends the process."""
+    """The shutdown that is asked for or under way, if there is one.
+
+    The host sets `stop`, which ends the process, and `wake`: from then on it calls `tick` often, while `asked` holds.
+    """
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
         self.stop: Callable[[], None] = lambda: None
+        self.wake: Callable[[], None] = lambda: None
         self._asked: Leave | None = None
         self._under_way: Leave | None = None
         self._until_ms = 0
         self._ask_ms = 0
         """When to ask a replica to take over; 0: this is not a hand-over."""
+        self._linger_ms = 0
+        """Until when to stay once it has."""
         self._offset = 0
         """Which replicas must have acknowledged; writes have paused there."""
         self._clients: list[Session] = []
@@ -73,6 +80,7 @@ class Leaving:
         """Have the next tick begin it. This may be called at any moment, by a signal handler."""
         if not self.asked:
             self._asked = leave
+            self.wake()
 
     def command(self, session: Session, leave: Leave) -> Reply:
         """SHUTDOWN: the client waits, and hears only of a failure."""
@@ -81,6 +89,7 @@ class Leaving:
         if self._under_way is None:
             raise CANNOT_LEAVE
         self._clients.append(session)
+        self.wake()
         return Blocked([], 0, lambda _: None, CANNOT_LEAVE, kind="shutdown")
 
     def abort(self) -> bool:
@@ -128,7 +137,8 @@ class Leaving:
         clustering = self.node.clustering
         assert clustering is not None
         if clustering.core.myself.is_replica:
-            return False
+            self._linger_ms = self._linger_ms or now_ms + LINGER_MS
+            return now_ms < self._linger_ms
         if now_ms >= self._until_ms:
             self.node.log.warning("No replica has taken over in time.")
             return False
@@ -174,7 +184,7 @@ class Leaving:
 
     def _cancel(self) -> None:
         self._asked = self._under_way = None
-        self._ask_ms = 0
+        self._ask_ms = self._linger_ms = 0
         if self.node.clustering is not None:
             self.node.clustering.leave(False)
         self.node.pause.end(Reason.SHUTDOWN)

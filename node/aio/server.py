@@ -41,6 +41,7 @@ FREE_BUDGET = 4000  # items a slice of lazy freeing may give back
 EXPIRE_HASHES = 20  # hashes from which a slice of the expiry of fields may delete
 EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
 SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
+LEAVING_LOOK_S = 0.005
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
 
@@ -61,6 +62,7 @@ class Server:
         self._snapshot_timer: asyncio.Handle | None = None
         self._blocked_timer: asyncio.TimerHandle | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        self._stopping = False
         self._pidfile = config["pidfile"]
         self._load_task: asyncio.Task[None] | None = None
         self.cluster_bus: ClusterBus | None = None
@@ -81,6 +83,7 @@ class Server:
         node.blocking.wake_at = self._wake_blocked
         node.snapshots.wake = self._wake_snapshots
         node.leaving.stop = self._stop
+        node.leaving.wake = self._wake_leaving
         node.process = read_facts
         node.now_us = lambda: time.time_ns() // 1000
         node.sleep = self._sleep
@@ -211,7 +214,22 @@ class Server:
         self.node.log.warning(f"Received {name} scheduling shutdown...")
         leaving.schedule(Leave(**dict.fromkeys(self.config[f"shutdown-on-{name.lower()}"], True)))
 
+    def _wake_leaving(self) -> None:
+        """Called by the signal handler, too, which a loop that sleeps does not notice by itself."""
+        self.loop.call_soon_threadsafe(self._go_on_leaving)
+
+    def _go_on_leaving(self) -> None:
+        """Look often how far a shutdown is: a hand-over takes less than the time between two ticks."""
+        node = self.node
+        if self._stopping:
+            return
+        node.space.now_ms = unix_ms()
+        node.leaving.tick(node.space.now_ms)
+        if node.leaving.asked and not self._stopping:
+            self.loop.call_later(LEAVING_LOOK_S, self._go_on_leaving)
+
     def _stop(self) -> None:
+        self._stopping = True
         for timer in self._timers:
             timer.cancel()
         if self._load_task is not None:
