@@ -17,7 +17,7 @@ from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged,
 from cluster.election import Election
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
-from cluster.lease import FOREVER_MS, consider_grant, lease_end_ms
+from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
 from cluster.manual_failover import ManualFailover
 from cluster.redirect import Decision, Request, route
 from cluster.slotmap import SlotMap
@@ -46,6 +46,8 @@ from gossip.messages import (
     WishStated,
 )
 from gossip.peer import Link, Peer
+
+ABSENT_MS = 5000
 
 
 class ClusterCore:
@@ -81,6 +83,7 @@ class ClusterCore:
         self._leased = True
         self._recheck_ms = now_ms
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
+        self._pair_known = False
         self.lease_end_ms = FOREVER_MS  # when this node must stop to serve, if it is a primary with slots
         if restored:
             self.health.restarted(self.state, now_ms)
@@ -300,7 +303,10 @@ class ClusterCore:
         """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
         look = self._reexamine or not (self.health.ok or now_ms < self._recheck_ms)
         if look:
+            was_ours = self.state.only_ours
             self.health.look(self.state, now_ms)
+            if self.state.only_ours != was_ours:
+                self.changed(durable=True)
         leased = self._renew_lease(now_ms)
         if not look and leased == self._leased:
             return
@@ -313,11 +319,20 @@ class ClusterCore:
     def _renew_lease(self, now_ms: int) -> bool:
         """Look at what was granted; whether this node may serve now, as far as that goes."""
         me = self.myself
-        if not self.votes(me):
+        voters = self.health.voters
+        alone = self.health.pair and self._knows_pair(next(iter(voters - {me})), now_ms)
+        if me.is_replica or me not in voters or alone:
             self.lease_end_ms = FOREVER_MS
-            return True
-        self.lease_end_ms = lease_end_ms(me, self.health.voters, self.settings.node_timeout_ms)
+        else:
+            self.lease_end_ms = lease_end_ms(me, voters, self.settings.node_timeout_ms)
         return now_ms < self.lease_end_ms
+
+    def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
+        """As the primary of a pair: whether we know that the other has not taken our place while we were down."""
+        absent = replica.refused_ms and now_ms - replica.refused_ms > max(self.settings.node_timeout_ms, ABSENT_MS)
+        if not self.state.forgetful_until_ms or granted_ms(replica) > 0 or absent:
+            self._pair_known = True
+        return self._pair_known
 
     # What the bus asks and tells (gossip.agreement.Agreement).
 
@@ -338,11 +353,11 @@ class ClusterCore:
             | (STANDING if self.election.standing else 0),
         )
 
-    def quorum(self) -> int:
-        return self.health.quorum
+    def quorum_against(self, peer: Peer) -> int:
+        return self.health.quorum_against(peer)
 
     def votes(self, peer: Peer) -> bool:
-        return peer.is_primary and peer.slot_count > 0
+        return peer in self.health.voters
 
     def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
         granted = consider_grant(self.state, sender, header, now_ms, self.settings.node_timeout_ms)
@@ -351,7 +366,7 @@ class ClusterCore:
         return granted
 
     def needs_answers(self, peer: Peer) -> bool:
-        return self.votes(self.myself) and self.votes(peer)
+        return self.myself.is_primary and self.votes(self.myself) and self.votes(peer)
 
     def changed(self, *, state: bool = False, durable: bool = False) -> None:
         self._unsaved = True

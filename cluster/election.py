@@ -180,8 +180,13 @@ class Election:
         """A vote has come. One that comes too late, perhaps since we were stopped, promises nothing any more."""
         if now_ms >= self._until_ms or header.current_epoch != self._epoch or not self._core.votes(sender):
             return
-        self._votes.add(sender.id)
-        if len(self._votes) >= self._core.quorum():
+        self._count(sender, now_ms)
+
+    def _count(self, voter: Peer, now_ms: int) -> None:
+        primary = self._core.myself.primary
+        assert primary is not None
+        self._votes.add(voter.id)
+        if len(self._votes) >= self._core.quorum_against(primary):
             self._win(now_ms)
 
     def _rest(self, unfit: Unfit) -> None:
@@ -218,7 +223,10 @@ class Election:
         return at_ms
 
     def _ask(self, now_ms: int) -> None:
-        core = self._core
+        core, me = self._core, self._core.myself
+        if core.votes(me) and not core.voter.would_stand(now_ms):
+            self._retry_ms = now_ms + UNIT_MIN_MS
+            return
         core.state.current_epoch += 1
         self._epoch = core.state.current_epoch
         self._votes = set()
@@ -228,6 +236,9 @@ class Election:
         core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
         core.bus.broadcast(AuthRequest(core.bus.header(FORCE_ACK if agreed_ms else 0)))
+        if core.votes(me):
+            core.voter.vote_for_myself(now_ms)
+            self._count(me, now_ms)
 
     def _patience_ms(self) -> int:
         """How long to wait for votes."""
@@ -247,5 +258,5 @@ class Election:
     def _win(self, now_ms: int) -> None:
         core, epoch = self._core, self._epoch
         core.bus.note("notice", f"Failover election won: I'm the new master. configEpoch set to {epoch} after failover")
-        self._epoch = 0
+        self._epoch = self._since_ms = 0
         core.take_place(epoch, now_ms, dict.fromkeys(self._votes, self._asked_ms))

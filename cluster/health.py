@@ -12,11 +12,12 @@ cluster that is just being created, waits for nothing. (Redis makes those wait t
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
+from cluster.electorate import is_pair, owners_of_slots, quorum, voters
 from cluster.state import ClusterSettings, ClusterState
 from gossip import flags
+from gossip.failure import is_gone
 from gossip.peer import Peer
 
 REJOIN_MIN_MS = 500
@@ -30,26 +31,24 @@ class Census:
     """What is seen now."""
 
     size: int = 0  # primaries with slots
-    voters: frozenset[Peer] = frozenset()  # these
+    voters: frozenset[Peer] = frozenset()
     reachable: int = 0  # voters that are not failing
     covered: bool = False  # every slot has an owner that has not failed
+    pair: bool = False  # one primary and one replica are the whole cluster
 
     @property
     def in_minority(self) -> bool:
-        return self.reachable < quorum_of(self.voters)
-
-
-def quorum_of(voters: Collection[Peer]) -> int:
-    """How many of them are a majority."""
-    return len(voters) // 2 + 1
+        return self.reachable < quorum(self.voters)
 
 
 def take_census(state: ClusterState) -> Census:
-    owners = state.slotmap.owners_with_slots()
-    voters = frozenset(peer for peer in owners if peer.is_primary)
-    reachable = sum(1 for peer in voters if not peer.flags & flags.FAILING)
-    covered = state.slotmap.fully_assigned and not any(peer.failed for peer in owners)
-    return Census(len(voters), voters, reachable, covered)
+    """Count. Where every member votes, one whose process is dead is not cut off from us: nobody can be on its side."""
+    owners, electorate = owners_of_slots(state), voters(state)
+    everybody = electorate != owners
+    reachable = sum(1 for peer in electorate if not peer.flags & flags.FAILING or (everybody and is_gone(peer)))
+    pair = is_pair(state)
+    covered = state.slotmap.fully_assigned and not any(peer.failed for peer in state.slotmap.owners_with_slots())
+    return Census(len(owners), electorate, len(electorate) if pair else reachable, covered, pair)
 
 
 class Health:
@@ -72,8 +71,13 @@ class Health:
         return self._census.voters
 
     @property
-    def quorum(self) -> int:
-        return quorum_of(self.voters)
+    def pair(self) -> bool:
+        """Whether one primary and one replica are the whole cluster."""
+        return self._census.pair
+
+    def quorum_against(self, peer: Peer) -> int:
+        """How many must agree that `peer` has failed, or is to be replaced. In a pair a dead process has no say."""
+        return quorum(self.voters) - (self.pair and is_gone(peer))
 
     def restarted(self, state: ClusterState, now_ms: int) -> None:
         """We come back from a restart; if we had slots, someone may have them now."""

@@ -21,8 +21,7 @@ when the others act, too.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
+from cluster.electorate import quorum
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState
 from gossip.messages import Header
@@ -37,15 +36,24 @@ def lease_ms(node_timeout_ms: int) -> int:
     return node_timeout_ms - node_timeout_ms // MARGIN_DIVISOR
 
 
-def lease_end_ms(me: Peer, voters: Collection[Peer], node_timeout_ms: int) -> int:
-    """When the lease ends that the grants so far make. `voters` may include ourselves: we need no grant of our own."""
-    needed = len(voters) // 2 + 1 - (me in voters)
+def lease_end_ms(me: Peer, voters: frozenset[Peer], node_timeout_ms: int) -> int:
+    """When the lease ends that the grants so far make. `voters` may include ourselves: we need no grant of our own.
+
+    A voter whose process is dead grants what it would if it answered: before it votes against anybody it would have to
+    start, and would then abstain for a node timeout.
+    """
+    needed = quorum(voters) - (me in voters)
     if needed <= 0:
         return FOREVER_MS
-    granted = sorted((peer.answered_ms for peer in voters if peer is not me), reverse=True)
+    granted = sorted((granted_ms(peer) for peer in voters if peer is not me), reverse=True)
     if len(granted) < needed or not granted[needed - 1]:
         return 0
     return granted[needed - 1] + lease_ms(node_timeout_ms)
+
+
+def granted_ms(voter: Peer) -> int:
+    """When the newest PING was sent that a voter has answered, or would have if it lived."""
+    return max(voter.answered_ms, voter.gone_ms) if voter.ours else voter.answered_ms
 
 
 def consider_grant(state: ClusterState, sender: Peer, ping: Header, now_ms: int, node_timeout_ms: int) -> bool:

@@ -36,7 +36,8 @@ class CorruptConfig(ValueError):
 def dump(state: ClusterState) -> str:
     """The text of the file. Handshakes are left out: their ids are made up."""
     lines = [node_line(state, peer, aux=True) for peer in state.members if not peer.in_handshake]
-    lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}")
+    own = " onlyShardis 1" if state.only_ours else ""  # Redis skips what it does not know
+    lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
     return "\n".join(lines) + "\n"
 
 
@@ -107,7 +108,7 @@ class _Loader:
         self.described: list[Peer] = []
         self.owned: list[tuple[Peer, int]] = []
         self.marks: list[tuple[int, bool, Peer]] = []
-        self.vars = {"currentepoch": 0, "lastvoteepoch": 0}
+        self.vars = {"currentepoch": 0, "lastvoteepoch": 0, "onlyshardis": 0}
 
     def load(self, text: str) -> ClusterState:
         for number, line in enumerate(text.splitlines(), 1):
@@ -183,6 +184,7 @@ class _Loader:
         epochs = [peer.config_epoch for peer in self.peers.values()]
         state.current_epoch = max(self.vars["currentepoch"], *epochs)
         state.last_vote_epoch = self.vars["lastvoteepoch"]
+        state.only_ours = bool(self.vars["onlyshardis"])
         return state
 
 

@@ -134,6 +134,19 @@ class Voter:
             if answer.reason in PASSING:
                 self._kept.append((candidate, request, now_ms))
 
+    def would_stand(self, now_ms: int) -> bool:
+        """As a voter and candidate: whether no promise of ours is in the way of our own vote."""
+        core = self._core
+        primary, timeout_ms = core.myself.primary, core.settings.node_timeout_ms
+        if primary is None or is_bound(primary, core.myself, now_ms, timeout_ms):
+            return False
+        mark = FORCE_ACK if core.manual.stands_until_ms() else 0
+        return _lease_left_ms(core.state, primary, core.bus.header(mark), now_ms, timeout_ms) <= 0
+
+    def vote_for_myself(self, now_ms: int) -> None:
+        """We stand for election under the current epoch, which is persisted before anybody hears of it."""
+        record_vote(self._core.state, self._core.myself, self._core.state.current_epoch, now_ms)
+
     def attend(self, now_ms: int) -> None:
         """Look again at requests that came too early."""
         kept, self._kept = self._kept, []

@@ -34,8 +34,8 @@ class Agreement(Protocol):
     def facts(self) -> Facts:
         """What our next packet states."""
 
-    def quorum(self) -> int:
-        """How many voters make a majority."""
+    def quorum_against(self, peer: Peer) -> int:
+        """How many voters must find that `peer` has failed."""
 
     def votes(self, peer: Peer) -> bool:
         """Whether this node counts where a majority decides."""

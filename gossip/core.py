@@ -249,13 +249,18 @@ class GossipCore:
             return
         if not link.established:
             connection_failed(peer, event.reason, now_ms)
+            if is_gone(peer):
+                peer.gone_ms = link.created_ms
         peer.link_failures += 1
         if is_gone(peer) and not peer.flags & flags.FAILING:
             wait_ms = 0  # before the next attempt we have to suspect it
         elif peer.lost_ms and peer.link_failures <= 2:
             wait_ms = CONFIRM_MS
         else:
-            wait_ms = min(RECONNECT_MS << min(peer.link_failures - 1, 10), RECONNECT_MAX_MS)
+            longest_ms = RECONNECT_MAX_MS
+            if self.agreement.needs_answers(peer):
+                longest_ms = min(longest_ms, self.settings.node_timeout_ms // 4)
+            wait_ms = min(RECONNECT_MS << min(peer.link_failures - 1, 10), longest_ms)
         self.watch(peer, now_ms + wait_ms)
 
     def _on_data(self, event: Received, now_ms: int) -> None:
@@ -451,7 +456,7 @@ class GossipCore:
             return
         reports = count_reports(peer, now_ms, self.settings.node_timeout_ms)
         i_vote = self.agreement.votes(self.members.myself)
-        verdict = judge(peer, reports, quorum=self.agreement.quorum(), i_vote=i_vote)
+        verdict = judge(peer, reports, quorum=self.agreement.quorum_against(peer), i_vote=i_vote)
         if verdict is not Verdict.FAILED:
             return
         self.note("notice", f"Marking node {peer.id} as failing (quorum reached).")

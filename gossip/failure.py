@@ -82,9 +82,9 @@ def connection_failed(peer: Peer, reason: Closed, now_ms: int) -> None:
     """A connection to `peer` did not come about."""
     if reason is not Closed.REFUSED:
         peer.refused_ms = 0
-    elif peer.lost_ms:
-        peer.refused_ms = peer.refused_ms or now_ms
-        peer.refused_again = now_ms - peer.refused_ms >= CONFIRM_MS
+        return
+    peer.refused_ms = peer.refused_ms or now_ms
+    peer.refused_again = peer.lost_ms > 0 and now_ms - peer.refused_ms >= CONFIRM_MS
 
 
 def is_gone(peer: Peer) -> bool:

@@ -59,7 +59,8 @@ class Peer:
     fail_ms: int = 0
     link_failures: int = 0  # attempts to connect that failed in a row
     lost_ms: int = 0  # when it ended a link on which it had answered; 0 once it answers again
-    refused_ms: int = 0  # when it first refused a connection since
+    refused_ms: int = 0  # since when it has refused all connections
+    gone_ms: int = 0  # a moment at which its process was dead, by all evidence; the last that we know
     refused_again: bool = False  # and has done so again some time later
 
     config_epoch: int = 0

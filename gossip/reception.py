@@ -58,6 +58,7 @@ def receive(core: GossipCore, link: Link, message: Message | Unknown, now_ms: in
     sender = _identify(core, link, header)
     if sender is not None:
         sender.data_received_ms = now_ms
+        _learn_kind(core, sender, header)
         if not sender.in_handshake:
             core.agreement.heard_header(sender, header, now_ms)
     if isinstance(message, Ping):
@@ -173,15 +174,23 @@ def _complete_handshake(core: GossipCore, peer: Peer, header: Header, now_ms: in
     peer.flags &= ~flags.HANDSHAKE
     peer.flags |= header.flags & flags.ROLE
     peer.data_received_ms = now_ms
+    _learn_kind(core, peer, header)
     core.note("debug", f"Handshake with node {peer.id} completed.")
     core.agreement.changed()
     core.agreement.heard_header(peer, header, now_ms)
     return peer
 
 
+def _learn_kind(core: GossipCore, sender: Peer, header: Header) -> None:
+    """Whether it is a node of this project: every packet says so."""
+    ours = bool(header.mflags[1] & OURS)
+    if ours != sender.ours:
+        sender.ours = ours
+        core.agreement.changed(state=True)
+
+
 def _learn_capabilities(sender: Peer, header: Header, extensions: Extensions) -> None:
     sender.flags = (sender.flags & ~flags.NOFAILOVER) | (header.flags & flags.NOFAILOVER)
-    sender.ours = bool(header.mflags[1] & OURS)
     # Redis 7.0 sets EXT_DATA only together with a hostname; its successors always do.
     if sender.ours or extensions.beyond_hostname or (header.mflags[0] & EXT_DATA and extensions.hostname is None):
         sender.flags |= flags.EXTENSIONS

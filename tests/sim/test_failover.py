@@ -4,7 +4,7 @@ import pytest
 
 from cluster.sim import checkers
 from cluster.sim.clock import MS, SECOND
-from cluster.sim.faults import Freeze, Partition
+from cluster.sim.faults import Freeze, Kill, Partition
 from cluster.sim.parameters import derive
 from cluster.sim.world import World
 
@@ -107,3 +107,42 @@ def test_shards_that_fail_together_do_not_split_the_votes(seed):
         trial.world.kill(host)
     assert trial.replaced_after_ms(victims[0], 0) < 1000
     assert trial.replaced_after_ms(victims[1], 1) < 1000
+
+
+@pytest.mark.parametrize(("shards", "replicas"), [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_small_clusters_fail_over_too(seed, shards, replicas):
+    trial = Trial(seed, shards=shards, replicas=replicas)
+    before = trial.owner()
+    trial.world.kill(before)
+    assert trial.replaced_after_ms(before) < 500
+    trial.world.boot(before)
+    trial.world.finish()
+    assert before.process.core.myself.is_replica
+
+
+@pytest.mark.parametrize("kind", [Kill, Freeze, Partition])
+def test_the_primary_of_a_pair_does_not_need_its_replica(kind):
+    trial = Trial(2, shards=1, replicas=1)
+    primary = trial.owner()
+    (replica,) = (host for host in trial.world.hosts if host is not primary)
+    more = {"others": (primary.number,)} if kind is Partition else {}
+    fault = kind(0, 0, (replica.number,), **more)
+    fault.begin(trial.world)
+    for _ in range(200):
+        trial.wait(100)
+        assert trial.owner() is primary
+    fault.end(trial.world)
+    trial.world.finish()
+
+
+def test_a_primary_goes_on_when_all_its_replicas_have_died():
+    """Their processes are known to be dead, so they elect nobody."""
+    trial = Trial(3, shards=1, replicas=2)
+    primary = trial.owner()
+    for host in trial.world.hosts:
+        if host is not primary:
+            trial.world.kill(host)
+    for _ in range(100):
+        trial.wait(100)
+        assert trial.owner() is primary

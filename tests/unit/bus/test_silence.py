@@ -130,9 +130,10 @@ def test_opinions_are_asked_for_only_where_needed_and_of_few():
 def test_of_two_nodes_one_pings_and_one_answers():
     """Voters ask each other; for every other pair a PING that came in does as well as an answer."""
     net = Net(12)
-    voters = net.nodes[:2]
-    voters[0].do("add_slots_range", [b"0", b"8191"])
-    voters[1].do("add_slots_range", [b"8192", b"16383"])
+    voters = net.nodes[:3]
+    voters[0].do("add_slots_range", [b"0", b"5460"])
+    voters[1].do("add_slots_range", [b"5461", b"10922"])
+    voters[2].do("add_slots_range", [b"10923", b"16383"])
     for node in net.nodes[1:]:
         net.nodes[0].meet(node)
     net.until(lambda: all(len(node.knows()) == 12 and node.core.ok for node in net.nodes))
