@@ -161,6 +161,7 @@ class ClusterCore:
             self._seeds = settings.seeds
             self.bus.seeds.start(now_ms)
         me.port, me.plain_port, me.bus_port = settings.port, settings.plain_port, settings.bus_port
+        me.flags |= flags.LIGHT_PUBLISH
         me.hostname, me.nodename = settings.announce_hostname, settings.announce_human_nodename
         if settings.announce_ip != self._announced_ip:
             me.ip = self._announced_ip = settings.announce_ip  # empty: to be found out again
@@ -213,12 +214,10 @@ class ClusterCore:
 
     def publish(self, channel: bytes, message: bytes, sharded: bool = False) -> None:
         """Pass a published message on: to all nodes, or to those of our shard."""
-        if not sharded:
-            self.bus.broadcast(Publish(self.bus.header(), channel, message))
-            return
-        for peer in self.state.shard_of(self.myself):
-            if not peer.is_myself and not peer.in_handshake:
-                self.bus.send(peer.link, PublishShard(self.bus.header(), channel, message))
+        if sharded:
+            self.bus.publish(PublishShard, channel, message, self.state.shard_of(self.myself))
+        else:
+            self.bus.publish(Publish, channel, message, self.members.others())
 
     # Changes, used by `admin` and below.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 
 from gossip import flags
 from gossip.agreement import Agreement
@@ -54,10 +55,12 @@ from gossip.messages import (
     Extensions,
     Fail,
     Header,
+    LightPublish,
     Meet,
     Message,
     Ping,
     Pong,
+    Publish,
     Unknown,
 )
 from gossip.peer import Link, Peer
@@ -66,7 +69,7 @@ from gossip.reception import receive, take_address
 from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
 from gossip.vouching import ask_after_ms, ask_others, wants_opinion
-from gossip.wire import encode
+from gossip.wire import encode, encode_light
 
 RECONNECT_MS = 100
 RECONNECT_MAX_MS = 1000
@@ -284,7 +287,7 @@ class GossipCore:
                 return
             if message is NEED_DATA:
                 return
-            assert isinstance(message, Message | Unknown)
+            assert isinstance(message, Message | LightPublish | Unknown)
             receive(self, link, message, now_ms)
 
     # Sending.
@@ -322,6 +325,20 @@ class GossipCore:
                 assert peer.link is not None
                 self.sent[message.kind] += 1
                 self.effect(Send(peer.link.id, data))
+
+    def publish(self, kind: type[Publish], channel: bytes, message: bytes, peers: Iterable[Peer]) -> None:
+        """Send a published message to these members, with the short header to those that understand it."""
+        light = whole = b""
+        for peer in peers:
+            if peer.link is None or not peer.connected or peer.in_handshake:
+                continue
+            self.sent[kind.kind] += 1
+            if peer.flags & flags.LIGHT_PUBLISH:
+                light = light or encode_light(LightPublish(kind.kind, channel, message))
+                self.effect(Send(peer.link.id, light))
+            else:
+                whole = whole or encode(kind(self.header(), channel, message))
+                self.effect(Send(peer.link.id, whole))
 
     def ping(self, peer: Peer, now_ms: int, say: Extensions = NO_EXTENSIONS) -> None:
         """Send a PING on our link to `peer`."""

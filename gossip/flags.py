@@ -17,6 +17,7 @@ MEET = 128  # the first packet on its link is a MEET
 MIGRATE_TO = 256  # a primary that should have replicas
 NOFAILOVER = 512
 EXTENSIONS = 1024  # understands ping extensions beyond the hostname (Redis 7.2 and later, and this project)
+LIGHT_PUBLISH = 2048  # understands published messages with the short header (Valkey 8 and later, and this project)
 
 ROLE = PRIMARY | REPLICA
 FAILING = PFAIL | FAIL

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import struct
 
-from gossip.messages import Kind, Message, Unknown
-from gossip.wire import GOSSIP_BYTES, HEADER_BYTES, SIGNATURE, VERSION, BadPacket, decode
+from gossip.messages import Kind, LightPublish, Message, Unknown
+from gossip.wire import GOSSIP_BYTES, HEADER_BYTES, LIGHT, LIGHT_HEADER_BYTES, SIGNATURE, VERSION, BadPacket, decode
 
 __all__ = ["NEED_DATA", "BadPacket", "Framer", "FramingError"]
 
@@ -22,6 +22,7 @@ _START = struct.Struct(">4sIHHHH")
 # PUBLISH carries what a client sent, so the largest bulk string decides; extensions are small texts.
 MAX_PACKET_BYTES = 1 << 30
 _MAX_EXTENSION_BYTES = 1 << 20
+_PUBLISHED = (Kind.PUBLISH, Kind.PUBLISHSHARD, Kind.MODULE)
 _PINGS = (Kind.PING, Kind.PONG, Kind.MEET)
 
 
@@ -55,7 +56,7 @@ class Framer:
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
-    def next(self) -> Message | Unknown | _NeedData:
+    def next(self) -> Message | LightPublish | Unknown | _NeedData:
         """The next message, or NEED_DATA. Raises FramingError and BadPacket as the module's text says."""
         if not self._length and not self._read_length():
             return NEED_DATA
@@ -76,7 +77,7 @@ class Framer:
         if have < 8:
             return False
         length = int.from_bytes(self._buffer[4:8], "big")
-        if length < HEADER_BYTES:
+        if length < LIGHT_HEADER_BYTES:
             raise FramingError(f"a packet of {length} bytes is shorter than the header")
         if length > self._max_packet_bytes:
             raise FramingError(f"a packet of {length} bytes is over the limit of {self._max_packet_bytes}")
@@ -86,7 +87,9 @@ class Framer:
     def _check_length(self) -> None:
         _, length, version, _, type_number, count = _START.unpack_from(self._buffer)
         self._checked = True
-        if version != VERSION or type_number in (Kind.PUBLISH, Kind.PUBLISHSHARD, Kind.MODULE):
+        if length < HEADER_BYTES and not type_number & LIGHT:
+            raise FramingError(f"a packet of {length} bytes is shorter than the header")
+        if version != VERSION or type_number & ~LIGHT in _PUBLISHED:
             return
         most = HEADER_BYTES + 4096
         if type_number in _PINGS:

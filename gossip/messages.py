@@ -193,6 +193,15 @@ class PublishShard(Publish):
 
 
 @dataclass(frozen=True, slots=True)
+class LightPublish:
+    """A published message with the short header of Valkey 8: who has sent it is known from the link it comes on."""
+
+    kind: Kind  # PUBLISH or PUBLISHSHARD
+    channel: bytes
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Update(Message):
     """Which slots a node owns, told to someone who claims some of them under an older epoch."""
 

@@ -22,8 +22,11 @@ from gossip.messages import (
     GossipEntry,
     Header,
     Kind,
+    LightPublish,
     Message,
     Ping,
+    Publish,
+    PublishShard,
     Unknown,
 )
 from gossip.peer import Link, Peer
@@ -37,13 +40,16 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE_MS = 500
 
 
-def receive(core: GossipCore, link: Link, message: Message | Unknown, now_ms: int) -> None:
+def receive(core: GossipCore, link: Link, message: Message | LightPublish | Unknown, now_ms: int) -> None:
     """Process one packet. May close `link`."""
     if isinstance(message, Unknown):
         core.note("debug", f"Ignored a bus packet of type {message.type_number}, version {message.version}")
         return
     core.received[message.kind] += 1
     if message.kind == core.settings.drop_packet_kind:
+        return
+    if isinstance(message, LightPublish):
+        _hear_light(core, link, message, now_ms)
         return
     header = message.header
     if core.seeds.is_probe(link):
@@ -69,6 +75,17 @@ def receive(core: GossipCore, link: Link, message: Message | Unknown, now_ms: in
         _hear_fail(core, message, sender, now_ms)
     else:
         core.agreement.heard(sender, message, link, now_ms)
+
+
+def _hear_light(core: GossipCore, link: Link, message: LightPublish, now_ms: int) -> None:
+    """A published message without a word about its sender, which an earlier packet on this link has named."""
+    sender = link.peer
+    if sender is None or sender.in_handshake:
+        core.note("debug", f"Ignored a light {message.kind.name} from an unknown node")
+        return
+    sender.data_received_ms = now_ms
+    kind = PublishShard if message.kind == Kind.PUBLISHSHARD else Publish
+    core.agreement.heard(sender, kind(Header(sender.id), message.channel, message.message), link, now_ms)
 
 
 def _hear_myself(core: GossipCore, link: Link, message: Message, now_ms: int) -> None:
@@ -190,7 +207,8 @@ def _learn_kind(core: GossipCore, sender: Peer, header: Header) -> None:
 
 
 def _learn_capabilities(sender: Peer, header: Header, extensions: Extensions) -> None:
-    sender.flags = (sender.flags & ~flags.NOFAILOVER) | (header.flags & flags.NOFAILOVER)
+    told = flags.NOFAILOVER | flags.LIGHT_PUBLISH
+    sender.flags = (sender.flags & ~told) | (header.flags & told)
     # Redis 7.0 sets EXT_DATA only together with a hostname; its successors always do.
     if sender.ours or extensions.beyond_hostname or (header.mflags[0] & EXT_DATA and extensions.hostname is None):
         sender.flags |= flags.EXTENSIONS

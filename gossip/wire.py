@@ -4,6 +4,9 @@ Every packet opens with the same 2256-byte header (signature, length, epochs, th
 addresses, flags) in network byte order. The structs below must lie at the offsets that Redis fixes for all versions;
 that is asserted when this module is imported.
 
+Published messages may have a header of sixteen bytes instead, between nodes that say so in their flags (from Valkey 8):
+signature, length, version and type, at the same offsets, the type with a bit that marks it.
+
 `decode` judges one whole packet. A body that does not fit its type is a `BadPacket`: the packet is dropped and the link
 lives on, as in Redis, where the peer may simply be newer. Broken framing is worse and is the framer's affair.
 """
@@ -25,6 +28,7 @@ from gossip.messages import (
     GossipEntry,
     Header,
     Kind,
+    LightPublish,
     Meet,
     Message,
     MfStart,
@@ -40,6 +44,8 @@ from gossip.messages import (
 SIGNATURE = b"RCmb"
 VERSION = 1
 HEADER_BYTES = 2256
+LIGHT_HEADER_BYTES = 16
+LIGHT = 0x8000  # in the type
 GOSSIP_BYTES = 104
 SLOTS_BYTES = 2048
 
@@ -47,6 +53,7 @@ SLOTS_BYTES = 2048
 _HEAD = struct.Struct(">4sIHHHHQQQ40s")
 # primary, ip, extensions, unused, plain port, bus port, flags, state, message flags
 _TAIL = struct.Struct(">40s46sH30sHHHB3B")
+_LIGHT_HEAD = struct.Struct(">4sIHHHH")  # signature, length, version, unused, type, unused
 _GOSSIP = struct.Struct(">40sII46sHHHHH")
 _PUBLISH = struct.Struct(">II")
 _UPDATE = struct.Struct(">Q40s2048s")
@@ -54,6 +61,7 @@ _MODULE = struct.Struct(">8sIB")  # Redis does not convert the module id: it sta
 
 _SLOTS_AT = 80
 _TAIL_AT = 2128
+_TYPE_AT = 12
 _COUNT_AT = 14
 _NO_ID = bytes(40)
 
@@ -61,6 +69,7 @@ _NODE_ID = re.compile("[0-9a-z]{40}")
 _ADDRESS = re.compile("[0-9A-Za-z.:_%-]*")
 
 assert _HEAD.size == _SLOTS_AT
+assert _LIGHT_HEAD.size == LIGHT_HEADER_BYTES
 assert _SLOTS_AT + SLOTS_BYTES == _TAIL_AT
 assert _TAIL_AT + _TAIL.size == HEADER_BYTES
 assert _GOSSIP.size == GOSSIP_BYTES
@@ -105,8 +114,17 @@ def encode(message: Message) -> bytes:
     return b"".join((head, h.slots, tail, body))
 
 
-def decode(packet: bytes) -> Message | Unknown:
+def encode_light(message: LightPublish) -> bytes:
+    """The packet with the short header that says `message`."""
+    body = _publish_body(message.channel, message.message)
+    length = LIGHT_HEADER_BYTES + len(body)
+    return _LIGHT_HEAD.pack(SIGNATURE, length, VERSION, 0, message.kind | LIGHT, 0) + body
+
+
+def decode(packet: bytes) -> Message | LightPublish | Unknown:
     """The message that `packet` (one whole packet, as the framer cuts them) says; BadPacket if it says nothing."""
+    if len(packet) >= LIGHT_HEADER_BYTES and packet[_TYPE_AT] & LIGHT >> 8:
+        return _decode_light(packet)
     if len(packet) < HEADER_BYTES:
         raise BadPacket(f"a packet of {len(packet)} bytes is shorter than the header")
     _, length, version, port, type_number, count, current, config, offset, sender = _HEAD.unpack_from(packet)
@@ -132,6 +150,16 @@ def decode(packet: bytes) -> Message | Unknown:
         mflags=(mflags[0], mflags[1], mflags[2]),
     )
     return reader(header, packet, count, extensions)
+
+
+def _decode_light(packet: bytes) -> LightPublish | Unknown:
+    _, length, version, _, type_number, _ = _LIGHT_HEAD.unpack_from(packet)
+    if length != len(packet):
+        raise BadPacket(f"a packet of {len(packet)} bytes says that it has {length}")
+    kind = type_number & ~LIGHT
+    if version != VERSION or kind not in (Kind.PUBLISH, Kind.PUBLISHSHARD):
+        return Unknown(version, type_number)
+    return LightPublish(Kind(kind), *_read_published(packet, LIGHT_HEADER_BYTES))
 
 
 def valid_node_id(node_id: str) -> bool:
@@ -223,19 +251,28 @@ def _read_fail(header: Header, packet: bytes, count: int, extensions: int) -> Me
 
 
 def _write_publish(message: Publish) -> tuple[int, int, bytes]:
-    return 0, 0, _PUBLISH.pack(len(message.channel), len(message.message)) + message.channel + message.message
+    return 0, 0, _publish_body(message.channel, message.message)
+
+
+def _publish_body(channel: bytes, message: bytes) -> bytes:
+    return b"".join((_PUBLISH.pack(len(channel), len(message)), channel, message))
 
 
 def _publish_reader(kind: type[Publish]) -> Callable[[Header, bytes, int, int], Message]:
     def read(header: Header, packet: bytes, count: int, extensions: int) -> Message:
-        start = HEADER_BYTES + _PUBLISH.size
-        if len(packet) < start:
-            raise BadPacket("a publish packet ends before its lengths")
-        channel_bytes, message_bytes = _PUBLISH.unpack_from(packet, HEADER_BYTES)
-        _expect_end(packet, start + channel_bytes + message_bytes)
-        return kind(header, packet[start : start + channel_bytes], packet[start + channel_bytes :])
+        return kind(header, *_read_published(packet, HEADER_BYTES))
 
     return read
+
+
+def _read_published(packet: bytes, at: int) -> tuple[bytes, bytes]:
+    """Channel and message from the body that begins there."""
+    start = at + _PUBLISH.size
+    if len(packet) < start:
+        raise BadPacket("a publish packet ends before its lengths")
+    channel_bytes, message_bytes = _PUBLISH.unpack_from(packet, at)
+    _expect_end(packet, start + channel_bytes + message_bytes)
+    return packet[start : start + channel_bytes], packet[start + channel_bytes :]
 
 
 def _write_update(message: Update) -> tuple[int, int, bytes]:

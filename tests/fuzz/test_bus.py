@@ -25,6 +25,8 @@ from gossip.messages import (
     GossipEntry,
     Header,
     Heard,
+    Kind,
+    LightPublish,
     Meet,
     Message,
     MfStart,
@@ -35,7 +37,7 @@ from gossip.messages import (
     PublishShard,
     Update,
 )
-from gossip.wire import encode
+from gossip.wire import encode, encode_light
 from tests.fuzz.mutation import mutate, rounds
 from tests.support.servers import Pair, wait_until
 
@@ -73,10 +75,11 @@ entries = st.builds(
 )
 payloads = st.binary(max_size=300)
 bare = [AuthRequest, AuthAck, MfStart]
-messages: st.SearchStrategy[Message] = st.one_of(
+messages: st.SearchStrategy[Message | LightPublish] = st.one_of(
     *(st.builds(kind, headers, st.lists(entries, max_size=4).map(tuple)) for kind in (Ping, Pong, Meet)),
     *(st.builds(kind, headers, payloads, payloads) for kind in (Publish, PublishShard)),
     *(st.builds(kind, headers) for kind in bare),
+    st.builds(LightPublish, st.sampled_from([Kind.PUBLISH, Kind.PUBLISHSHARD]), payloads, payloads),
     st.builds(Fail, headers, ids),
     st.builds(Update, headers, ids, epochs, bitmaps),
     st.builds(Module, headers, epochs, st.integers(0, 255), payloads),
@@ -102,7 +105,11 @@ SEEDS = [
         MfStart(HEADER),
         Module(HEADER, 7, 1, b"payload"),
     )
-]
+] + [encode_light(LightPublish(Kind.PUBLISH, b"channel", b"message"))]
+
+
+def packet_of(message: Message | LightPublish) -> bytes:
+    return encode_light(message) if isinstance(message, LightPublish) else encode(message)
 
 
 def drain(framer: Framer) -> list[object]:
@@ -122,10 +129,10 @@ def drain(framer: Framer) -> list[object]:
 
 
 @given(sent=st.lists(messages, min_size=1, max_size=4), cut=st.integers(1, 3000))
-def test_packets_come_out_as_they_went_in(sent: list[Message], cut: int) -> None:
+def test_packets_come_out_as_they_went_in(sent: list[Message | LightPublish], cut: int) -> None:
     # A flag that announces extensions without any being there is what encode() never produces.
     sent = [_without_extension_flag(message) for message in sent]
-    stream = b"".join(map(encode, sent))
+    stream = b"".join(map(packet_of, sent))
     whole, pieces = Framer(), Framer()
     whole.feed(stream)
     received: list[object] = []
@@ -135,7 +142,9 @@ def test_packets_come_out_as_they_went_in(sent: list[Message], cut: int) -> None
     assert drain(whole) == received == sent
 
 
-def _without_extension_flag(message: Message) -> Message:
+def _without_extension_flag(message: Message | LightPublish) -> Message | LightPublish:
+    if isinstance(message, LightPublish):
+        return message
     first, *rest = message.header.mflags
     header = dataclasses.replace(message.header, mflags=(first & ~EXT_DATA, *rest))
     return dataclasses.replace(message, header=header)

@@ -3,7 +3,10 @@
 import pytest
 
 from cluster.effects import DropKeys, FollowPrimary
-from gossip.effects import Deliver
+from gossip import flags
+from gossip.effects import Deliver, LinkAccepted, Received
+from gossip.messages import Kind, LightPublish
+from gossip.wire import encode_light
 from tests.unit.bus.simnet import Net
 
 SEEDS = [1, 2, 3, 4, 5]
@@ -269,6 +272,33 @@ def test_published_messages_reach_everybody_once():
     net.run_effects(net.nodes[0])
     net.run(100)
     assert len([e for e in net.nodes[1].effects if isinstance(e, Deliver)]) == 1  # another shard
+
+
+def test_published_messages_are_light_for_those_who_understand_that():
+    net = Net(3).formed()
+    sender, modern, old = net.nodes
+    sender.peer(old).flags &= ~flags.LIGHT_PUBLISH
+    net.trace.clear()
+    sender.core.publish(b"news", b"hello")
+    net.run_effects(sender)
+    assert sorted(size for _, number, _, size in net.trace if number == sender.number) == [33, 2256 + 17]
+    net.run(100)
+    for node in (modern, old):
+        assert [e for e in node.effects if isinstance(e, Deliver)] == [Deliver(b"news", b"hello", False)]
+        assert node.core.bus.received[4] == 1
+    net.run(5000)
+    assert sender.peer(old).flags & flags.LIGHT_PUBLISH  # its next packet says so again
+
+
+def test_a_light_message_from_nobody_known_is_ignored():
+    net = Net(2).formed()
+    node = net.nodes[0]
+    bus = node.core.bus
+    node.core.step(LinkAccepted(link_id := node.core.new_link_id(), "10.9.9.9", node.ip), net.now)
+    node.core.step(Received(link_id, encode_light(LightPublish(Kind.PUBLISH, b"news", b"hello"))), net.now)
+    net.run_effects(node)
+    assert not [e for e in node.effects if isinstance(e, Deliver)]
+    assert link_id in bus.links
 
 
 def test_reset_leaves_the_cluster():

@@ -19,6 +19,8 @@ from gossip.messages import (
     GossipEntry,
     Header,
     Heard,
+    Kind,
+    LightPublish,
     Meet,
     MfStart,
     Module,
@@ -72,6 +74,11 @@ MESSAGES = [
     MfStart(BARE),
     Module(BARE, 0x1122334455667788, 3, b"payload"),
 ]
+LIGHT = [
+    LightPublish(Kind.PUBLISH, b"news", b"hello\x00\xff"),
+    LightPublish(Kind.PUBLISH, b"", b""),
+    LightPublish(Kind.PUBLISHSHARD, b"{tag}", b"x" * 3000),
+]
 IDS = [f"{type(m).__name__}{i}" for i, m in enumerate(MESSAGES)]
 
 
@@ -81,6 +88,35 @@ def test_what_is_written_is_read(message):
     assert int.from_bytes(packet[4:8], "big") == len(packet)
     assert wire.decode(packet) == message
     assert type(wire.decode(packet)) is type(message)
+
+
+# As clusterMsgLight in Valkey lays it out: sixteen bytes, then the body of a PUBLISH.
+LIGHT_BYTES = (
+    b"RCmb" + b"\0\0\0\x23" + b"\0\1" + b"\0\0" + b"\x80\4" + b"\0\0" + b"\0\0\0\4" + b"\0\0\0\7" + b"newshello\0\xff"
+)
+
+
+def test_a_light_packet_byte_by_byte():
+    assert wire.encode_light(LIGHT[0]) == LIGHT_BYTES
+    assert wire.decode(LIGHT_BYTES) == LIGHT[0]
+    assert wire.encode_light(LIGHT[2])[12:14] == b"\x80\x0a"
+
+
+@pytest.mark.parametrize("message", LIGHT)
+def test_what_is_written_light_is_read(message):
+    assert wire.decode(wire.encode_light(message)) == message
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 2256, 1 << 20])
+def test_light_packets_among_others_may_arrive_in_any_pieces(chunk):
+    packets = [(each, wire.encode_light(each)) for each in LIGHT] + [(MESSAGES[1], wire.encode(MESSAGES[1]))]
+    stream = b"".join(packet for _, packet in packets * 2)
+    framer, found = Framer(), []
+    for at in range(0, len(stream), chunk):
+        framer.feed(stream[at : at + chunk])
+        while (message := framer.next()) is not NEED_DATA:
+            found.append(message)
+    assert found == [message for message, _ in packets * 2]
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 2256, 1 << 20])
@@ -160,6 +196,9 @@ BAD_PACKETS = [
     ("channel over the end", _patched(Publish(BARE, b"c", b"m"), 2256, b"\xff\xff\xff\xff")),
     ("module over the end", _patched(Module(BARE, 1, 1, b"x"), 2264, b"\xff")),
     ("fail about nobody", _patched(Fail(BARE, B), 2256, b"\0")),
+    ("light channel over the end", LIGHT_BYTES[:16] + b"\xff" + LIGHT_BYTES[17:]),
+    ("light without its lengths", LIGHT_BYTES[:4] + b"\0\0\0\x14" + LIGHT_BYTES[8:20]),
+    ("light and truncated", LIGHT_BYTES[:-1]),
     ("truncated", wire.encode(Fail(BARE, B))[:-1]),
     ("nothing", b""),
 ]
@@ -185,7 +224,9 @@ def test_after_a_bad_packet_the_stream_goes_on():
     [
         b"GET / HTTP/1.1\r\n",
         b"R\0",
-        b"RCmb" + struct.pack(">I", 2255),
+        b"RCmb" + struct.pack(">I", 15),
+        b"RCmb" + struct.pack(">IHHHH", 2255, 1, 6379, 0, 0),  # shorter than the header, and not light
+        b"RCmb" + struct.pack(">IHHHH", 1 << 29, 1, 0, 0x8000, 0),  # half a gigabyte of a light PING
         b"RCmb" + struct.pack(">I", (1 << 32) - 1),
         b"RCmb" + struct.pack(">IHHHH", 1 << 29, 1, 6379, 0, 0),  # half a gigabyte of PING
         b"RCmb" + struct.pack(">IHHHH", 1 << 20, 1, 6379, 3, 0),  # a megabyte of FAIL
