@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from cluster import epochs, nodesconf
 from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
+from cluster.empty_primary import EmptyPrimary
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
 from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
@@ -73,6 +74,7 @@ class ClusterCore:
         self.election = Election(self)
         self.voter = Voter(self)
         self.manual = ManualFailover(self)
+        self.empty = EmptyPrimary(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
@@ -129,14 +131,15 @@ class ClusterCore:
     def _attend(self, now_ms: int) -> None:
         """Everybody looks at what has changed."""
         self.voter.attend(now_ms)
+        self.empty.attend(now_ms)
         self.manual.attend(now_ms)
         self.election.attend(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
-        own_ms = self.lease_end_ms if self.ok else self._recheck_ms
-        moments = (self.forming.next_due_ms(), self.election.next_due_ms(), self.manual.next_due_ms(), own_ms)
-        return min([self.bus.next_due_ms(), *(moment for moment in moments if moment is not None)])
+        parts = (self.forming, self.election, self.manual, self.empty)
+        moments = [moment for part in parts if (moment := part.next_due_ms()) is not None]
+        return min(self.bus.next_due_ms(), self.lease_end_ms if self.ok else self._recheck_ms, *moments)
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -170,6 +173,11 @@ class ClusterCore:
         if me.flags != before:
             self.changed(state=True)
         self._reexamine = True
+
+    def data_loaded(self, now_ms: int) -> None:
+        """The node has loaded what it had on disk; until this is called it does not know what it has."""
+        self.empty.data_loaded(now_ms)
+        self._settle(now_ms)
 
     def adopt_slots_with_keys(self, now_ms: int) -> None:
         """After loading data: slots that hold keys but are not ours become ours if they are nobody's, else open.
@@ -324,7 +332,7 @@ class ClusterCore:
             self.lease_end_ms = FOREVER_MS
         else:
             self.lease_end_ms = lease_end_ms(me, voters, self.settings.node_timeout_ms)
-        return now_ms < self.lease_end_ms
+        return now_ms < self.lease_end_ms and not self.empty.active
 
     def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
         """As the primary of a pair: whether we know that the other has not taken our place while we were down."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from cluster.sim.clock import MS, SECOND
 
-PERSISTENCE = ["always"]
+PERSISTENCE = ["always", "always", "none"]
 """How the data is kept on disk: always, everysec, or none.
 
-A primary that comes back without data (none), or with older data than its replicas (everysec, after a loss of power),
-still makes its replicas throw theirs away; until it gives way to them, only what is always on disk can be promised.
+Not drawn is everysec: a primary that comes back after a loss of power with older data than its replicas makes them
+throw theirs away, since nobody can tell whether it is the newer data that is right.
 """
 
 

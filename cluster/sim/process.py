@@ -125,6 +125,7 @@ class Process:
             self.store,
             self.store,
         )
+        self.core.data_loaded(self.clock.now_ms())
         self.admin = ClusterAdmin(self.core)
         primary = self.core.myself.primary
         if primary is not None:

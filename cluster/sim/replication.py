@@ -318,11 +318,14 @@ class Store:
         if isinstance(said, Ack):
             replica.acked = said.offset
             self._acknowledge()
-        elif said.node_id != self._process.id or (self.following is not None and not self.in_sync):
+        elif said.node_id != self._process.id or not self._has_data_to_give():
             self._network.close(end)  # it looks for another, or there is nothing to give yet; it will ask again
             del self.downstream[end]
         else:
             self._synchronise(end, replica, said)
+
+    def _has_data_to_give(self) -> bool:
+        return (self.following is None or self.in_sync) and not self._process.core.empty.active
 
     def _synchronise(self, end: End, replica: Downstream, ask: Ask) -> None:
         known = ask.history == self.history or (ask.history == self.second_history and ask.offset <= self.second_upto)

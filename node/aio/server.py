@@ -137,6 +137,8 @@ class Server:
             self._stop()
             return
         node.following.waits_for_data = False
+        if node.clustering is not None:
+            node.clustering.act(node.clustering.core.data_loaded, node.clustering.now_ms)
         if self.config["replicaof"]:
             node.following.begin(*self.config["replicaof"])
         node.log.notice("Ready to accept connections tcp")

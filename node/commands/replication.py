@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session import Session
 
+NO_DATA = CommandError("LOADING This primary has lost its data and waits for a replica to take its place")
 NO_LINK = CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
 INVALID_PORT = CommandError("ERR Invalid master port")
 PENDING_OUTPUT = CommandError("ERR SYNC and PSYNC are invalid with pending output")
@@ -152,6 +153,9 @@ def refuse_without_link(s: Session) -> None:
     following = s.node.following
     if following.active and not following.connected:
         raise NO_LINK
+    clustering = s.node.clustering
+    if clustering is not None and clustering.core.empty.active:
+        raise NO_DATA
 
 
 def synchronise(s: Session) -> None:

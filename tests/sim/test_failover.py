@@ -6,6 +6,7 @@ from cluster.sim import checkers
 from cluster.sim.clock import MS, SECOND
 from cluster.sim.faults import Freeze, Kill, Partition
 from cluster.sim.parameters import derive
+from cluster.sim.replication import EMPTY
 from cluster.sim.world import World
 
 TIMEOUT_MS = 5000
@@ -146,3 +147,30 @@ def test_a_primary_goes_on_when_all_its_replicas_have_died():
     for _ in range(100):
         trial.wait(100)
         assert trial.owner() is primary
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_primary_that_comes_back_without_its_data_gives_way(replicas):
+    trial = Trial(6, replicas=replicas)
+    before, world = trial.owner(), trial.world
+    written = set(world.ledger.acked)
+    world.kill(before)
+    before.saved = EMPTY
+    world.boot(before)  # before anybody has missed it
+    assert not before.process.accepted_slots()
+    assert trial.replaced_after_ms(before) < 1000
+    world.finish()
+    kept = {number for process in world.running() for number in process.store.data}
+    assert written <= kept
+
+
+def test_an_empty_primary_serves_if_there_is_nothing_to_save():
+    trial = Trial(6, replicas=1)
+    before, world = trial.owner(), trial.world
+    for host in world.hosts:
+        world.kill(host)
+        host.saved = EMPTY
+    for host in world.hosts:
+        world.boot(host)
+    trial.wait(4000)
+    assert before.process.accepted_slots()

@@ -1,0 +1,74 @@
+"""A primary that comes back without its data gives way to a replica that still has it.
+
+Where nothing is on disk (no snapshot, no log, a lost volume), a primary that restarts before anybody has missed it is
+empty, and in Redis all its replicas throw their data away to be like it: everything is lost although there were copies.
+
+Here such a primary neither serves its slots nor synchronises anybody. It waits until its replicas have told how much
+they have and hands over to the best of them. If all say for two seconds that they have nothing (one that still loads
+says so, too), or nobody has taken its place within a while, it serves, empty as it is. Redis' replicas cannot be asked
+to take over (they obey their operator only), so with those the wait is time for a CLUSTER FAILOVER TAKEOVER.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster.core import ClusterCore
+
+PATIENCE_MIN_MS = 10_000
+PATIENCE_TIMEOUTS = 2
+LISTEN_MS = 2000
+LOOK_MS = 20
+RETRY_MS = 1000
+
+
+class EmptyPrimary:
+    """Whether this node is one, and what it does about it."""
+
+    def __init__(self, core: ClusterCore) -> None:
+        self._core = core
+        self._since_ms = 0
+        self._until_ms = 0  # when it gives up waiting; 0: it is none
+        self._look_ms = 0
+
+    @property
+    def active(self) -> bool:
+        return self._until_ms > 0
+
+    def next_due_ms(self) -> int | None:
+        return self._look_ms or None
+
+    def data_loaded(self, now_ms: int) -> None:
+        """The node has loaded what it had on disk."""
+        core, me = self._core, self._core.myself
+        if me.is_replica or not me.slot_count or not me.replicas or len(core.keyspace) or core.replication.offset:
+            return
+        core.bus.note("warning", "This primary has replicas but lost its data: it waits for one of them to take over.")
+        patience_ms = max(PATIENCE_TIMEOUTS * core.settings.node_timeout_ms, PATIENCE_MIN_MS)
+        self._since_ms, self._until_ms, self._look_ms = now_ms, now_ms + patience_ms, now_ms
+
+    def attend(self, now_ms: int) -> None:
+        """Hand over if it can be done by now, or end the wait."""
+        if not self.active or now_ms < self._look_ms:
+            return
+        me = self._core.myself
+        self._look_ms = now_ms + LOOK_MS
+        told = [replica for replica in me.replicas if replica.repl_offset_ms]
+        if me.is_replica or not me.slot_count:
+            self._end()
+        elif now_ms >= self._until_ms:
+            self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
+            self._end()
+        elif any(replica.repl_offset for replica in told):
+            all_told = len(told) == len(me.replicas) or now_ms - self._since_ms >= LISTEN_MS
+            if all_told and not self._core.manual.paused:
+                self._core.manual.hand_over()
+                self._look_ms = now_ms + RETRY_MS
+        elif len(told) == len(me.replicas) and now_ms - self._since_ms >= LISTEN_MS:
+            self._core.bus.note("notice", "The replicas have no data either.")
+            self._end()
+
+    def _end(self) -> None:
+        self._until_ms = self._look_ms = 0
+        self._core.changed(state=True)
