@@ -21,6 +21,7 @@ from cluster.health import RECHECK_MS, Health
 from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
 from cluster.manual_failover import ManualFailover
 from cluster.redirect import Decision, Request, route
+from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, range_set, to_bitmap
 from cluster.state import ClusterSettings, Keyspace, NoKeys, NoReplication, Replication
@@ -75,6 +76,7 @@ class ClusterCore:
         self.voter = Voter(self)
         self.manual = ManualFailover(self)
         self.empty = EmptyPrimary(self)
+        self.migration = ReplicaMigration(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
@@ -134,6 +136,7 @@ class ClusterCore:
         self.empty.attend(now_ms)
         self.manual.attend(now_ms)
         self.election.attend(now_ms)
+        self.migration.attend(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""

@@ -31,6 +31,7 @@ class ClusterSettings(GossipSettings):
     allow_reads_when_down: bool = False
     allow_pubsubshard_when_down: bool = True
     allow_replica_migration: bool = True
+    migration_barrier: int = 1  # replicas that a shard keeps when one of them moves to another
     replica_validity_factor: int = 10  # how many node timeouts old a replica's data may be at its election; 0: any age
     repl_ping_period_ms: int = 10_000
     preferred_endpoint_type: str = "ip"  # ip, hostname or unknown-endpoint

@@ -54,6 +54,7 @@ DIRECTIVES = (
     "cluster-allow-reads-when-down",
     "cluster-allow-pubsubshard-when-down",
     "cluster-allow-replica-migration",
+    "cluster-migration-barrier",
     "cluster-replica-no-failover",
     "cluster-replica-validity-factor",
     "repl-ping-replica-period",
@@ -300,6 +301,7 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
     settings.allow_reads_when_down = config["cluster-allow-reads-when-down"]
     settings.allow_pubsubshard_when_down = config["cluster-allow-pubsubshard-when-down"]
     settings.allow_replica_migration = config["cluster-allow-replica-migration"]
+    settings.migration_barrier = config["cluster-migration-barrier"]
     settings.replica_validity_factor = config["cluster-replica-validity-factor"]
     settings.repl_ping_period_ms = config["repl-ping-replica-period"] * 1000
     settings.preferred_endpoint_type = config["cluster-preferred-endpoint-type"]

@@ -174,3 +174,15 @@ def test_an_empty_primary_serves_if_there_is_nothing_to_save():
         world.boot(host)
     trial.wait(4000)
     assert before.process.accepted_slots()
+
+
+def test_a_replica_moves_to_a_shard_that_has_lost_its_own():
+    trial = Trial(7)
+    orphan = trial.owner(0).process.core.myself.id
+    own = [p.host for p in trial.world.running() if p.core.myself.primary and p.core.myself.primary.id == orphan]
+    for host in own:
+        trial.world.kill(host)
+    trial.wait(8000)
+    followers = [p for p in trial.world.running() if p.core.myself.primary and p.core.myself.primary.id == orphan]
+    assert len(followers) == 1
+    assert followers[0].store.in_sync

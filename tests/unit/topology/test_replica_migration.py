@@ -1,0 +1,56 @@
+"""Which replica moves to which orphaned primary."""
+
+import pytest
+
+from cluster.replica_migration import is_orphan, migrant
+from gossip import flags
+from tests.unit.topology.shards import shards
+
+
+def orphaned():
+    """Shard 3 has lost both replicas; shards 1 and 2 have two each."""
+    state, nodes = shards(me=21, replicas=2)
+    for number in (31, 32):
+        nodes[number].flags |= flags.FAIL
+    return state, nodes
+
+
+def test_an_orphan_had_replicas_of_which_none_works():
+    _, nodes = orphaned()
+    assert is_orphan(nodes[3])
+    assert not is_orphan(nodes[2])
+    nodes[31].flags &= ~flags.FAIL
+    assert not is_orphan(nodes[3])
+
+
+@pytest.mark.parametrize("why", ["failed", "no slots", "never had one"])
+def test_who_is_no_orphan(why):
+    state, nodes = orphaned()
+    match why:
+        case "failed":
+            nodes[3].flags |= flags.FAIL
+        case "no slots":
+            state.slotmap.unassign_all_of(nodes[3])
+        case _:
+            nodes[31].unfollow()
+            nodes[32].unfollow()
+    assert not is_orphan(nodes[3])
+
+
+def test_the_smallest_id_of_the_shards_with_most_replicas_moves():
+    state, nodes = orphaned()
+    assert migrant(state, 1) is nodes[11]
+    nodes[11].flags |= flags.FAIL
+    assert migrant(state, 1) is nodes[21]
+
+
+@pytest.mark.parametrize(("barrier", "moves"), [(0, True), (1, True), (2, False), (3, False)])
+def test_the_barrier(barrier, moves):
+    state, _ = orphaned()
+    assert (migrant(state, barrier) is not None) is moves
+
+
+def test_a_single_replica_stays():
+    state, nodes = shards(me=21, replicas=1)
+    nodes[31].flags |= flags.FAIL
+    assert migrant(state, 0) is None
