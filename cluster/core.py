@@ -13,7 +13,8 @@ import random
 from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
-from cluster.effects import DropChannels, DropKeys, FollowPrimary, StateChanged, StopFollowing
+from cluster.claims import Claims
+from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
 from cluster.empty_primary import EmptyPrimary
 from cluster.forming import Forming
@@ -23,7 +24,7 @@ from cluster.manual_failover import ManualFailover
 from cluster.redirect import Decision, Request, route
 from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
-from cluster.slots import SlotSet, from_bitmap, from_ranges, members, range_set, to_bitmap
+from cluster.slots import SlotSet, members, range_set, to_bitmap
 from cluster.state import ClusterSettings, Keyspace, NoKeys, NoReplication, Replication
 from cluster.voting import Voter, release_vote
 from gossip import flags
@@ -78,6 +79,7 @@ class ClusterCore:
         self.empty = EmptyPrimary(self)
         self.migration = ReplicaMigration(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
+        self.claims = Claims(self)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()
         self.leaving = False
@@ -302,10 +304,11 @@ class ClusterCore:
         """Leave slots without an owner; those of our own shard lose their shard channels."""
         shard = self.state.my_primary
         if shard is not None:
-            self._drop_channels(slots & self.slotmap.owned_by(shard))
+            self.drop_channels(slots & self.slotmap.owned_by(shard))
         self.slotmap.unassign(slots)
 
-    def _drop_channels(self, slots: SlotSet) -> None:
+    def drop_channels(self, slots: SlotSet) -> None:
+        """Our shard serves these slots no longer: end the subscriptions to their shard channels."""
         if slots:
             self.bus.effect(DropChannels(tuple(members(slots))))
 
@@ -396,23 +399,8 @@ class ClusterCore:
     def heard_extensions(self, sender: Peer, extensions: Extensions, now_ms: int) -> None:
         self.forming.hear(sender, extensions.wish, extensions.places, now_ms)
 
-    def learn_places(self, places: Places) -> None:
-        """Believe a map about all other nodes that we know."""
-        epochs.observe(self.state, places.current_epoch)
-        for place in places.places:
-            peer = self.members.get(place.node_id)
-            if peer is None or peer.is_myself or place.primary_id:
-                continue
-            peer.config_epoch = max(peer.config_epoch, place.epoch)
-            self.slotmap.claim(peer, place.epoch, from_ranges(place.slots), self.myself)
-        for place in places.places:
-            peer, primary = self.members.get(place.node_id), self.members.get(place.primary_id)
-            if peer is not None and primary is not None and not peer.is_myself and not peer.slot_count:
-                peer.become_replica()
-                peer.follow(primary)
-
     def removing(self, peer: Peer) -> None:
-        self._drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)
+        self.drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)
         self.slotmap.remove_peer(peer)
         self.forming.forget(peer)
         self.changed(state=True)
@@ -437,104 +425,20 @@ class ClusterCore:
         self.manual.hear_header(sender, header)
 
     def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:
-        self._hear_role(sender, header)
-        owner = sender if sender.is_primary else sender.primary
-        claimed = from_bitmap(header.slots)
-        if owner is not None and claimed != self.slotmap.owned_by(owner):
-            if sender.is_primary:
-                self._hear_claim(sender, header.config_epoch, claimed)
-            self._correct(sender, header.config_epoch, claimed)
-        if header.config_epoch == self.myself.config_epoch and epochs.resolve_collision(self.state, sender):
-            self.bus.note(
-                "verbose",
-                f"configEpoch collision with node {sender.id}. configEpoch set to {self.myself.config_epoch}",
-            )
-            self.changed(durable=True)
+        self.claims.hear_config(sender, header)
 
     def heard(self, sender: Peer, message: Message, link: Link, now_ms: int) -> None:
         if isinstance(message, Publish):
             self.bus.effect(Deliver(message.channel, message.message, isinstance(message, PublishShard)))
         elif isinstance(message, Update):
-            self._hear_update(message)
+            self.claims.hear_update(message)
         elif isinstance(message, AuthRequest):
-            self._hear_role(sender, message.header)
+            self.claims.hear_role(sender, message.header)
             self.election.hear_request(sender, message.header, now_ms)
             if self.votes(self.myself):
                 self.voter.hear_request(sender, message.header, now_ms)
         elif isinstance(message, AuthAck):
             self.election.hear_vote(sender, message.header, now_ms)
         elif isinstance(message, MfStart):
-            self._hear_role(sender, message.header)
+            self.claims.hear_role(sender, message.header)
             self.manual.hear_start(sender, now_ms)
-
-    def _hear_role(self, sender: Peer, header: Header) -> None:
-        if header.primary_id is None:
-            if sender.become_primary():
-                self.changed(state=True)
-            return
-        if sender.is_primary:
-            self.unassign(self.slotmap.owned_by(sender))
-        if sender.become_replica():
-            self.changed(state=True)
-        primary = self.members.get(header.primary_id)
-        if primary is not None and sender.primary is not primary and primary is not sender:
-            sender.follow(primary)
-            self.changed()
-
-    def _hear_update(self, message: Update) -> None:
-        """Someone tells us of a claim that is newer than what we stated.
-
-        The epoch may be known without the claim: any packet states it, and a node that already has the highest keeps it
-        when it takes over another slot. (Redis ignores such an UPDATE until it hears from the new owner itself.)
-        """
-        peer = self.members.get(message.node_id)
-        if peer is None or peer.config_epoch > message.node_epoch:
-            return
-        claimed, owned = from_bitmap(message.node_slots), self.slotmap.owned_by(peer)
-        if peer.config_epoch == message.node_epoch:
-            claimed |= owned
-            if claimed == owned:
-                return
-        if peer.is_myself:
-            self.bus.note("warning", "Discarding UPDATE message about myself.")
-            return
-        if peer.become_primary():
-            self.changed(state=True)
-        peer.config_epoch = message.node_epoch
-        self.changed(durable=True)
-        self._hear_claim(peer, message.node_epoch, claimed)
-
-    def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
-        """A primary claims these slots: rebind what it wins, and see what that makes of us."""
-        shard = self.state.my_primary
-        outcome = self.slotmap.claim(sender, epoch, claimed, self.myself)
-        if outcome.taken:
-            self.changed(state=True, durable=True)
-            self._drop_channels(outcome.from_my_primary)
-        lost = outcome.from_my_primary
-        me = self.myself
-        if lost and shard is not None and not shard.slot_count and self._should_follow(claimed, lost):
-            self.bus.note("notice", f"Configuration change detected. Reconfiguring myself as a replica of {sender.id}")
-            self.set_primary(sender)
-            return
-        grand = me.primary.primary if me.primary else None
-        if grand is not None and grand is not me:
-            self.bus.note("notice", f"I'm a sub-replica! Reconfiguring myself as a replica of grandmaster {grand.id}")
-            self.set_primary(grand)
-            return
-        dirty = tuple(slot for slot in members(outcome.from_myself) if self.keyspace.slot_len(slot))
-        if dirty:
-            self.bus.effect(DropKeys(dirty))
-
-    def _should_follow(self, claimed: SlotSet, lost: SlotSet) -> bool:
-        """Our shard's last slots went to someone: follow it if that is allowed, or if it is our shard's successor."""
-        return self.settings.allow_replica_migration or claimed == lost
-
-    def _correct(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
-        """If `sender` claims what somebody owns under a higher epoch, tell it."""
-        owner = self.slotmap.newer_owner(sender, epoch, claimed)
-        if owner is None or sender.link is None:
-            return
-        self.bus.note("verbose", f"Node {sender.id} has old slots configuration, sending an UPDATE about {owner.id}")
-        slots = to_bitmap(self.slotmap.owned_by(owner) & ~self.slotmap.unclaimed)
-        self.bus.send(sender.link, Update(self.bus.header(), owner.id, owner.config_epoch, slots))

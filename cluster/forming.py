@@ -160,7 +160,7 @@ class Forming:
         mine = next((each for each in places.places if each.node_id == me.id), None)
         if mine is None or (mine.primary_id and core.members.get(mine.primary_id) is None):
             return
-        core.learn_places(places)
+        core.claims.learn_places(places)
         if mine.primary_id:
             primary = core.members.get(mine.primary_id)
             assert primary is not None
