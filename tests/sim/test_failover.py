@@ -186,3 +186,29 @@ def test_a_replica_moves_to_a_shard_that_has_lost_its_own():
     followers = [p for p in trial.world.running() if p.core.myself.primary and p.core.myself.primary.id == orphan]
     assert len(followers) == 1
     assert followers[0].store.in_sync
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_primary_that_is_stopped_hands_over_first(seed):
+    trial = Trial(seed)
+    before, world = trial.owner(), trial.world
+    written = set(world.ledger.acked)
+    world.stop(before)
+    assert trial.replaced_after_ms(before) < 300
+    trial.wait(100)
+    assert before.process is None
+    assert written <= {number for process in world.running() for number in process.store.data}
+
+
+def test_nobody_serves_while_a_hand_over_waits_for_votes():
+    trial = Trial(2)
+    before, world = trial.owner(), trial.world
+    owners = [trial.owner(shard) for shard in (1, 2)]
+    for host in owners:
+        world.freeze(host)
+    before.process.hand_over()
+    trial.wait(100)
+    assert not [process for process in world.running() if process.accepts(world.slots[0])]
+    for host in owners:
+        world.thaw(host)
+    world.finish()
