@@ -3,7 +3,7 @@
     SHARDIS_DRILLS=1 STORM_SEED=7 STORM_ROUNDS=100 .venv/bin/python -m pytest -n 0 -s tests/drills/test_storm.py
 
 A round strikes one or two shards, lasts about as long as the node timeout, and ends with all nodes well again. A seed
-says what happens; when exactly each thread runs is up to the machine.
+says what happens, and whether nodes have files (odd ones do); when exactly each thread runs is up to the machine.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ MISFORTUNES = (
 def test_a_storm(nine_hosts: Network, fleet: Fleet) -> None:
     rng = random.Random(SEED)
     hosts = [nine_hosts.hosts[number] for number in NODES]
-    drill = Drill(fleet, replicas=2, hosts=hosts, min_acks="1", min_acks_timeout="1000")
+    files = "yes" if SEED % 2 else "no"
+    drill = Drill(fleet, replicas=2, hosts=hosts, min_acks="1", min_acks_timeout="1000", appendonly=files)
     storm = Storm(drill, nine_hosts, rng)
     with drill.load(everywhere=range(3)) as history:
         for number in range(1, ROUNDS + 1):
