@@ -74,6 +74,10 @@ from gossip.wire import encode, encode_light
 RECONNECT_MS = 100
 RECONNECT_MAX_MS = 1000
 RANDOM_PING_MS = 1000
+GRID_DIVISOR = 20
+"""PINGs are put off by up to this part of the node timeout, to be sent together ..."""
+GRID_MEMBERS = 20
+"""... in clusters of at least so many members."""
 HANDSHAKE_MIN_MS = 1000
 
 
@@ -443,13 +447,22 @@ class GossipCore:
         heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
         return min(heard_ms, peer.pinged_ms + 2 * wait_ms) + 2 * wait_ms
 
+    def _on_grid(self, at_ms: int) -> int:
+        """A little later, at a moment when others are pinged too: to wake up costs more than a ping.
+
+        Each node has moments of its own.
+        """
+        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if len(self.members) >= GRID_MEMBERS else 1
+        phase_ms = int(self.members.myself.id[:8], 16) % max(grid_ms, 1)
+        return at_ms + (phase_ms - at_ms) % max(grid_ms, 1)
+
     def schedule(self, peer: Peer, now_ms: int) -> None:
         """When to look at `peer` again if nothing happens meanwhile."""
         timeout_ms = self.settings.node_timeout_ms
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = self._ping_due_ms(peer) + 1
+            at_ms = self._on_grid(self._ping_due_ms(peer) + 1)
         else:
             heard_ms = last_heard_ms(peer)
             moments = [

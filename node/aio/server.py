@@ -35,6 +35,7 @@ from node.monitoring.log import Log
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad, snapshot_file
 from node.persistence.snapshots import Next
+from node.replication.link import State
 from node.version import VERSION
 
 FREE_BUDGET = 4000  # items a slice of lazy freeing may give back
@@ -42,6 +43,8 @@ EXPIRE_HASHES = 20  # hashes from which a slice of the expiry of fields may dele
 EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
 SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
 LEAVING_LOOK_S = 0.005
+IDLE_AFTER_TICKS = 20
+IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
 
@@ -59,6 +62,9 @@ class Server:
         self.exit_code = 0
         self._freeing = False
         self._expiring = False
+        self._idling = False
+        self._quiet_ticks = 0
+        self._processed = 0
         self._snapshot_timer: asyncio.Handle | None = None
         self._blocked_timer: asyncio.TimerHandle | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -293,7 +299,42 @@ class Server:
         if not self._expiring:
             self._expiring = True
             self._expire()
-        self._timers = [self.loop.call_later(1 / self.config["hz"], self._cron)]
+        self._idle(self._is_idle())
+        self._next_cron()
+
+    def _next_cron(self) -> None:
+        pause_s = 1 / self.config["hz"]
+        self._timers = [self.loop.call_later(max(pause_s, IDLE_PAUSE_S) if self._idling else pause_s, self._cron)]
+
+    def _idle(self, on: bool) -> None:
+        """Do the regular work less often from now on, or as usual again; then, clients are served without detours."""
+        if on != self._idling:
+            self._idling = on
+            self.loop.add_reader(self.driver.fileno(), self._end_idling if on else self.driver.on_ready)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing has happened for a while, and nothing that the regular work looks after goes on.
+
+        Where many nodes share a machine, most of what they take at rest is waking up.
+        """
+        node = self.node
+        processed, self._processed = self._processed, node.engine.processed
+        self._quiet_ticks = self._quiet_ticks + 1 if processed == self._processed else 0
+        return (
+            self._quiet_ticks >= IDLE_AFTER_TICKS
+            and not (node.pause.active or node.loading.active or node.eviction.due)
+            and node.following.link.state in (State.NONE, State.CONNECTED)
+            and not any(db.volatile_keys for db in node.space.dbs)
+        )
+
+    def _end_idling(self) -> None:
+        """A client has sent something: the regular work is due as usual from now on."""
+        self._quiet_ticks = 0
+        self._idle(False)
+        for timer in self._timers:
+            timer.cancel()
+        self._next_cron()
+        self.driver.on_ready()
 
     def _free(self) -> None:
         """A slice of lazy freeing and of giving memory back; while there is more, every turn of the loop has one."""
