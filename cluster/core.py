@@ -94,6 +94,7 @@ class ClusterCore:
         if restored:
             self.health.restarted(self.state, now_ms)
             self.state.forgetful_until_ms = now_ms + settings.node_timeout_ms
+            self.manual.restarted(now_ms)
         self.apply_settings(now_ms)
         self.bus.start(now_ms)
         self._settle(now_ms)
@@ -338,7 +339,7 @@ class ClusterCore:
             self.lease_end_ms = FOREVER_MS
         else:
             self.lease_end_ms = lease_end_ms(me, voters, self.settings.node_timeout_ms)
-        return now_ms < self.lease_end_ms and not self.empty.active
+        return now_ms < self.lease_end_ms and not self.empty.active and not self.manual.bars(now_ms)
 
     def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
         """As the primary of a pair: whether we know that the other has not taken our place while we were down."""

@@ -5,7 +5,8 @@ offset at which its history has stopped. When the replica has come so far it sta
 voters know that the primary agrees. FORCE leaves the primary out, for when it does not answer; TAKEOVER the voters too.
 
 All of it must be over within five seconds of the replica's request. The primary, which hears of it later, holds writes
-for a little longer: so once it goes on, the replica has given up for good, however slow the votes were.
+for a little longer: so once it goes on, the replica has given up for good, however slow the votes were. That it has
+promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too.
 
 In a hand-over the primary begins: it sends MFSTART to its best replica, if that is a node of this project (Redis'
 replicas ignore it), and the replica does what it does for CLUSTER FAILOVER. The answer by another MFSTART costs a round
@@ -44,6 +45,22 @@ class ManualFailover:
         self._goal: int | None = None  # as the replica: the offset to reach
         self._ready = False
         self._look_ms = 0
+        self._barred_ms = 0
+
+    def restarted(self, now_ms: int) -> None:
+        """Had we promised our place before the restart, the replica may still take it: until it may not, we wait."""
+        if self._core.state.handing_over:
+            self._barred_ms = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS
+            self._promise(False)
+
+    def bars(self, now_ms: int) -> bool:
+        """Whether a promise from before a restart keeps us from serving."""
+        return now_ms < self._barred_ms
+
+    def _promise(self, given: bool) -> None:
+        if self._core.state.handing_over != given:
+            self._core.state.handing_over = given
+            self._core.changed(durable=given)
 
     @property
     def under_way(self) -> bool:
@@ -145,6 +162,7 @@ class ManualFailover:
     def reset(self) -> None:
         """End it, whichever way it went."""
         if self._replica is not None:
+            self._promise(False)
             self._core.bus.effect(ResumeWrites())
         self._end_ms = self._look_ms = 0
         self._replica = self._goal = None
@@ -157,6 +175,7 @@ class ManualFailover:
         self.reset()
         self._end_ms, self._replica = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica
         core.bus.note("notice", f"Manual failover requested by replica {replica.id}.")
+        self._promise(True)
         core.bus.effect(PauseWrites(TIMEOUT_MS * 2))
 
     def _state_offset(self, replica: Peer, now_ms: int) -> None:

@@ -37,6 +37,7 @@ def dump(state: ClusterState) -> str:
     """The text of the file. Handshakes are left out: their ids are made up."""
     lines = [node_line(state, peer, aux=True) for peer in state.members if not peer.in_handshake]
     own = " onlyShardis 1" if state.only_ours else ""  # Redis skips what it does not know
+    own += " handingOver 1" if state.handing_over else ""
     lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
     return "\n".join(lines) + "\n"
 
@@ -108,7 +109,7 @@ class _Loader:
         self.described: list[Peer] = []
         self.owned: list[tuple[Peer, int]] = []
         self.marks: list[tuple[int, bool, Peer]] = []
-        self.vars = {"currentepoch": 0, "lastvoteepoch": 0, "onlyshardis": 0}
+        self.vars = {"currentepoch": 0, "lastvoteepoch": 0, "onlyshardis": 0, "handingover": 0}
 
     def load(self, text: str) -> ClusterState:
         for number, line in enumerate(text.splitlines(), 1):
@@ -185,6 +186,7 @@ class _Loader:
         state.current_epoch = max(self.vars["currentepoch"], *epochs)
         state.last_vote_epoch = self.vars["lastvoteepoch"]
         state.only_ours = bool(self.vars["onlyshardis"])
+        state.handing_over = bool(self.vars["handingover"])
         return state
 
 

@@ -103,6 +103,7 @@ class ClusterState:
     slotmap: SlotMap = field(default_factory=SlotMap)
     current_epoch: int = 0
     last_vote_epoch: int = 0
+    handing_over: bool = False  # this primary has promised its place to a replica, for as long as that may take
     only_ours: bool = False  # all members are nodes of this project
     forgetful_until_ms: int = 0  # after a restart: until then, promises may hold that we made and forgot
 
