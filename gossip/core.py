@@ -74,10 +74,12 @@ from gossip.wire import encode, encode_light
 RECONNECT_MS = 100
 RECONNECT_MAX_MS = 1000
 RANDOM_PING_MS = 1000
+LARGE = 20
+"""Clusters of so many members save messages and wake-ups:"""
 GRID_DIVISOR = 20
-"""PINGs are put off by up to this part of the node timeout, to be sent together ..."""
-GRID_MEMBERS = 20
-"""... in clusters of at least so many members."""
+"""PINGs are put off by up to this part of the node timeout, to be sent together;"""
+PATIENCE = 3
+"""those between replicas of different shards are so many times rarer."""
 HANDSHAKE_MIN_MS = 1000
 
 
@@ -438,21 +440,29 @@ class GossipCore:
 
         Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time,
         and any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
+        In large clusters two replicas of different shards have more time still: nobody acts on what they think of each
+        other, and these pairs are most of all.
         """
         wait_ms = ping_after_ms(self.settings.node_timeout_ms, len(self.members))
         if self.agreement.needs_answers(peer):
             return min(peer.pong_received_ms, peer.pinged_ms) + wait_ms
         if not peer.ours:
             return peer.pong_received_ms + wait_ms
+        if len(self.members) >= LARGE and self._matters_little(peer):
+            wait_ms *= PATIENCE
         heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
         return min(heard_ms, peer.pinged_ms + 2 * wait_ms) + 2 * wait_ms
+
+    def _matters_little(self, peer: Peer) -> bool:
+        me = self.members.myself
+        return not self.agreement.votes(peer) and not self.agreement.votes(me) and peer.primary is not me.primary
 
     def _on_grid(self, at_ms: int) -> int:
         """A little later, at a moment when others are pinged too: to wake up costs more than a ping.
 
         Each node has moments of its own.
         """
-        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if len(self.members) >= GRID_MEMBERS else 1
+        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if len(self.members) >= LARGE else 1
         phase_ms = int(self.members.myself.id[:8], 16) % max(grid_ms, 1)
         return at_ms + (phase_ms - at_ms) % max(grid_ms, 1)
 

@@ -27,6 +27,8 @@ class Link:
     peer: Peer | None = None
     established: bool = False
     answered: bool = False  # our PING on it, at least once
+    named: str = ""
+    """The id that the last whole packet on it gave its sender: perhaps of a node that we did not know then."""
     remote_ip: str = ""
     local_ip: str = ""
     framer: Framer = field(default_factory=Framer)

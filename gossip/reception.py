@@ -52,6 +52,7 @@ def receive(core: GossipCore, link: Link, message: Message | LightPublish | Unkn
         _hear_light(core, link, message, now_ms)
         return
     header = message.header
+    link.named = header.sender
     if core.seeds.is_probe(link):
         core.seeds.answered(link, message, now_ms)
         return
@@ -79,7 +80,7 @@ def receive(core: GossipCore, link: Link, message: Message | LightPublish | Unkn
 
 def _hear_light(core: GossipCore, link: Link, message: LightPublish, now_ms: int) -> None:
     """A published message without a word about its sender, which an earlier packet on this link has named."""
-    sender = link.peer
+    sender = link.peer or core.members.get(link.named)
     if sender is None or sender.in_handshake:
         core.note("debug", f"Ignored a light {message.kind.name} from an unknown node")
         return

@@ -92,6 +92,7 @@ class Network:
         self.hosts: Mapping[str, Host] = {}
         self._blocked: dict[Path, int] = {}  # how many faults block it
         self._blocked_since_us: dict[Path, int] = {}
+        self._freed_us: dict[int, int] = {}  # host -> when a path from or to it was last unblocked
         self._held: dict[Path, list[tuple[End, Arrival, Any]]] = {}
         self._extra_us: dict[Path, int] = {}
 
@@ -117,6 +118,8 @@ class Network:
             if self._blocked[path]:
                 continue
             del self._blocked[path]
+            for number in path[1:]:
+                self._freed_us[number] = self.timeline.now_us
             lasted_us = self.timeline.now_us - self._blocked_since_us.pop(path)
             resend_us = int(self._rng.random() * min(lasted_us, RESEND_MAX_US))
             for end, what, payload in self._held.pop(path, ()):
@@ -130,9 +133,11 @@ class Network:
             else:
                 self._extra_us.pop(path, None)
 
-    def is_affected(self, number: int) -> bool:
-        """Whether some path from or to this host is blocked."""
-        return any(number in path for path in self._blocked)
+    def is_affected(self, number: int, for_us: int = 0) -> bool:
+        """Whether some path from or to this host is blocked, or was within the last `for_us`."""
+        freed_us = self._freed_us.get(number)
+        recent = freed_us is not None and self.timeline.now_us - freed_us < for_us
+        return recent or any(number in path for path in self._blocked)
 
     # Connections.
 

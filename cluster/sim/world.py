@@ -84,8 +84,12 @@ class World:
         return self.trace.names.get(node_id, node_id)
 
     def is_healthy(self, host: SimHost) -> bool:
-        """Whether a host takes part fully: it runs, and no path to or from it is blocked."""
-        return host.running() is not None and not self.network.is_affected(host.number)
+        """Whether a host takes part fully: it runs, and no path to or from it is blocked.
+
+        After a cut, connections take a moment to go on (RESEND_MAX_US); an election does not wait for them.
+        """
+        affected = self.network.is_affected(host.number, self.parameters.node_timeout_ms * MS)
+        return host.running() is not None and not affected
 
     # The phases.
 
