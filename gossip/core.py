@@ -64,7 +64,7 @@ from gossip.messages import (
     Unknown,
 )
 from gossip.peer import Link, Peer
-from gossip.pinging import DueHeap, choose_gossip, gossip_entry, oldest_of_a_few, ping_after_ms
+from gossip.pinging import SETTLED_MS, DueHeap, choose_gossip, gossip_entry, oldest_of_a_few, ping_after_ms
 from gossip.reception import receive, take_address
 from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
@@ -79,7 +79,7 @@ LARGE = 20
 GRID_DIVISOR = 20
 """PINGs are put off by up to this part of the node timeout, to be sent together;"""
 PATIENCE = 3
-"""those between replicas of different shards are so many times rarer."""
+"""those between replicas of different shards, and those to somebody drawn, are so many times rarer."""
 HANDSHAKE_MIN_MS = 1000
 
 
@@ -140,7 +140,7 @@ class GossipCore:
             self._new_suspects = False
             self._tell_voters()
         if now_ms >= self._random_ping_ms:
-            self._random_ping_ms = now_ms + RANDOM_PING_MS
+            self._random_ping_ms = now_ms + RANDOM_PING_MS * (PATIENCE if self._may_save(now_ms) else 1)
             peer = oldest_of_a_few(self.members, self.rng)
             if peer is not None:
                 self.ping(peer, now_ms)
@@ -416,7 +416,7 @@ class GossipCore:
             self.close(link)
         if peer.link is None:
             self._connect(peer, now_ms)
-        elif not peer.ping_sent_ms and peer.connected and now_ms > self._ping_due_ms(peer):
+        elif not peer.ping_sent_ms and peer.connected and now_ms > self._ping_due_ms(peer, now_ms):
             self.send_ping(peer.link, Ping, now_ms)
         self.schedule(peer, now_ms)
 
@@ -435,7 +435,7 @@ class GossipCore:
                 if self.agreement.votes(peer) and not peer.flags & flags.FAILING:
                     self.tell(peer)
 
-    def _ping_due_ms(self, peer: Peer) -> int:
+    def _ping_due_ms(self, peer: Peer, now_ms: int) -> int:
         """When `peer` is to be pinged if no answer of it is expected.
 
         Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time,
@@ -448,21 +448,25 @@ class GossipCore:
             return min(peer.pong_received_ms, peer.pinged_ms) + wait_ms
         if not peer.ours:
             return peer.pong_received_ms + wait_ms
-        if len(self.members) >= LARGE and self._matters_little(peer):
+        if self._may_save(now_ms) and self._matters_little(peer):
             wait_ms *= PATIENCE
         heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
         return min(heard_ms, peer.pinged_ms + 2 * wait_ms) + 2 * wait_ms
+
+    def _may_save(self, now_ms: int) -> bool:
+        """Whether the cluster is large, and all of it has been known for a while: news travels in PINGs."""
+        return len(self.members) >= LARGE and now_ms - self.members.newest_ms > SETTLED_MS
 
     def _matters_little(self, peer: Peer) -> bool:
         me = self.members.myself
         return not self.agreement.votes(peer) and not self.agreement.votes(me) and peer.primary is not me.primary
 
-    def _on_grid(self, at_ms: int) -> int:
+    def _on_grid(self, at_ms: int, now_ms: int) -> int:
         """A little later, at a moment when others are pinged too: to wake up costs more than a ping.
 
         Each node has moments of its own.
         """
-        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if len(self.members) >= LARGE else 1
+        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if self._may_save(now_ms) else 1
         phase_ms = int(self.members.myself.id[:8], 16) % max(grid_ms, 1)
         return at_ms + (phase_ms - at_ms) % max(grid_ms, 1)
 
@@ -472,7 +476,7 @@ class GossipCore:
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = self._on_grid(self._ping_due_ms(peer) + 1)
+            at_ms = self._on_grid(self._ping_due_ms(peer, now_ms) + 1, now_ms)
         else:
             heard_ms = last_heard_ms(peer)
             moments = [
