@@ -72,6 +72,8 @@ class ClusterCore:
         self.replication: Replication = replication if replication is not None else NoReplication()
         self.state = nodesconf.load(nodes_conf, now_ms) if restored else nodesconf.fresh(rng, now_ms)
         self.health = Health()
+        self.failovers = 0
+        """How often this node has taken its primary's place since it started."""
         self.forming = Forming(self)
         self.election = Election(self)
         self.voter = Voter(self)
@@ -269,6 +271,7 @@ class ClusterCore:
                 peer.answered_ms = grants.get(peer.id, 0)
         slots = self.slotmap.owned_by(old)
         me.config_epoch = epoch
+        self.failovers += 1
         self.become_primary(empty=False)
         self.slotmap.assign(slots, me)
         self.manual.reset()

@@ -174,6 +174,7 @@ def _cluster(clustering: Clustering) -> Iterator[Family]:
     yield gauge("cluster_slots", "Slots of this node's shard.", slots)
     yield gauge("cluster_slots_served", "Slots that this node serves for writing.", slots if me.is_primary else 0)
     yield gauge("cluster_size", "Primaries with slots.", core.health.size)
+    yield counter("failovers", "Times that this node has taken the place of its primary.", core.failovers)
     yield gauge("cluster_epoch", "The current epoch.", core.state.current_epoch)
     conditions = {"ok": 0, "suspected": 0, "failed": 0}
     for peer in core.members:

@@ -54,6 +54,7 @@ def test_a_killed_primary_is_replaced_within_half_a_second(seed):
     before = trial.owner()
     trial.world.kill(before)
     assert trial.replaced_after_ms(before) < 500
+    assert [p.host for p in trial.world.running() if p.core.failovers] == [trial.owner()]
     trial.world.boot(before)
     trial.world.finish()
     assert before.process.core.myself.is_replica
