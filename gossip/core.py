@@ -81,6 +81,8 @@ GRID_DIVISOR = 20
 PATIENCE = 3
 """those between replicas of different shards, and those to somebody drawn, are so many times rarer."""
 HANDSHAKE_MIN_MS = 1000
+MAX_UNSENT = 1000
+"""Published messages that wait for one link to be opened; more are lost, as all are if it never is."""
 
 
 class GossipCore:
@@ -233,6 +235,9 @@ class GossipCore:
         peer = link.peer
         waiting_since_ms = peer.ping_sent_ms
         self.send_ping(link, Meet if peer.flags & flags.MEET else Ping, now_ms)
+        for data in link.unsent:
+            self.effect(Send(link.id, data))
+        link.unsent.clear()
         # If an answer was overdue before the link broke, it still is.
         peer.ping_sent_ms = waiting_since_ms or now_ms
         # One MEET is enough; were there no answer, the handshake would time out.
@@ -336,15 +341,20 @@ class GossipCore:
         """Send a published message to these members, with the short header to those that understand it."""
         light = whole = b""
         for peer in peers:
-            if peer.link is None or not peer.connected or peer.in_handshake:
+            link = peer.link
+            if link is None or peer.in_handshake:
+                continue
+            if peer.flags & flags.LIGHT_PUBLISH:
+                data = light = light or encode_light(LightPublish(kind.kind, channel, message))
+            else:
+                data = whole = whole or encode(kind(self.header(), channel, message))
+            if link.established:
+                self.effect(Send(link.id, data))
+            elif len(link.unsent) < MAX_UNSENT:
+                link.unsent.append(data)
+            else:
                 continue
             self.sent[kind.kind] += 1
-            if peer.flags & flags.LIGHT_PUBLISH:
-                light = light or encode_light(LightPublish(kind.kind, channel, message))
-                self.effect(Send(peer.link.id, light))
-            else:
-                whole = whole or encode(kind(self.header(), channel, message))
-                self.effect(Send(peer.link.id, whole))
 
     def ping(self, peer: Peer, now_ms: int, say: Extensions = NO_EXTENSIONS) -> None:
         """Send a PING on our link to `peer`."""

@@ -29,6 +29,8 @@ class Link:
     answered: bool = False  # our PING on it, at least once
     named: str = ""
     """The id that the last whole packet on it gave its sender: perhaps of a node that we did not know then."""
+    unsent: list[bytes] = field(default_factory=list)
+    """Published messages that wait until it is open."""
     remote_ip: str = ""
     local_ip: str = ""
     framer: Framer = field(default_factory=Framer)

@@ -290,6 +290,21 @@ def test_published_messages_are_light_for_those_who_understand_that():
     assert sender.peer(old).flags & flags.LIGHT_PUBLISH  # its next packet says so again
 
 
+def test_what_is_published_while_a_link_is_opened_arrives():
+    net = Net(2).formed()
+    sender, other = net.nodes
+    bus, peer = sender.core.bus, sender.peer(other)
+    bus.close(peer.link)
+    bus.watch(peer, net.now)
+    sender.core.tick(net.now)
+    assert peer.link is not None
+    assert not peer.link.established
+    sender.core.publish(b"news", b"hello")
+    net.run_effects(sender)
+    net.run(500)
+    assert [e for e in other.effects if isinstance(e, Deliver)] == [Deliver(b"news", b"hello", False)]
+
+
 def test_a_light_message_from_nobody_known_is_ignored():
     net = Net(2).formed()
     node = net.nodes[0]
