@@ -13,6 +13,7 @@ import pytest
 
 from tests.drills.conftest import long_drill
 from tests.support.drill import NODE_TIMEOUT_MS, RECOVERY_S, Drill
+from tests.support.history import History
 from tests.support.hosts import Network
 from tests.support.servers import Fleet
 from tests.support.switch import Line
@@ -28,17 +29,24 @@ def drill(nine_hosts: Network, fleet: Fleet) -> Drill:
     return Drill(fleet, replicas=2, hosts=hosts, min_acks="1", min_acks_timeout="1000")
 
 
+def heal_once_replaced(drill: Drill, net: Network, history: History, since: float) -> list[str]:
+    """Shard 0's first primary is out of reach since then: wait until another node accepts its writes, then heal. Returns
+    who should have accepted writes in the end: it, and then that node."""
+    old = drill.primary(0).name
+    new = history.await_write(0, since, RECOVERY_S, not_at=old).node
+    net.heal()
+    drill.await_health()
+    return [old, new]
+
+
 def test_a_primary_cut_off_alone_is_replaced_and_accepts_nothing_after_its_successor(
     drill: Drill, nine_hosts: Network
 ) -> None:
-    old = drill.primary(0)
     with drill.load(everywhere=[0]) as history:
         since = time.monotonic()
         nine_hosts.cut([1], ALL)
-        new = history.await_write(0, since, RECOVERY_S, not_at=old.name).node
-        nine_hosts.heal()
-        drill.await_health()
-    assert history.owners(0) == [old.name, new]
+        owners = heal_once_replaced(drill, nine_hosts, history, since)
+    assert history.owners(0) == owners
     drill.check(history)
 
 
@@ -106,22 +114,18 @@ def test_a_primary_that_only_hears_or_only_speaks(drill: Drill, nine_hosts: Netw
 @long_drill
 def test_a_bus_that_is_silent_while_clients_and_replicas_are_served(drill: Drill, nine_hosts: Network) -> None:
     """Only the ports of the bus are cut around shard 0's primary: clients see nothing wrong, the cluster does."""
-    old = drill.primary(0)
     bus = frozenset(node.port + 10000 for node in drill.nodes)
     with drill.load(everywhere=[0]) as history:
         since = time.monotonic()
         nine_hosts.set_line([1], ALL, Line(loss=1.0, ports=bus))
-        new = history.await_write(0, since, RECOVERY_S, not_at=old.name).node
-        nine_hosts.heal()
-        drill.await_health()
-    assert history.owners(0) == [old.name, new]
+        owners = heal_once_replaced(drill, nine_hosts, history, since)
+    assert history.owners(0) == owners
     drill.check(history)
 
 
 @long_drill
 def test_a_link_that_flaps(drill: Drill, nine_hosts: Network) -> None:
     """Shard 0's primary vanishes for half the node timeout, again and again, then for good: only that is a failure."""
-    old = drill.primary(0)
     with drill.load(everywhere=[0]) as history:
         for _ in range(6):
             nine_hosts.cut([1], ALL)
@@ -131,10 +135,8 @@ def test_a_link_that_flaps(drill: Drill, nine_hosts: Network) -> None:
         history.await_write(0, time.monotonic(), RECOVERY_S)
         since = time.monotonic()
         nine_hosts.cut([1], ALL)
-        new = history.await_write(0, since, RECOVERY_S, not_at=old.name).node
-        nine_hosts.heal()
-        drill.await_health()
-    assert history.owners(0) == [old.name, new]
+        owners = heal_once_replaced(drill, nine_hosts, history, since)
+    assert history.owners(0) == owners
     drill.check(history)
 
 

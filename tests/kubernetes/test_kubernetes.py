@@ -65,7 +65,7 @@ def uids() -> dict[str, str]:
 
 
 def topology(pod: str = "shardis-0") -> dict[str, str]:
-    """By node id, what the pod's node says of it: `role slots`; only who does not fail."""
+    """The role of each node by its id, as the pod's node says it; only who does not fail."""
     text = subprocess.run(
         [*INSIDE, "redis-cli", "-h", f"{pod}.shardis-nodes", "cluster", "nodes"],
         capture_output=True, text=True, timeout=10,
