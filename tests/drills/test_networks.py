@@ -30,8 +30,8 @@ def drill(nine_hosts: Network, fleet: Fleet) -> Drill:
 
 
 def heal_once_replaced(drill: Drill, net: Network, history: History, since: float) -> list[str]:
-    """Shard 0's first primary is out of reach since then: wait until another node accepts its writes, then heal. Returns
-    who should have accepted writes in the end: it, and then that node."""
+    """Shard 0's first primary is out of reach since then: wait until another accepts its writes, then heal. Returns
+    who should have accepted writes in the end: the first, then the other."""
     old = drill.primary(0).name
     new = history.await_write(0, since, RECOVERY_S, not_at=old).node
     net.heal()
