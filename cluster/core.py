@@ -185,14 +185,15 @@ class ClusterCore:
     def data_loaded(self, now_ms: int) -> None:
         """The node has loaded what it had on disk; until this is called it does not know what it has."""
         self.empty.data_loaded(now_ms)
+        self._adopt_slots_with_keys()
         self._settle(now_ms)
 
-    def adopt_slots_with_keys(self, now_ms: int) -> None:
-        """After loading data: slots that hold keys but are not ours become ours if they are nobody's, else open.
+    def _adopt_slots_with_keys(self) -> None:
+        """Slots that hold keys but are not ours become ours if they are nobody's, else open, as with Redis.
 
         An open (importing) slot tells the operator's tools that there is something to repair.
         """
-        if self.myself.is_replica:
+        if self.myself.is_replica or not len(self.keyspace):
             return
         for slot, owner in enumerate(self.slotmap.owners):
             if owner is self.myself or slot in self.slotmap.importing or not self.keyspace.slot_len(slot):
@@ -204,7 +205,6 @@ class ClusterCore:
                 self.bus.note("warning", f"I have keys for slot {slot} of another node. Setting it to importing state.")
                 self.slotmap.import_from(slot, owner)
             self.changed(state=True, durable=True)
-        self._settle(now_ms)
 
     # The engine's side.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -108,3 +109,19 @@ def test_redis_as_our_replica(fleet: Fleet) -> None:
     )
     redis.kill()
     wait_until(lambda: ours.info("replication")["connected_slaves"] == "0", "the replica is forgotten")
+
+
+def test_a_node_takes_the_unassigned_slots_that_its_snapshot_has_keys_of(fleet: Fleet) -> None:
+    """In cluster mode. A slot that is another's is opened instead (tests/unit/topology/test_core.py)."""
+    plain = fleet.ours("plain")
+    for key in ("foo", "bar", "{foo}2"):
+        plain.call("SET", key, "1")
+    plain.call("SAVE")
+    nodes = (fleet.ours("ours", cluster_enabled="yes"), fleet.oracle(cluster_enabled="yes"))
+    for node in nodes:
+        node.kill()
+        shutil.copy(plain.directory / "dump.rdb", node.directory)
+    fleet.restart(*nodes)
+    for node in nodes:
+        assert node.call("CLUSTER", "NODES").split()[-2:] == [b"5061", b"12182"], node.name
+        assert node.cluster_info()["cluster_slots_assigned"] == "2"

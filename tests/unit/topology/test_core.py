@@ -105,7 +105,7 @@ def test_slots_that_hold_keys_are_adopted_or_opened():
     peer, _ = one.with_peer()
     one.core.slotmap.assign(1 << 6, peer)
     one.core.slotmap.assign(1 << 7, one.core.myself)
-    one.core.adopt_slots_with_keys(NOW)
+    one.core.data_loaded(NOW)
     assert one.core.slotmap.owners[5] is one.core.myself
     assert one.core.slotmap.importing == {6: peer}
     assert f"5 7 [6-<-{peer.id}]" in one.effects()[0].text

@@ -127,7 +127,7 @@ def test_a_node_with_data_is_not_part_of_a_bootstrap() -> None:
     start(net, net.nodes, 100)
     net.run(30_000)
     assert not any(node.core.slotmap.assigned() for node in net.nodes), "it has keys: the others are too few"
-    net.nodes[2].core.adopt_slots_with_keys(net.now)
+    net.nodes[2].core.data_loaded(net.now)
     net.run_effects(net.nodes[2])
     net.run(30_000)
     assert {node.owner(866) for node in net.nodes} == {net.nodes[2].id}
