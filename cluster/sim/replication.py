@@ -202,8 +202,9 @@ class Store:
         self.per_slot = Counter(data.values())
 
     def _acknowledge(self) -> None:
-        """Reply to those whose write enough replicas have."""
-        while self._waiting:
+        """Reply to those whose write enough replicas have, while nobody can have taken our place."""
+        process = self._process
+        while self._waiting and process.core.may_serve(process.clock.now_ms()):
             waiting = self._waiting[0]
             have = sum(replica.acked >= waiting.offset for replica in self.downstream.values())
             if have < self.min_acks:

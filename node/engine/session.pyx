@@ -221,6 +221,10 @@ cdef class Engine:
         """Serve slots for so long yet; None: without end. A node that is stopped meanwhile finds that it has ended."""
         self.lease_ns = FOREVER_NS if left_ms is None else monotonic_ns() + <int64_t>left_ms * 1000000
 
+    def lease_runs(self) -> bool:
+        """Whether slots may be served at this very moment, as far as the lease goes."""
+        return monotonic_ns() < self.lease_ns
+
     cpdef void before_replies(self) except *:
         """Output is about to leave: the writes of the batch are with the sinks first."""
         self.stream_marked = False

@@ -5,6 +5,9 @@ A replica says every second how much of the stream it has. Who cannot wait for t
 that has written are kept back until N replicas have acknowledged its last write. If they do not within
 min-acks-timeout, the client is disconnected, because neither answer would be true: the write is done here, and may
 be lost with this node. While fewer than N replicas are in reach, writes are refused beforehand (NOREPLICAS).
+
+A primary whose lease (cluster/lease.py) has run out may have a successor, to whom an acknowledgement that comes only now
+means nothing: the replies stay back until the lease is renewed, which tells that there is none.
 """
 
 from __future__ import annotations
@@ -88,6 +91,8 @@ class Acknowledgements:
     def _release(self) -> None:
         """Let the replies go that enough replicas stand behind."""
         engine = self.node.engine
+        if not engine.lease_runs():
+            return
         held, engine.held = engine.held, []
         for session in held:
             if session.flags & flags.CLOSED:

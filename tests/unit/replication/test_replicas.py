@@ -235,6 +235,20 @@ def test_replies_wait_for_acknowledgements(node: Embedded) -> None:
     assert node.client()("SET", "k", "w").startswith("NOREPLICAS")
 
 
+def test_replies_stay_back_while_the_lease_has_run_out(node: Embedded) -> None:
+    """A successor may have been elected without the write before the replica acknowledged it."""
+    client, replica = node.client(), attach(node)
+    client("CONFIG", "SET", "min-acks", "1")
+    client.send("SET", "k", "v")
+    node.core.engine.set_lease(-1)
+    replica.send("REPLCONF", "ACK", node.core.stream.offset)
+    node.advance(100)
+    assert client.take() is None
+    node.core.engine.set_lease(10_000)
+    node.advance(100)
+    assert client.take() == b"OK"
+
+
 def test_who_waits_for_acknowledgements_gets_none_from_a_node_that_becomes_a_replica(node: Embedded) -> None:
     """Nor does it ask for any: a replica's stream holds its primary's bytes alone."""
     client = node.client()
