@@ -26,6 +26,7 @@ from cluster.redirect import Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
+from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
 from node import flags
 from node.config import Config
@@ -132,13 +133,16 @@ class Clustering:
         return sum(self.buffers(link.id)[1] for link in links)
 
     def kill_links(self, node_id: str, *, to: bool, inbound: bool) -> None:
-        """DEBUG CLUSTERLINK KILL: cut links with one node."""
+        """DEBUG CLUSTERLINK KILL: cut links with one node. Ours to it stays down for a moment: messages are lost."""
         peer = self.core.members.get(node_id)
         if peer is None:
             raise CommandError(f"ERR Unknown node {node_id}")
+        bus = self.core.bus
         for link, chosen in ((peer.link, to), (peer.inbound, inbound)):
             if link is not None and chosen:
-                self.core.bus.close(link)
+                bus.close(link)
+        if to:
+            bus.watch(peer, self.now_ms + RECONNECT_MS)
         self.attend()
 
     # -- the core's wishes
