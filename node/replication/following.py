@@ -11,33 +11,28 @@ deletes them; nothing is evicted; what clients write is refused (or is theirs al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gossip.effects import Effect, Note
 from node import flags
 from node.persistence.loading import CannotLoad, rdb
-from node.replication.link import (
-    ID_CHARS,
+from node.replication.effects import (
     Apply,
     BeginSnapshot,
     Close,
     Connect,
     DropSnapshot,
-    Introduction,
     LoadSnapshot,
-    Position,
-    PrimaryLink,
     Resume,
     Send,
-    State,
     StoreSnapshot,
 )
+from node.replication.host import Host, NoHost
+from node.replication.link import ID_CHARS, Introduction, Position, PrimaryLink, State
 from node.replication.local_expiry import LocalExpiry
 from node.replies import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from node.core import NodeCore
     from node.engine.session import Command, Session
     from node.persistence.loading import Steps
@@ -46,66 +41,6 @@ if TYPE_CHECKING:
 LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory")
-
-
-class Host(Protocol):
-    """What carries the bytes, and keeps a snapshot while it arrives. OSError says what the disk would not do."""
-
-    def connect(self, host: str, port: int) -> None: ...
-    def send(self, data: bytes) -> None: ...
-    def close(self) -> None: ...
-    def begin_file(self) -> None:
-        """Keep what `store_file` is given in a new file."""
-
-    def store_file(self, data: bytes) -> None: ...
-    def finish_file(self, name: str) -> None:
-        """Put the file, which is whole now, into the place of this one."""
-
-    def drop_file(self) -> None:
-        """Forget a file that is not whole. Harmless if there is none."""
-
-    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
-        """Take these steps between other work, then tell how it went: what they raised, if anything."""
-
-    def cancel_load(self) -> None:
-        """Take no more of them, and tell nothing. Harmless if there are none."""
-
-    def read(self, on: bool) -> None:
-        """Whether what comes from the primary is wanted now."""
-
-
-class NoHost:
-    """Of a node that nobody connects with anything."""
-
-    def connect(self, host: str, port: int) -> None:
-        pass
-
-    def send(self, data: bytes) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def begin_file(self) -> None:
-        raise OSError("this node has no disk")
-
-    def store_file(self, data: bytes) -> None:
-        raise OSError("this node has no disk")
-
-    def finish_file(self, name: str) -> None:
-        raise OSError("this node has no disk")
-
-    def drop_file(self) -> None:
-        pass
-
-    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
-        pass
-
-    def cancel_load(self) -> None:
-        pass
-
-    def read(self, on: bool) -> None:
-        pass
 
 
 class Following:

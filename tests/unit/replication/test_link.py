@@ -8,22 +8,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from gossip.effects import Effect, Note
-from node.replication.link import (
-    ACK_MS,
+from node.replication.effects import (
     Apply,
     BeginSnapshot,
     Close,
     Connect,
     DropSnapshot,
-    Introduction,
     LoadSnapshot,
-    Position,
-    PrimaryLink,
     Resume,
     Send,
-    State,
     StoreSnapshot,
 )
+from node.replication.link import ACK_MS, Introduction, Position, PrimaryLink, State
 
 ID = "a" * 40
 OTHER = "b" * 40

@@ -1,0 +1,70 @@
+"""What a replica needs of the world: a connection, a file, time to load (node/aio/replication.py gives it)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.persistence.loading import Steps
+
+
+class Host(Protocol):
+    """What carries the bytes, and keeps a snapshot while it arrives. OSError says what the disk would not do."""
+
+    def connect(self, host: str, port: int) -> None: ...
+    def send(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def begin_file(self) -> None:
+        """Keep what `store_file` is given in a new file."""
+
+    def store_file(self, data: bytes) -> None: ...
+    def finish_file(self, name: str) -> None:
+        """Put the file, which is whole now, into the place of this one."""
+
+    def drop_file(self) -> None:
+        """Forget a file that is not whole. Harmless if there is none."""
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        """Take these steps between other work, then tell how it went: what they raised, if anything."""
+
+    def cancel_load(self) -> None:
+        """Take no more of them, and tell nothing. Harmless if there are none."""
+
+    def read(self, on: bool) -> None:
+        """Whether what comes from the primary is wanted now."""
+
+
+class NoHost:
+    """Of a node that nobody connects with anything."""
+
+    def connect(self, host: str, port: int) -> None:
+        pass
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def begin_file(self) -> None:
+        raise OSError("this node has no disk")
+
+    def store_file(self, data: bytes) -> None:
+        raise OSError("this node has no disk")
+
+    def finish_file(self, name: str) -> None:
+        raise OSError("this node has no disk")
+
+    def drop_file(self) -> None:
+        pass
+
+    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+        pass
+
+    def cancel_load(self) -> None:
+        pass
+
+    def read(self, on: bool) -> None:
+        pass
