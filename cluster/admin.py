@@ -168,7 +168,10 @@ class ClusterAdmin:
         self._core.tick(now_ms)
 
     def forget(self, node_id: bytes, now_ms: int) -> None:
+        """Remove a member, and have the others do so. Another node that was told so may have come first."""
         core = self._core
+        if self._find(node_id) is None and core.members.banned(_text(node_id), now_ms):
+            return
         peer = self._known(node_id)
         if peer is core.myself:
             raise ClusterError("ERR I tried hard but I can't forget myself...")
