@@ -74,6 +74,7 @@ class ClusterCore:
         self.health = Health()
         self.failovers = 0
         """How often this node has taken its primary's place since it started."""
+        self.took_place_ms = -FOREVER_MS  # when it last did
         self.forming = Forming(self)
         self.election = Election(self)
         self.voter = Voter(self)
@@ -272,6 +273,7 @@ class ClusterCore:
         slots = self.slotmap.owned_by(old)
         me.config_epoch = epoch
         self.failovers += 1
+        self.took_place_ms = now_ms
         self.become_primary(empty=False)
         self.slotmap.assign(slots, me)
         self.manual.reset()

@@ -82,8 +82,14 @@ class ManualFailover:
     # The replica.
 
     def start(self, how: str, now_ms: int) -> None:
-        """CLUSTER FAILOVER at a replica. `how`: empty, `force` or `takeover`. ClusterError if it makes no sense."""
+        """CLUSTER FAILOVER at a replica. `how`: empty, `force` or `takeover`. ClusterError if it makes no sense.
+
+        Within a node timeout of the end of a primary Redis' replicas are still what they were; ours may have taken its
+        place by themselves, and whoever then comes to force them hears no error.
+        """
         core, me = self._core, self._core.myself
+        if me.is_primary and how and now_ms - core.took_place_ms <= core.settings.node_timeout_ms:
+            return  # who was to be forced out is
         if me.is_primary:
             raise ClusterError("ERR You should send CLUSTER FAILOVER to a replica")
         primary = me.primary

@@ -70,7 +70,7 @@ class Replication(Protocol):
 
     @property
     def offset(self) -> int:
-        """How much of the history of the data is here: the same for all who have the same data."""
+        """How much of the history of the data is here: the same for all who have the same; 0: none, or not whole."""
 
     @property
     def link_up(self) -> bool:

@@ -270,7 +270,7 @@ class _Copying:
 
     @property
     def offset(self) -> int:
-        return self._node.following.applied_offset
+        return self._node.following.stated_offset
 
     @property
     def link_up(self) -> bool:

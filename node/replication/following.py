@@ -93,6 +93,11 @@ class Following:
         return self.node.stream.offset + session.bytes_done - self._done
 
     @property
+    def stated_offset(self) -> int:
+        """What others may go by: `applied_offset`, but 0 while the primary's data takes the place of what we had."""
+        return self.applied_offset if self.resumable or not self.active else 0
+
+    @property
     def read_offset(self) -> int:
         """How much of it has come."""
         return self.node.stream.offset + len(self._unapplied)

@@ -9,7 +9,7 @@ import pytest
 from node import flags
 from node.engine.table import Keyspace
 from node.persistence.disk import NoDisk
-from node.persistence.loading import CannotLoad, Steps, at_once
+from node.persistence.loading import CannotLoad, Steps
 from node.persistence.rdb.snapshot import snapshot
 from tests.support.embedded import Embedded
 from tests.support.resp import ErrorReply, pack
@@ -34,6 +34,7 @@ class Primary:
         self.node = node
         self.heard = b""
         self.file = b""
+        self.stated: list[int] = []  # our offset for the cluster, while we load
         self.following = node.core.following
         self.following.host = self
         node.core.saving.disk = Files(self)
@@ -63,7 +64,8 @@ class Primary:
 
     def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
         try:
-            at_once(steps)
+            for _ in steps:
+                self.stated.append(self.following.stated_offset)
         except CannotLoad as error:
             done(error)
         else:
@@ -128,6 +130,15 @@ def test_a_transaction_counts_once_it_is_whole(node: Embedded, primary: Primary)
     assert client("GET", "k") == b"v"
     parts = (["MULTI"], ["SET", "k", "v"], ["EXEC"])
     assert node.core.stream.offset == 100 + sum(len(pack(part)) for part in parts)
+
+
+def test_while_other_data_takes_its_place_a_replica_states_no_offset(node: Embedded, primary: Primary) -> None:
+    primary.following.lost("reset")
+    assert primary.following.stated_offset == 100
+    primary.stated = []
+    primary.accept()
+    assert set(primary.stated) == {0}
+    assert primary.following.stated_offset == 100
 
 
 def test_it_goes_on_where_the_link_broke(node: Embedded, primary: Primary) -> None:

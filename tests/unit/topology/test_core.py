@@ -10,7 +10,7 @@ from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollo
 from cluster.errors import ClusterError
 from cluster.nodesconf import CorruptConfig
 from cluster.redirect import Moved, Request
-from cluster.slots import SLOTS
+from cluster.slots import SLOTS, range_set
 from cluster.state import ClusterSettings
 from cluster.views import ClusterViews
 from gossip import flags
@@ -234,6 +234,22 @@ def test_replicas_are_shown_once_they_have_data():
     replica.flags |= flags.FAIL
     assert len(one.views.slots()[0]) == 3
     assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
+
+
+def test_whoever_comes_too_late_to_force_a_failover_hears_no_error():
+    one = One(node_timeout_ms=5000)
+    refusal = "ERR You should send CLUSTER FAILOVER to a replica"
+    assert one.fails("failover", [b"FORCE"], NOW) == refusal
+    old, old_id = one.with_peer()
+    one.core.slotmap.assign(range_set(0, 100), old)
+    one.admin.replicate(old_id, NOW)
+    one.core.take_place(7, NOW)
+    assert one.core.myself.slot_count == 101
+    one.admin.failover([b"FORCE"], NOW + 5000)
+    one.admin.failover([b"TAKEOVER"], NOW + 5000)
+    assert one.core.myself.config_epoch == 7
+    assert one.fails("failover", [], NOW + 5000) == refusal
+    assert one.fails("failover", [b"FORCE"], NOW + 5001) == refusal
 
 
 def test_tls_ports():
