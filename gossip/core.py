@@ -64,7 +64,7 @@ from gossip.messages import (
     Unknown,
 )
 from gossip.peer import Link, Peer
-from gossip.pinging import SETTLED_MS, DueHeap, choose_gossip, gossip_entry, oldest_of_a_few, ping_after_ms
+from gossip.pinging import DueHeap, choose_gossip, gossip_entry, may_save, oldest_of_a_few, on_grid, ping_due_ms
 from gossip.reception import receive, take_address
 from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
@@ -74,12 +74,8 @@ from gossip.wire import encode, encode_light
 RECONNECT_MS = 100
 RECONNECT_MAX_MS = 1000
 RANDOM_PING_MS = 1000
-LARGE = 20
-"""Clusters of so many members save messages and wake-ups:"""
-GRID_DIVISOR = 20
-"""PINGs are put off by up to this part of the node timeout, to be sent together;"""
-PATIENCE = 3
-"""those between replicas of different shards, and those to somebody drawn, are so many times rarer."""
+RANDOM_PING_SAVING_MS = 5000
+"""How often somebody drawn is pinged, and what has changed about us is told to all: the second in large clusters."""
 HANDSHAKE_MIN_MS = 1000
 MAX_UNSENT = 1000
 """Published messages that wait for one link to be opened; more are lost, as all are if it never is."""
@@ -103,6 +99,7 @@ class GossipCore:
         self._due = DueHeap()
         self._new_suspects = False
         self._random_ping_ms = 0
+        self._told: object = None
         self._awake_ms = 0
         self._last_link_id = 0
         self._effects: list[Effect] = []
@@ -142,7 +139,9 @@ class GossipCore:
             self._new_suspects = False
             self._tell_voters()
         if now_ms >= self._random_ping_ms:
-            self._random_ping_ms = now_ms + RANDOM_PING_MS * (PATIENCE if self._may_save(now_ms) else 1)
+            saving = may_save(self, now_ms)
+            self._random_ping_ms = now_ms + (RANDOM_PING_SAVING_MS if saving else RANDOM_PING_MS)
+            self._tell_news(saving)
             peer = oldest_of_a_few(self.members, self.rng)
             if peer is not None:
                 self.ping(peer, now_ms)
@@ -368,6 +367,15 @@ class GossipCore:
             if not peer.in_handshake:
                 self.tell(peer)
 
+    def _tell_news(self, saving: bool) -> None:
+        """Where PINGs are rare, what has changed about us is told to everybody by itself."""
+        me, facts = self.members.myself, self.agreement.facts()
+        mine = None if facts.primary_id else facts.slots
+        news = (me.ip, me.port, me.flags, me.hostname, me.nodename, facts.primary_id, facts.config_epoch, mine)
+        if saving and self._told is not None and news != self._told:
+            self.broadcast_pong()
+        self._told = news
+
     def tell(self, peer: Peer) -> None:
         """Tell `peer` how it is with us, without being asked and without an answer."""
         if peer.connected:
@@ -426,7 +434,7 @@ class GossipCore:
             self.close(link)
         if peer.link is None:
             self._connect(peer, now_ms)
-        elif not peer.ping_sent_ms and peer.connected and now_ms > self._ping_due_ms(peer, now_ms):
+        elif not peer.ping_sent_ms and peer.connected and now_ms > ping_due_ms(self, peer, now_ms):
             self.send_ping(peer.link, Ping, now_ms)
         self.schedule(peer, now_ms)
 
@@ -439,46 +447,11 @@ class GossipCore:
         self.judge(peer, now_ms)
 
     def _tell_voters(self) -> None:
-        """Whoever counts for a verdict hears of new suspicions now, rather than with the next ping."""
-        if self.members.suspects:
+        """Whoever counts for a verdict hears of a voter's new suspicions now, rather than with the next ping."""
+        if self.members.suspects and self.agreement.votes(self.members.myself):
             for peer in self.members.others():
                 if self.agreement.votes(peer) and not peer.flags & flags.FAILING:
                     self.tell(peer)
-
-    def _ping_due_ms(self, peer: Peer, now_ms: int) -> int:
-        """When `peer` is to be pinged if no answer of it is expected.
-
-        Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time,
-        and any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
-        In large clusters two replicas of different shards have more time still: nobody acts on what they think of each
-        other, and these pairs are most of all.
-        """
-        wait_ms = ping_after_ms(self.settings.node_timeout_ms, len(self.members))
-        if self.agreement.needs_answers(peer):
-            return min(peer.pong_received_ms, peer.pinged_ms) + wait_ms
-        if not peer.ours:
-            return peer.pong_received_ms + wait_ms
-        if self._may_save(now_ms) and self._matters_little(peer):
-            wait_ms *= PATIENCE
-        heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
-        return min(heard_ms, peer.pinged_ms + 2 * wait_ms) + 2 * wait_ms
-
-    def _may_save(self, now_ms: int) -> bool:
-        """Whether the cluster is large, and all of it has been known for a while: news travels in PINGs."""
-        return len(self.members) >= LARGE and now_ms - self.members.newest_ms > SETTLED_MS
-
-    def _matters_little(self, peer: Peer) -> bool:
-        me = self.members.myself
-        return not self.agreement.votes(peer) and not self.agreement.votes(me) and peer.primary is not me.primary
-
-    def _on_grid(self, at_ms: int, now_ms: int) -> int:
-        """A little later, at a moment when others are pinged too: to wake up costs more than a ping.
-
-        Each node has moments of its own.
-        """
-        grid_ms = self.settings.node_timeout_ms // GRID_DIVISOR if self._may_save(now_ms) else 1
-        phase_ms = int(self.members.myself.id[:8], 16) % max(grid_ms, 1)
-        return at_ms + (phase_ms - at_ms) % max(grid_ms, 1)
 
     def schedule(self, peer: Peer, now_ms: int) -> None:
         """When to look at `peer` again if nothing happens meanwhile."""
@@ -486,7 +459,7 @@ class GossipCore:
         if peer.in_handshake:
             at_ms = peer.created_ms + max(timeout_ms, HANDSHAKE_MIN_MS) + 1
         elif not peer.ping_sent_ms:
-            at_ms = self._on_grid(self._ping_due_ms(peer, now_ms) + 1, now_ms)
+            at_ms = on_grid(self, ping_due_ms(self, peer, now_ms) + 1, now_ms)
         else:
             heard_ms = last_heard_ms(peer)
             moments = [
@@ -522,3 +495,5 @@ class GossipCore:
         peer.flags |= flags.FAIL
         peer.fail_ms = now_ms
         self.agreement.changed(state=True)
+        if peer.connected and not peer.ping_sent_ms:
+            self.schedule(peer, now_ms)  # its next PING may be far away

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import heapq
 import random
+from typing import TYPE_CHECKING
 
 from gossip import flags
 from gossip.membership import Members
 from gossip.messages import GossipEntry
 from gossip.peer import Peer
 
+if TYPE_CHECKING:
+    from gossip.core import GossipCore
+
 MIN_GOSSIP = 3
 SETTLED_MS = 30_000
 PING_SPACING_MS = 50
+LARGE = 20
+"""Clusters of so many members save messages and wake-ups:"""
+GRID_DIVISOR = 20
+"""PINGs are put off by up to this part of the node timeout, to be sent together;"""
+OTHER_SHARD = 2
+"""those between a voter and a replica of another shard are so many times rarer,"""
+NO_CONCERN = 10
+"""and those between two replicas of different shards so many times."""
 
 
 def ping_after_ms(node_timeout_ms: int, members: int) -> int:
@@ -26,6 +38,54 @@ def ping_after_ms(node_timeout_ms: int, members: int) -> int:
     Where there are few peers that can be soon, at the price of twenty PINGs a second and node at most.
     """
     return min(node_timeout_ms // 2, max(node_timeout_ms // 10, PING_SPACING_MS * members))
+
+
+def ping_due_ms(core: GossipCore, peer: Peer, now_ms: int) -> int:
+    """When `peer` is to be pinged if no answer of it is expected.
+
+    Whoever needs its answers (a voter those of other voters) counts these alone. All others have twice the time,
+    and any packet will do: of two nodes one pings and one answers, and only every other time it must be we.
+    """
+    wait_ms = ping_after_ms(core.settings.node_timeout_ms, len(core.members))
+    if core.agreement.needs_answers(peer):
+        return min(peer.pong_received_ms, peer.pinged_ms) + wait_ms
+    if not peer.ours:
+        return peer.pong_received_ms + wait_ms
+    wait_ms *= 2 * _leisure(core, peer, now_ms)
+    heard_ms = max(peer.pong_received_ms, peer.data_received_ms)
+    return min(heard_ms, peer.pinged_ms + wait_ms) + wait_ms
+
+
+def _leisure(core: GossipCore, peer: Peer, now_ms: int) -> int:
+    """How many times rarer than usual `peer` is pinged.
+
+    In large clusters most pairs are of different shards, and nobody acts on what two replicas think of each other
+    there. Who fails is told by the voters; from then on it is watched as usual, for its return.
+    """
+    me = core.members.myself
+    if not may_save(core, now_ms) or peer.flags & flags.FAILING:
+        return 1
+    if peer is me.primary or peer.primary is me or (peer.primary is not None and peer.primary is me.primary):
+        return 1
+    votes = core.agreement.votes
+    return OTHER_SHARD if votes(peer) or votes(me) else NO_CONCERN
+
+
+def may_save(core: GossipCore, now_ms: int) -> bool:
+    """Whether the cluster is large, and all of it has been known for a while: news travels in PINGs."""
+    return len(core.members) >= LARGE and now_ms - core.members.newest_ms > SETTLED_MS
+
+
+def on_grid(core: GossipCore, at_ms: int, now_ms: int) -> int:
+    """A little later, at a moment when others are pinged too: to wake up costs more than a ping.
+
+    Each node has moments of its own.
+    """
+    if not may_save(core, now_ms):
+        return at_ms
+    grid_ms = max(core.settings.node_timeout_ms // GRID_DIVISOR, 1)
+    phase_ms = int(core.members.myself.id[:8], 16) % grid_ms
+    return at_ms + (phase_ms - at_ms) % grid_ms
 
 
 class DueHeap:
