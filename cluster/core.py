@@ -181,6 +181,7 @@ class ClusterCore:
         me.flags = (me.flags & ~flags.NOFAILOVER) | (flags.NOFAILOVER if settings.no_failover or self.leaving else 0)
         if me.flags != before:
             self.changed(state=True)
+            self.bus.broadcast_pong()  # nobody may count on us as a successor, or everybody may again
         self._reexamine = True
 
     def data_loaded(self, now_ms: int) -> None:
@@ -297,7 +298,6 @@ class ClusterCore:
         if leaving != self.leaving:
             self.leaving = leaving
             self.apply_settings(now_ms)
-            self.bus.broadcast_pong()
 
     def hand_over(self, now_ms: int) -> bool:
         """Have our best replica take our place, before this node leaves. False if there is none that could.

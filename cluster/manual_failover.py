@@ -132,7 +132,7 @@ class ManualFailover:
         me = self._core.myself
         if sender.primary is me:
             self._pause(sender, now_ms)
-        elif sender is me.primary and not sender.failed and not self._core.leaving:
+        elif sender is me.primary and not sender.failed and not me.flags & flags.NOFAILOVER:
             self.reset()
             self._core.bus.note("notice", f"Primary {sender.id} hands over to this replica.")
             self._end_ms = now_ms + TIMEOUT_MS

@@ -93,6 +93,16 @@ def test_a_primary_whose_replica_ends_too_just_ends(servers: list[Server]) -> No
     assert role(primary) == b"master"
 
 
+def test_nothing_is_handed_to_a_replica_that_must_not_fail_over(servers: list[Server]) -> None:
+    primary, *_, replica = servers
+    replica.call("CONFIG", "SET", "cluster-replica-no-failover", "yes")
+    wait_until(lambda: b"nofailover" in primary.call("CLUSTER", "NODES"), "the primary has been told")
+    told_to_end(primary)
+    wait_until(lambda: ended(primary), "the primary has ended", timeout_s=20)
+    assert "Handing over" not in log_of(primary)
+    assert role(replica) == b"slave"
+
+
 @pytest.mark.parametrize("how", ["NOW", "FORCE"])
 def test_a_shutdown_in_a_hurry_hands_nothing_over(servers: list[Server], how: str) -> None:
     primary, replica = servers[0], servers[-1]

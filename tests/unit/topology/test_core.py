@@ -236,6 +236,16 @@ def test_replicas_are_shown_once_they_have_data():
     assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
 
 
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_a_replica_that_must_not_fail_over_takes_nothing_handed_to_it(forbidden):
+    one = One(no_failover=forbidden)
+    old, old_id = one.with_peer()
+    one.core.slotmap.assign(range_set(0, 100), old)
+    one.admin.replicate(old_id, NOW)
+    one.core.manual.hear_start(old, NOW)
+    assert one.core.manual.under_way is not forbidden
+
+
 def test_whoever_comes_too_late_to_force_a_failover_hears_no_error():
     one = One(node_timeout_ms=5000)
     refusal = "ERR You should send CLUSTER FAILOVER to a replica"
