@@ -26,7 +26,7 @@ from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, members, range_set, to_bitmap
 from cluster.state import ClusterSettings, Keyspace, NoKeys, NoReplication, Replication
-from cluster.voting import Voter, release_vote
+from cluster.voting import Voter
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore
@@ -427,7 +427,7 @@ class ClusterCore:
         sender.repl_offset = header.offset
         sender.repl_offset_ms = now_ms
         sender.primary_failed = header.mflags[1] & (OURS | PRIMARY_FAILED) == OURS | PRIMARY_FAILED
-        release_vote(sender, header)
+        self.voter.hear_header(sender, header)
         self.manual.hear_header(sender, header)
 
     def heard_config(self, sender: Peer, header: Header, now_ms: int) -> None:

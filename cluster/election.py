@@ -6,8 +6,11 @@ holds its primary failed tells its siblings so, and with it its offset, which is
 have told, everybody knows the order, and the best asks at once. While somebody has not told yet there is a short wait
 for it. The others ask later, each when those before it should long have won.
 
-A lost or split election is repeated soon, under a new epoch, after a short random pause; each attempt waits longer for
-its votes. A candidate that hears a better sibling ask gives way and says so, which frees the votes that it already had.
+Whoever has not answered is asked again soon, under the same epoch: a voter that is slow (its disk, its machine) need
+not vote twice, and a request or an answer that was lost with its connection is made good. Only where somebody else
+stands as well, or nothing has come of it for as long as votes promise anything, is the election lost. It is repeated
+under a new epoch after a short random pause; each attempt waits longer. A candidate that has lost, or that hears a
+better sibling ask and gives way, says so, which frees the votes that it already had.
 
 The epoch of an election is on disk before anybody is asked, and the claim to the slots before it is announced.
 """
@@ -112,8 +115,10 @@ class Election:
         self._retry_ms = 0  # the next attempt is not before this
         self._yielded_ms = 0  # when a better sibling asked last
         self._epoch = 0  # of the election in which we stand; 0: in none
-        self._until_ms = 0  # when it is lost
         self._asked_ms = 0
+        self._again_ms = 0  # when to ask those again who have not answered
+        self._until_ms = 0  # when it is lost, at the latest
+        self._contested = False  # whether a sibling stands, too: votes of this epoch may be its
         self._votes: set[str] = set()
         self._unfit: Unfit | None = None
 
@@ -129,7 +134,7 @@ class Election:
 
     def next_due_ms(self) -> int | None:
         if self.standing:
-            return self._until_ms
+            return self._again_ms
         return self._turn_ms() if self._since_ms else None
 
     def attend(self, now_ms: int) -> None:
@@ -141,9 +146,8 @@ class Election:
             return
         if not self._since_ms:
             self._begin(now_ms)
-        if self.standing and now_ms >= self._until_ms:
-            self._core.bus.note("notice", f"Failover election for epoch {self._epoch} expired.")
-            self._give_up(now_ms)
+        if self.standing and now_ms >= self._again_ms:
+            self._go_on(now_ms)
         if not self.standing and now_ms >= self._turn_ms():
             self._ask(now_ms)
 
@@ -161,12 +165,12 @@ class Election:
         """A better one gets the time for another attempt before we stand."""
         me = self._core.myself
         if not outranks(sender, header.offset, me, self._core.replication.offset):
+            self._contested = True
             return
         self._yielded_ms = now_ms
         if self.standing:
             self._core.bus.note("verbose", f"Giving way to the better replica {sender.id}")
             self._give_up(now_ms)
-            self._core.bus.broadcast_pong()
 
     def _hear_collision(self, now_ms: int) -> None:
         """Two shards ask under one epoch, and may get half of the votes each: they ask again, one after the other."""
@@ -177,7 +181,7 @@ class Election:
         self._retry_ms = now_ms + turn * unit_ms(core.settings.node_timeout_ms)
 
     def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
-        """A vote has come. One that comes too late, perhaps since we were stopped, promises nothing any more."""
+        """A vote has come. After a lease, perhaps since we were stopped, what it promised may be over."""
         if now_ms >= self._until_ms or header.current_epoch != self._epoch or not self._core.votes(sender):
             return
         self._count(sender, now_ms)
@@ -194,7 +198,8 @@ class Election:
         if unfit is not self._unfit and unfit in (Unfit.NO_DATA, Unfit.OLD_DATA, Unfit.FORBIDDEN):
             self._core.bus.note("warning", f"Currently unable to failover: {unfit.value}")
         self._unfit = unfit
-        self._since_ms = self._attempts = self._retry_ms = self._epoch = 0
+        self._withdraw()
+        self._since_ms = self._attempts = self._retry_ms = 0
 
     def _begin(self, now_ms: int) -> None:
         """The primary has failed: tell the siblings, with our offset, and wait for our turn."""
@@ -228,17 +233,36 @@ class Election:
             self._retry_ms = now_ms + UNIT_MIN_MS
             return
         core.state.current_epoch += 1
-        self._epoch = core.state.current_epoch
+        # Also where we are no voter yet: if we win, we are one, and must not vote for another in the same epoch.
+        self._epoch = core.state.last_vote_epoch = core.state.current_epoch
         self._votes = set()
+        self._contested = False
         self._asked_ms = now_ms
-        agreed_ms = core.manual.stands_until_ms()
-        self._until_ms = min(now_ms + self._patience_ms(), agreed_ms or FOREVER_MS)
+        self._until_ms = min(now_ms + self._longest_ms(), core.manual.stands_until_ms() or FOREVER_MS)
+        self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
         core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
-        core.bus.broadcast(AuthRequest(core.bus.header(FORCE_ACK if agreed_ms else 0)))
+        core.bus.broadcast(self._request())
         if core.votes(me):
             core.voter.vote_for_myself(now_ms)
             self._count(me, now_ms)
+
+    def _request(self) -> AuthRequest:
+        core = self._core
+        return AuthRequest(core.bus.header(FORCE_ACK if core.manual.stands_until_ms() else 0))
+
+    def _go_on(self, now_ms: int) -> None:
+        """Votes are missing: ask those again who owe them, or find that the election is lost."""
+        core = self._core
+        if now_ms >= self._until_ms or self._contested or core.state.current_epoch != self._epoch:
+            core.bus.note("notice", f"Failover election for epoch {self._epoch} expired.")
+            self._give_up(now_ms)
+            return
+        self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
+        request = self._request()
+        for voter in sorted(core.health.voters, key=lambda peer: peer.id):
+            if voter.id not in self._votes:
+                core.bus.send(voter.link, request)
 
     def _patience_ms(self) -> int:
         """How long to wait for votes."""
@@ -249,8 +273,17 @@ class Election:
         """The longest wait for votes: what a vote promises holds for longer."""
         return lease_ms(self._core.settings.node_timeout_ms)
 
-    def _give_up(self, now_ms: int) -> None:
+    def _withdraw(self) -> None:
+        """Stand no longer, so that all who have voted for us may vote for another."""
+        core = self._core
+        if not self.standing:
+            return
         self._epoch = 0
+        core.voter.release_own_vote()
+        core.bus.broadcast_pong()
+
+    def _give_up(self, now_ms: int) -> None:
+        self._withdraw()
         spread_ms = unit_ms(self._core.settings.node_timeout_ms) << min(self._attempts, 2)
         self._retry_ms = now_ms + 1 + int(self._core.bus.rng.random() * spread_ms)
         self._attempts += 1

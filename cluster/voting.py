@@ -8,7 +8,8 @@ Votes must not make two primaries either, one after the other but both at work. 
 twice the node timeout after a vote about one primary, which makes a lost election cost many seconds. Here a voter
 stays with its candidate for one node timeout, after which the candidate, had it won, could not be serving unheard of;
 but the same candidate may ask again under a newer epoch at once (it is one node, it cannot win against itself), and as
-soon as it says that it does not stand any more the vote is free for another.
+soon as it says that it does not stand any more the vote is free for another. It may also ask again under the same
+epoch, as long as it stands, and gets the same vote again: the answer may have been lost.
 
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
@@ -36,9 +37,10 @@ PASSING = frozenset({"primary is up", "primary may serve", "voted for another"})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The vote is given."""
+    """The vote is given. `again`: it was before, to the same candidate in the same epoch."""
 
     epoch: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms:
     if epoch < state.current_epoch:
         return Deny("old epoch", f"reqEpoch ({epoch}) < curEpoch({state.current_epoch})")
     if state.last_vote_epoch == state.current_epoch:
+        if primary is not None and (primary.voted_for, primary.voted_epoch) == (candidate.id, epoch):
+            return Grant(epoch, again=True)
         return Deny("vote given", f"already voted for epoch {epoch}")
     if candidate.is_primary:
         return Deny("is a primary", "it is a master node")
@@ -112,9 +116,13 @@ def release_vote(sender: Peer, header: Header) -> None:
     primary = sender.primary
     if primary is None or primary.voted_for != sender.id or header.primary_id is None:
         return
-    said = header.mflags[1]
-    if said & OURS and not said & STANDING and header.current_epoch >= primary.voted_epoch:
+    if stands_no_longer(header) and header.current_epoch >= primary.voted_epoch:
         primary.voted_for = ""
+
+
+def stands_no_longer(header: Header) -> bool:
+    """Whether a node of this project says that it is no candidate."""
+    return bool(header.mflags[1] & OURS) and not header.mflags[1] & STANDING
 
 
 class Voter:
@@ -132,7 +140,15 @@ class Voter:
             self.denied[answer.reason] += 1
             self._core.bus.note("warning", f"Failover auth denied to {candidate.id}: {answer.text}")
             if answer.reason in PASSING:
+                self._kept = [each for each in self._kept if each[0] is not candidate]
                 self._kept.append((candidate, request, now_ms))
+
+    def hear_header(self, sender: Peer, header: Header) -> None:
+        """A candidate may say that it has given up: it wants neither the vote that it has nor one that it asked for."""
+        release_vote(sender, header)
+        if self._kept and stands_no_longer(header):
+            epoch = header.current_epoch
+            self._kept = [each for each in self._kept if each[0] is not sender or each[1].current_epoch > epoch]
 
     def would_stand(self, now_ms: int) -> bool:
         """As a voter and candidate: whether no promise of ours is in the way of our own vote."""
@@ -146,6 +162,12 @@ class Voter:
     def vote_for_myself(self, now_ms: int) -> None:
         """We stand for election under the current epoch, which is persisted before anybody hears of it."""
         record_vote(self._core.state, self._core.myself, self._core.state.current_epoch, now_ms)
+
+    def release_own_vote(self) -> None:
+        """We stand no longer, so our own vote is free as well."""
+        me = self._core.myself
+        if me.primary is not None and me.primary.voted_for == me.id:
+            me.primary.voted_for = ""
 
     def attend(self, now_ms: int) -> None:
         """Look again at requests that came too early."""
@@ -161,8 +183,9 @@ class Voter:
         core = self._core
         answer = consider_vote(core.state, candidate, request, now_ms, core.settings.node_timeout_ms)
         if isinstance(answer, Grant):
-            record_vote(core.state, candidate, answer.epoch, now_ms)
-            core.changed(durable=True)
+            if not answer.again:
+                record_vote(core.state, candidate, answer.epoch, now_ms)
+                core.changed(durable=True)
             core.bus.note("notice", f"Failover auth granted to {candidate.id} for epoch {answer.epoch}")
             core.bus.send(candidate.link, AuthAck(core.bus.header()))
         return answer

@@ -4,7 +4,9 @@ import pytest
 
 from cluster.sim import checkers
 from cluster.sim.clock import MS, SECOND
-from cluster.sim.faults import Freeze, Kill, Partition
+from cluster.sim.faults import BusCut, Freeze, Kill, Partition
+from cluster.sim.network import BUS
+from cluster.sim.packets import AUTH_ACK, peek
 from cluster.sim.parameters import derive
 from cluster.sim.replication import EMPTY
 from cluster.sim.world import World
@@ -213,3 +215,51 @@ def test_nobody_serves_while_a_hand_over_waits_for_votes():
     for host in owners:
         world.thaw(host)
     world.finish()
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_slow_voters_are_waited_for_and_not_made_to_vote_twice(seed):
+    """Their disks take longer than a candidate waits before it asks again."""
+    trial = Trial(seed, replicas=1)
+    before, world = trial.owner(), trial.world
+    epoch = before.process.core.state.current_epoch
+    for host in world.hosts:
+        if host.process.core.myself.is_primary:
+            host.disk.sync_time_us = lambda: 1200 * MS
+    world.kill(before)
+    assert trial.replaced_after_ms(before) < 1800
+    assert trial.owner().process.core.state.current_epoch == epoch + 1
+
+
+def test_a_vote_that_was_lost_with_its_connection_is_sent_again():
+    trial = Trial(1, replicas=1)
+    before, world = trial.owner(), trial.world
+    voters = [trial.owner(shard) for shard in (1, 2)]
+    epoch = before.process.core.state.current_epoch
+    send, lost = world.network.send, []
+
+    def lossy(end, payload, extra_us=0):
+        if end.channel == BUS and end.holder.host in voters and peek(payload)[0] == AUTH_ACK and len(lost) < 2:
+            lost.append(end)
+        else:
+            send(end, payload, extra_us)
+
+    world.network.send = lossy
+    world.kill(before)
+    assert 500 <= trial.replaced_after_ms(before) < 1000
+    assert len(lost) == 2
+    assert trial.owner().process.core.state.current_epoch == epoch + 1
+
+
+def test_a_candidate_that_has_lost_is_free_to_vote_for_another():
+    """Where replicas vote, each has voted for itself; of four members three must agree, and one is dead."""
+    trial = Trial(1, shards=1, replicas=3)
+    before, world = trial.owner(), trial.world
+    one, *others = (host for host in world.hosts if host is not before)
+    cut = BusCut(0, 0, (one.number,), tuple(host.number for host in others))
+    cut.begin(world)
+    world.kill(before)
+    trial.wait(3 * TIMEOUT_MS)
+    assert not [p for p in world.running() if p.accepted_slots()]
+    cut.end(world)
+    assert trial.replaced_after_ms(before) < TIMEOUT_MS

@@ -139,6 +139,16 @@ def test_the_same_candidate_may_ask_again_at_once():
     assert ask(state, nodes[21]) == "granted"
 
 
+def test_who_asks_again_in_the_same_epoch_gets_the_same_vote_again():
+    state, nodes = failed_primary()
+    record_vote(state, nodes[21], 4, NOW)
+    asked_again = request(state, nodes[21])
+    assert consider_vote(state, nodes[21], asked_again, NOW + 500, TIMEOUT_MS) == Grant(4, again=True)
+    assert ask(state, nodes[22]) == "vote given"
+    release_vote(nodes[21], asked_again)
+    assert ask(state, nodes[21]) == "vote given"
+
+
 def test_a_vote_binds_for_a_node_timeout():
     state, nodes = failed_primary()
     record_vote(state, nodes[22], 3, NOW)
