@@ -177,8 +177,11 @@ class ManualFailover:
     # The primary.
 
     def _pause(self, replica: Peer, now_ms: int) -> None:
+        """Hold writes back. If they are already they stay so, for longer: a replica may stand with the offset we told.
+
+        Were they let go for a moment, as by ending one failover before the next begins, it would lack what was written.
+        """
         core = self._core
-        self.reset()
         self._end_ms, self._replica = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica
         core.bus.note("notice", f"Manual failover requested by replica {replica.id}.")
         self._promise(True)

@@ -6,7 +6,7 @@ import pytest
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
-from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
+from cluster.effects import DropChannels, FollowPrimary, PauseWrites, ResumeWrites, StateChanged, StopFollowing
 from cluster.errors import ClusterError
 from cluster.nodesconf import CorruptConfig
 from cluster.redirect import Moved, Request
@@ -279,3 +279,23 @@ def test_settings_reach_the_node_itself():
     one.settings.announce_ip = ""
     one.core.apply_settings(NOW)
     assert one.views.nodes().split()[1:3] == [b":7000@17000,one.example", b"myself,master,nofailover"]
+
+
+def test_writes_stay_held_back_when_a_replica_asks_again():
+    """Its request is repeated until it is answered, and another replica may ask as well."""
+    one = One()
+    one.admin.add_slots([b"0"], NOW)
+    replicas = [one.with_peer(number)[0] for number in (2, 3)]
+    for replica in replicas:
+        replica.become_replica()
+        replica.follow(one.core.myself)
+    one.effects()
+    for at_ms, replica in ((NOW, replicas[0]), (NOW + 500, replicas[0]), (NOW + 600, replicas[1])):
+        one.core.manual.hear_start(replica, at_ms)
+        effects = one.effects()
+        assert [effect for effect in effects if isinstance(effect, PauseWrites)]
+        assert not [effect for effect in effects if isinstance(effect, ResumeWrites)]
+    one.core.tick(NOW + 5000 + 600)
+    assert one.core.manual.under_way
+    one.core.tick(NOW + 5000 + 600 + 100)
+    assert [effect for effect in one.effects() if isinstance(effect, ResumeWrites)]
