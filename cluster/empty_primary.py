@@ -7,6 +7,9 @@ Here such a primary neither serves its slots nor synchronises anybody. It waits 
 they have and hands over to the best of them. If all say for two seconds that they have nothing (one that still loads
 says so, too), or nobody has taken its place within a while, it serves, empty as it is. Redis' replicas cannot be asked
 to take over (they obey their operator only), so with those the wait is time for a CLUSTER FAILOVER TAKEOVER.
+
+Who its replicas are it may not know: what it remembers can be from the moment when it was elected, before anybody had
+followed it. So it listens to every member of which it does not know that it belongs to another shard.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster.core import ClusterCore
+    from gossip.peer import Peer
 
 PATIENCE_MIN_MS = 10_000
 PATIENCE_TIMEOUTS = 2
@@ -42,7 +46,7 @@ class EmptyPrimary:
     def data_loaded(self, now_ms: int) -> None:
         """The node has loaded what it had on disk."""
         core, me = self._core, self._core.myself
-        if me.is_replica or not me.slot_count or not me.replicas or len(core.keyspace) or core.replication.offset:
+        if me.is_replica or not me.slot_count or len(core.keyspace) or core.replication.offset or not self._followers():
             return
         core.bus.note("warning", "This primary has replicas but lost its data: it waits for one of them to take over.")
         patience_ms = max(PATIENCE_TIMEOUTS * core.settings.node_timeout_ms, PATIENCE_MIN_MS)
@@ -54,20 +58,31 @@ class EmptyPrimary:
             return
         me = self._core.myself
         self._look_ms = now_ms + LOOK_MS
-        told = [replica for replica in me.replicas if replica.repl_offset_ms]
+        followers = self._followers()
+        told = [peer for peer in followers if peer.repl_offset_ms]
         if me.is_replica or not me.slot_count:
             self._end()
         elif now_ms >= self._until_ms:
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
-        elif any(replica.repl_offset for replica in told):
-            all_told = len(told) == len(me.replicas) or now_ms - self._since_ms >= LISTEN_MS
+        elif any(replica.repl_offset for replica in me.replicas):
+            all_told = len(told) == len(followers) or now_ms - self._since_ms >= LISTEN_MS
             if all_told and not self._core.manual.paused:
                 self._core.manual.hand_over()
                 self._look_ms = now_ms + RETRY_MS
-        elif len(told) == len(me.replicas) and now_ms - self._since_ms >= LISTEN_MS:
+        elif len(told) == len(followers) and now_ms - self._since_ms >= LISTEN_MS:
             self._core.bus.note("notice", "The replicas have no data either.")
             self._end()
+
+    def _followers(self) -> list[Peer]:
+        """Our replicas, and those who may be without our knowing it."""
+        me = self._core.myself
+        return [
+            peer
+            for peer in self._core.members.others()
+            if not (peer.slot_count or peer.in_handshake)
+            and (peer.primary is None or peer.primary is me or not peer.primary.slot_count)
+        ]
 
     def _end(self) -> None:
         self._until_ms = self._look_ms = 0
