@@ -290,6 +290,10 @@ class ClusterCore:
         """The replicas to which this node could hand over."""
         return self.manual.successors()
 
+    def living_replicas(self) -> int:
+        """How many replicas this node has that nobody holds for dead."""
+        return sum(not replica.flags & flags.FAILING for replica in self.myself.replicas)
+
     def leave(self, leaving: bool, now_ms: int) -> None:
         """Tell everybody that this node is about to end, so that nobody counts on it as a successor; or that it stays.
 

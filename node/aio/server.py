@@ -347,7 +347,8 @@ class Server:
         """A slice of the expiry cycle; it goes on while many keys are found dead."""
         node = self.node
         node.space.now_ms = unix_ms()
-        may_expire = node.space.lazy_expire and not node.pause.active and not node.loading.active
+        waits = node.pause.active or node.loading.active or not node.engine.lease_runs()
+        may_expire = node.space.lazy_expire and not waits
         if may_expire and node.space.active_expire:
             started = monotonic_ms()
             more = node.space.expire_some(EXPIRE_BUDGET_US)

@@ -126,7 +126,12 @@ REPLICATION = (
     ),
     flag("repl-disable-tcp-nodelay", False, "Send to replicas in fewer, larger packets."),
     flag("repl-diskless-sync", True, "Send snapshots to replicas without writing a file."),
-    number("repl-diskless-sync-delay", 5, "Seconds to wait for more replicas before a diskless synchronisation."),
+    number(
+        "repl-diskless-sync-delay",
+        5,
+        "Seconds to wait for more replicas before a diskless synchronisation; "
+        "none in a cluster once all that live are here.",
+    ),
     number(
         "repl-diskless-sync-max-replicas", 0, "Replicas at which a diskless synchronisation starts at once; 0 is any."
     ),

@@ -1,7 +1,8 @@
 """Full synchronisation: a snapshot of all data for the replicas that need it, and the stream from that moment on.
 
 Replicas that ask at about the same time share one snapshot: the first one waits repl-diskless-sync-delay seconds for
-others, who may only join before it begins. Two forms:
+others, who may only join before it begins. In a cluster, where it is known who may come, nobody is waited for when all
+are here: until it is over, a shard whose only replica waits cannot lose its primary. Two forms:
 
 - straight into the sockets, for replicas that find the end by a mark (`capa eof`). The slowest sets the pace: the
   snapshot pauses while anyone's output waits; who does not move for repl-timeout is given up.
@@ -94,8 +95,16 @@ class FullSync:
         enough = config["repl-diskless-sync-max-replicas"]
         longest_ms = now_ms - min(each.asked_ms for each in self.waiting)
         plain = not any(self._diskless(each) for each in self.waiting)
-        if plain or longest_ms >= config["repl-diskless-sync-delay"] * 1000 or 0 < enough <= len(self.waiting):
+        over = longest_ms >= config["repl-diskless-sync-delay"] * 1000
+        if plain or over or 0 < enough <= len(self.waiting) or self._all_are_here():
             self.begin()
+
+    def _all_are_here(self) -> bool:
+        """Whether we know of a cluster which replicas of ours live, and all of them are connected."""
+        clustering = self.node.clustering
+        expected = clustering.core.living_replicas() if clustering is not None else 0
+        here = sum(not each.snapshot_only for each in self.owner.attached.values())
+        return 0 < expected <= here
 
     def begin(self) -> None:
         """Make a snapshot for those who can share it: the first one, and all like it."""

@@ -155,8 +155,7 @@ class Replicas:
             self._forget_backlog(now_ms)
         elif now_ms - self._pinged_ms >= config["repl-ping-replica-period"] * 1000:
             self._pinged_ms = now_ms
-            if not node.engine.journal.follows and not node.pause.active:
-                node.stream.ping()
+            node.stream.ping()
         for replica in list(self.attached.values()):
             self._give_up_if_silent(replica, now_ms, disconnect)
         self.sync.tick(now_ms)

@@ -167,18 +167,24 @@ class WriteStream:
 
     def ping(self) -> None:
         """Show the replicas that the link lives."""
-        self.journal.append_shared(PING)
-        self._mark()
+        if self._may_add():
+            self.journal.append_shared(PING)
+            self._mark()
 
     def ask_for_acknowledgement(self) -> None:
-        """Have every replica say at once how far it is.
+        """Have every replica say at once how far it is."""
+        if self._may_add():
+            self.journal.append_shared(GETACK)
+            self._mark()
 
-        Not on a replica, whose stream holds nothing but its primary's bytes, and not during a pause.
+    def _may_add(self) -> bool:
+        """Whether something that no client has asked for may be added.
+
+        Not on a replica, whose stream holds nothing but its primary's bytes, and not during a pause. Nor on a primary
+        whose lease has run out (cluster/lease.py): it may have been replaced, and its history may end here. What it
+        added would keep it from going on where its successor has begun.
         """
-        if self.journal.follows or self.engine.space.paused:
-            return
-        self.journal.append_shared(GETACK)
-        self._mark()
+        return not self.journal.follows and not self.engine.space.paused and self.engine.lease_runs()
 
     def _mark(self) -> None:
         """Outside of commands nobody else asks the host to send what was written."""

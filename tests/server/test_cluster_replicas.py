@@ -41,6 +41,17 @@ def test_it_reads_for_clients_that_say_so(pair: tuple[Server, Server]) -> None:
     assert str(replica.ask("REPLICAOF", "NO", "ONE").value) == "ERR REPLICAOF not allowed in cluster mode."
 
 
+def test_a_full_synchronisation_waits_for_nobody_when_all_replicas_are_here(pair: tuple[Server, Server]) -> None:
+    primary, replica = pair
+    primary.call("CONFIG", "SET", "repl-diskless-sync-delay", "60")
+    primary.call("DEBUG", "CHANGE-REPL-ID")
+    replica.kill()
+    primary.call("SET", "meanwhile", "1")
+    replica.start()
+    wait_until(lambda: in_sync(replica, primary), "the replica is in sync again")
+    assert primary.info("stats")["sync_full"] == "2"
+
+
 def test_it_follows_again_after_a_restart_and_no_more_after_a_reset(pair: tuple[Server, Server]) -> None:
     primary, replica = pair
     replica.kill()

@@ -110,6 +110,18 @@ def test_a_replica_is_pinged_and_given_up_when_it_is_silent(node: Embedded) -> N
     assert list(node.core.replicas.attached) == [old.session]  # which never says anything
 
 
+def test_a_primary_without_a_lease_adds_nothing_to_its_stream(node: Embedded) -> None:
+    """What it added would not be in its successor's, and cost it a full synchronisation when it comes back."""
+    replica = attach(node)
+    node.core.engine.set_lease(-1)
+    node.core.stream.ask_for_acknowledgement()
+    node.advance(10_000)
+    assert stream(replica) == []
+    node.core.engine.set_lease(None)
+    node.advance(10_000)
+    assert stream(replica) == ["PING"]
+
+
 def test_the_last_one_to_go_ends_the_work_after_a_while(node: Embedded) -> None:
     replica = attach(node)
     name = node.core.history.id
