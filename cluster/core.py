@@ -21,7 +21,7 @@ from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
 from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
 from cluster.manual_failover import ManualFailover
-from cluster.redirect import Decision, Request, route
+from cluster.redirect import Decision, Request, route, route_waiting
 from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, members, range_set, to_bitmap
@@ -225,6 +225,10 @@ class ClusterCore:
     def route(self, request: Request, has_key: Callable[[bytes], bool], now_ms: int) -> Decision:
         """Where this request must be served."""
         return route(self.state, self.may_serve(now_ms), self.settings, request, has_key)
+
+    def route_waiting(self, request: Request, now_ms: int) -> Decision:
+        """Where a client that waits for these keys must go, now that slots have changed; Serve: it stays."""
+        return route_waiting(self.state, self.may_serve(now_ms), self.settings, request)
 
     def may_serve(self, now_ms: int) -> bool:
         """Whether this node serves at this very moment, however late it is in noticing what time it is."""

@@ -113,6 +113,17 @@ def route(
     return Serve(slot) if owner is me else Moved(slot, owner)
 
 
+def route_waiting(state: ClusterState, ok: bool, settings: ClusterSettings, request: Request) -> Decision:
+    """Decide again for a client that has waited here since before the slots changed.
+
+    While its slot moves it stays, at the old owner and at the new one: it is sent on when the slot has an owner again.
+    """
+    slot = key_slot(request.keys[0])
+    if ok and slot in state.slotmap.importing:
+        return Serve(slot)
+    return route(state, ok, settings, request, lambda key: True)
+
+
 def _refusal_while_down(settings: ClusterSettings, request: Request) -> Down | None:
     if request.shard_channels:
         return None if settings.allow_pubsubshard_when_down else Down(Why.CLUSTER_DOWN)

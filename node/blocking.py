@@ -169,7 +169,7 @@ class BlockedClients:
     def redirect(self, clustering: Clustering) -> None:
         """Clients that wait for keys which are no longer served here are told where to go."""
         for waiting in self.all():
-            error = clustering.gate(waiting.session, waiting.command, waiting.argv)
+            error = clustering.gate_waiting(waiting.session, waiting.command, waiting.argv)
             if error is not None:
                 self.finish(waiting, error)
 

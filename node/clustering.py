@@ -22,7 +22,7 @@ from cluster.effects import (
     StopFollowing,
 )
 from cluster.lease import FOREVER_MS
-from cluster.redirect import Request, Serve, error_text
+from cluster.redirect import Decision, Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
@@ -104,11 +104,16 @@ class Clustering:
         request = self._request(session, command, argv)
         if not request.keys:
             return None
-        decision = self.core.route(request, session.db.exists, self.now_ms)
+        return self._refusal(self.core.route(request, session.db.exists, self.now_ms))
+
+    def gate_waiting(self, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
+        """For a client that waits for keys while slots change: MOVED or CLUSTERDOWN, or None if it may go on."""
+        return self._refusal(self.core.route_waiting(self._request(session, command, argv), self.now_ms))
+
+    def _refusal(self, decision: Decision) -> CommandError | None:
         if isinstance(decision, Serve):
             return None
-        text = error_text(decision, self.settings)
-        return Redirection(text or "")
+        return Redirection(error_text(decision, self.settings) or "")
 
     def _request(self, session: Session, command: Command, argv: list[bytes]) -> Request:
         if command.name == b"exec":

@@ -215,7 +215,8 @@ class Leaving:
         if saving.in_progress:
             log.warning("There is a child saving an .rdb. Killing it!")
             saving.cancel()
-        if not node.aof.may_leave(leave.force):
+        # After a hand-over the data is the successor's. All of it may just have come from there, and not be logged yet.
+        if not node.aof.may_leave(leave.force or self._linger_ms > 0):
             return False
         if (leave.save or (node.config["save"] and not leave.nosave)) and saving.has_disk:
             log.notice("Saving the final RDB snapshot before exiting.")

@@ -176,3 +176,35 @@ def test_a_pause_of_clients_outlives_that_of_a_shutdown(world: World) -> None:
     assert reader.take() is None
     world.node.advance(60_000)
     assert reader.take() == b"2"
+
+
+class HandsOver:
+    """As much of a cluster as a primary needs to hand over to its replica, which takes over at once."""
+
+    def __init__(self) -> None:
+        self.core = self.myself = self.manual = self
+        self.is_replica = self.under_way = False
+
+    def successors(self) -> list[str]:
+        return ["the replica"]
+
+    def leave(self, leaving: bool) -> None:
+        pass
+
+    def hand_over(self) -> None:
+        self.is_replica = True
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_a_log_that_begins_anew_keeps_nobody_who_has_handed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch, handed_over: bool
+) -> None:
+    attach(world.node)
+    monkeypatch.setattr(world.core.aof, "may_leave", lambda force: force)
+    if handed_over:
+        monkeypatch.setattr(world.core.leaving.node, "clustering", HandsOver())
+    world.core.leaving.schedule(Leave())
+    for _ in range(20):
+        world.core.space.now_ms += 100
+        world.core.leaving.tick(world.core.space.now_ms)
+    assert world.stopped is handed_over

@@ -2,7 +2,19 @@
 
 import pytest
 
-from cluster.redirect import Ask, CrossSlot, Down, Moved, Request, Serve, TryAgain, Why, error_text, route
+from cluster.redirect import (
+    Ask,
+    CrossSlot,
+    Down,
+    Moved,
+    Request,
+    Serve,
+    TryAgain,
+    Why,
+    error_text,
+    route,
+    route_waiting,
+)
 from cluster.slots import key_slot, range_set
 from cluster.state import ClusterSettings
 from tests.unit.topology.worlds import world
@@ -155,3 +167,23 @@ def test_the_texts(settings, text):
     assert error_text(CrossSlot(), chosen) == "CROSSSLOT Keys in request don't hash to the same slot"
     assert error_text(TryAgain(1), chosen) == "TRYAGAIN Multiple keys request during rehashing of slot"
     assert error_text(Down(Why.UNBOUND), chosen) == "CLUSTERDOWN Hash slot not served"
+
+
+def test_who_waits_for_a_key_stays_while_its_slot_moves():
+    def decision(key, ok=True):
+        return route_waiting(state, ok, ClusterSettings(), Request([key], write=True))
+
+    state, me, other = world()
+    state.slotmap.migrate(MY_SLOT, other)
+    state.slotmap.import_from(THEIR_SLOT, other)
+    assert decide(state, [MINE]) == Ask(MY_SLOT, other)  # a new request would go
+    assert decision(MINE) == Serve(MY_SLOT)
+    assert decision(THEIRS) == Serve(THEIR_SLOT)
+    assert decision(MINE, ok=False) == decision(THEIRS, ok=False) == Down(Why.CLUSTER_DOWN)
+    state.slotmap.assign(range_set(MY_SLOT, MY_SLOT), other)
+    state.slotmap.import_from(THEIR_SLOT, None)
+    assert decision(MINE) == Moved(MY_SLOT, other)
+    assert decision(THEIRS) == Moved(THEIR_SLOT, other)
+    state.slotmap.unassign(range_set(MY_SLOT, MY_SLOT))
+    assert decision(MINE) == Down(Why.UNBOUND)
+    assert me.slot_count
