@@ -25,6 +25,7 @@ from cluster.state import ClusterSettings, Replication
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer
+from gossip.verdicts import deciders
 
 if TYPE_CHECKING:
     from cluster.core import ClusterCore
@@ -242,7 +243,7 @@ class Election:
         self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
         core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
-        core.bus.broadcast(self._request())
+        core.bus.send_to(deciders(core.bus), self._request())
         if core.votes(me):
             core.voter.vote_for_myself(now_ms)
             self._count(me, now_ms)

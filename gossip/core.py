@@ -53,7 +53,6 @@ from gossip.messages import (
     PAUSED,
     REFUSED,
     Extensions,
-    Fail,
     Header,
     LightPublish,
     Meet,
@@ -68,6 +67,7 @@ from gossip.pinging import DueHeap, choose_gossip, gossip_entry, may_save, oldes
 from gossip.reception import receive, take_address
 from gossip.seeds import Seeds
 from gossip.settings import GossipSettings
+from gossip.verdicts import Verdicts
 from gossip.vouching import ask_after_ms, ask_others, wants_opinion
 from gossip.wire import encode, encode_light
 
@@ -96,6 +96,7 @@ class GossipCore:
         self.links_over_limit = 0
         self.own_address_seen = False  # whether anybody has reached us since the start
         self.seeds = Seeds(self)
+        self.verdicts = Verdicts(self)
         self._due = DueHeap()
         self._new_suspects = False
         self._random_ping_ms = 0
@@ -145,11 +146,12 @@ class GossipCore:
             peer = oldest_of_a_few(self.members, self.rng)
             if peer is not None:
                 self.ping(peer, now_ms)
+        self.verdicts.tick(now_ms)
         self.seeds.tick(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
-        moments = (self._due.next_ms(), self.seeds.next_due_ms())
+        moments = (self._due.next_ms(), self.seeds.next_due_ms(), self.verdicts.next_due_ms())
         return min([self._random_ping_ms, *(moment for moment in moments if moment is not None)])
 
     def _wake(self, now_ms: int) -> None:
@@ -327,10 +329,10 @@ class GossipCore:
             self.sent[message.kind] += 1
             self.effect(Send(link.id, encode(message)))
 
-    def broadcast(self, message: Message) -> None:
-        """Send to every member that we have a link to."""
+    def send_to(self, peers: Iterable[Peer], message: Message) -> None:
+        """Send to those of these members that we have a link to."""
         data = encode(message)
-        for peer in self.members.others():
+        for peer in peers:
             if peer.connected and not peer.in_handshake:
                 assert peer.link is not None
                 self.sent[message.kind] += 1
@@ -478,7 +480,7 @@ class GossipCore:
         self.schedule(peer, now_ms)
 
     def judge(self, peer: Peer, now_ms: int) -> None:
-        """Declare `peer` failed if a majority agrees, and tell everybody."""
+        """Declare `peer` failed if a majority agrees, and tell the others."""
         if not peer.suspected:
             return
         reports = count_reports(peer, now_ms, self.settings.node_timeout_ms)
@@ -488,7 +490,7 @@ class GossipCore:
             return
         self.note("notice", f"Marking node {peer.id} as failing (quorum reached).")
         self.mark_failed(peer, now_ms)
-        self.broadcast(Fail(self.header(), peer.id))
+        self.verdicts.spread(peer, now_ms)
 
     def mark_failed(self, peer: Peer, now_ms: int) -> None:
         self.members.clear_suspicion(peer)

@@ -347,7 +347,10 @@ def _printable(name: str | None) -> str:
 
 def _hear_fail(core: GossipCore, message: Fail, sender: Peer, now_ms: int) -> None:
     peer = core.members.get(message.node_id)
-    if peer is None or peer.failed or peer is core.members.myself:
+    if peer is None or peer is core.members.myself:
+        return
+    core.verdicts.heard(sender, peer)
+    if peer.failed:
         return
     core.note("notice", f"FAIL message received from {sender.id} about {peer.id}")
     core.mark_failed(peer, now_ms)

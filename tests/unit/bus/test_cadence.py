@@ -4,6 +4,7 @@ import pytest
 
 from gossip.messages import Kind
 from gossip.pinging import LARGE, NO_CONCERN, OTHER_SHARD, SETTLED_MS, on_grid, ping_after_ms
+from gossip.verdicts import LATER_MS
 from tests.unit.bus.simnet import Net
 
 NT = 5000
@@ -99,3 +100,18 @@ def test_only_voters_tell_of_suspicions(net):
     told = [node.core.bus.sent[Kind.PONG] - old for node, old in zip(net.nodes, before, strict=True)]
     assert sum(told[:SHARDS]) >= SHARDS - 1
     assert sum(told[SHARDS:]) < len(told)
+
+
+def test_a_verdict_is_told_at_once_to_those_who_act_and_to_the_others_by_one(net):
+    """A primary dies: voters and its replicas hear it from all who find out, everybody else a moment later."""
+    dead = net.nodes[1]
+    living = [node for node in net.nodes if node.alive and node is not dead]
+    orphans = [node for node in living if node.core.myself.primary and node.core.myself.primary.id == dead.id]
+    fails = sum(node.core.bus.sent[Kind.FAIL] for node in living)
+    net.kill(dead)
+    net.until(lambda: all(node.peer(dead).failed for node in (net.nodes[0], net.nodes[2], *orphans)))
+    took_ms = net.until(lambda: all(node.peer(dead).failed for node in living))
+    assert 0 < took_ms < LATER_MS + 50
+    net.run(5000)
+    told = sum(node.core.bus.sent[Kind.FAIL] for node in living) - fails
+    assert len(living) <= told <= (SHARDS - 1) * (SHARDS + len(orphans)) + len(living)
