@@ -92,6 +92,12 @@ class ReplicationHost:
         if connection is not None and connection.transport is not None:
             connection.transport.abort()
 
+    def stop(self) -> None:
+        """The node ends: leave neither a task nor half a file behind."""
+        self.close()
+        self.cancel_load()
+        self.drop_file()
+
     # -- the file
 
     def _draft(self) -> str:

@@ -95,7 +95,7 @@ class Server:
         node.sleep = self._sleep
         node.panic = self._panic
         node.crash = lambda: signal.raise_signal(signal.SIGSEGV)
-        node.following.host = ReplicationHost(node, self.loop)
+        node.following.host = self.replication = ReplicationHost(node, self.loop)
         node.following.waits_for_data = True
         self._listen()
         if config["cluster-enabled"]:
@@ -245,6 +245,7 @@ class Server:
         self.loop.remove_reader(self.driver.fileno())
         self._close_listeners(self.listeners)
         self.driver.stop()
+        self.replication.stop()
         self.node.aof.shutdown()
         if self.config["unixsocket"] and os.path.exists(self.config["unixsocket"]):
             os.unlink(self.config["unixsocket"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 
 import pytest
 
@@ -28,6 +29,20 @@ def test_a_second_interrupt_ends_a_save_that_takes_too_long(fleet: Fleet) -> Non
     assert not draft.exists()
     assert not (server.directory / "dump.rdb").exists()
     assert "You insist... exiting now." in server.log_tail()
+
+
+def test_a_replica_that_ends_amid_a_transfer_leaves_nothing_of_it(fleet: Fleet) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as primary:
+        primary.settimeout(10)
+        server = fleet.ours(replicaof=f"127.0.0.1 {primary.getsockname()[1]}")
+        connection, _ = primary.accept()
+        with connection:
+            connection.sendall(b"+PONG\r\n" + b"+OK\r\n" * 3 + b"+FULLRESYNC %s 0\r\n$1000\r\nREDIS" % (b"a" * 40))
+            wait_until(lambda: list(server.directory.glob("temp-replication-*")), "the transfer has begun")
+            server.process.terminate()
+            assert ended_by(server) == 0
+    assert not list(server.directory.glob("temp-replication-*"))
+    assert "Task was destroyed" not in server.log_tail()
 
 
 def test_a_fault_is_reported_with_the_place(fleet: Fleet) -> None:
