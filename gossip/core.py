@@ -162,8 +162,7 @@ class GossipCore:
             return
         self.note("verbose", f"This node did nothing for {pause_ms} ms; nobody is suspected for that.")
         for peer in self.members.others():
-            forgive(peer, pause_ms, now_ms)
-            self.schedule(peer, now_ms)
+            forgive(peer, pause_ms, now_ms)  # when to look at it stays: perhaps to connect, and else it is too soon
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""

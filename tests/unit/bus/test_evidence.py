@@ -112,3 +112,16 @@ def test_a_majority_that_silence_convinced_at_different_times_tells_at_once():
     suspicious = lambda: sum(n.peer(lost).suspected or n.peer(lost).failed for n in others) >= 3  # noqa: E731
     net.until(suspicious, 20_000)
     assert net.until(lambda: all(node.peer(lost).failed for node in others)) < 50
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_node_that_was_stalled_goes_on_looking_for_evidence_at_once(seed):
+    """It had an attempt to connect in mind when it stalled."""
+    net = Net(5, seed).formed()
+    node, stalled, *_ = net.nodes
+    net.kill(node)
+    net.until(lambda: stalled.peer(node).refused_ms)
+    net.freeze(stalled)
+    net.run(800)
+    net.thaw(stalled)
+    net.until(lambda: stalled.peer(node).refused_again, 200)
