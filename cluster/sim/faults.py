@@ -78,6 +78,14 @@ class Freeze(Fault):
             world.thaw(world.host(number))
 
 
+class Stutter(Fault):
+    """A process gets its time late, again and again, as on a machine that has too much to do."""
+
+    def begin(self, world: World) -> None:
+        for number in self.hosts:
+            world.stutter(world.host(number), world.timeline.now_us + self.lasts_us)
+
+
 class Partition(Fault):
     """Two sides do not reach each other, for data and bus alike."""
 
@@ -207,6 +215,9 @@ def draw_plan(parameters: Parameters, rng: random.Random, begins_us: int) -> lis
     """The faults of one world, in order."""
     kinds = [kind for kind, weight in KINDS for _ in range(weight)]
     plan = [_draw(rng.choice(kinds), parameters, rng, begins_us) for _ in range(parameters.faults)]
+    if parameters.overloaded:
+        everybody = tuple(range(1, parameters.nodes + 1))
+        plan.append(Stutter(begins_us, parameters.storm_us, everybody))
     return sorted(plan, key=lambda fault: fault.at_us)
 
 

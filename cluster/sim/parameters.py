@@ -18,6 +18,9 @@ Not drawn is everysec: a primary that comes back after a loss of power with olde
 throw theirs away, since nobody can tell whether it is the newer data that is right.
 """
 
+OVERLOADED = 0.2
+"""How many worlds run on machines that have too much to do."""
+
 
 def source(seed: int, name: str) -> random.Random:
     """The source of chance for one part of a world. The same in every process, whatever PYTHONHASHSEED is."""
@@ -42,6 +45,7 @@ class Parameters:
     client_pause_us: int
     faults: int
     storm_us: int  # how long faults go on
+    overloaded: bool  # whether all processes stutter meanwhile
 
     @property
     def nodes(self) -> int:
@@ -50,7 +54,8 @@ class Parameters:
     def __str__(self) -> str:
         return (
             f"{self.shards} shards with {self.replicas} replicas, node timeout {self.node_timeout_ms} ms, "
-            f"{self.faults} faults, min-acks {self.min_acks}, persistence {self.persistence}"
+            f"{self.faults} faults{' under overload' if self.overloaded else ''}, min-acks {self.min_acks}, "
+            f"persistence {self.persistence}"
         )
 
 
@@ -60,6 +65,7 @@ def derive(
     replicas: int | None = None,
     node_timeout_ms: int | None = None,
     faults: int | None = None,
+    overloaded: int | None = None,
 ) -> Parameters:
     """The parameters of a seed."""
     rng = source(seed, "parameters")
@@ -84,4 +90,5 @@ def derive(
         client_pause_us=rng.choice([50, 200, 500]) * MS,
         faults=drawn_faults if faults is None else faults,
         storm_us=8 * chosen_timeout_ms * MS + 5 * SECOND,
+        overloaded=source(seed, "overload").random() < OVERLOADED if overloaded is None else bool(overloaded),
     )

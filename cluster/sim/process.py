@@ -60,6 +60,7 @@ class SimHost:
         self.moves = 0
         self.ip = f"10.0.0.{number}"
         self.up = True
+        self.stutters_until_us = 0
         self.skew_ms = rng.randrange(-3_600_000, 3_600_000) if rng.random() < 0.5 else 0
         self.drift_ppm = rng.randrange(-200, 200)
         self.disk = Disk(rng, world.parameters.sync_us)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RETRY_US = SECOND
 ACK_US = SECOND
 FIRST_RETRY_US = 100 * MS
+SYNC_LIMIT_US = 10 * SECOND
+"""For how long a replica waits for the data that it has asked for: repl-timeout, on a smaller scale."""
 
 
 class Write(NamedTuple):
@@ -129,6 +131,7 @@ class Store:
         self.backlog = Backlog(backlog_size)
         self.following: tuple[str, str] | None = None  # node id and ip
         self.upstream: End | None = None
+        self._asked_us = 0
         self.in_sync = False  # as a replica: everything up to `offset` is here and the stream runs
         self.down_since_us = self._timeline.now_us
         self.downstream: dict[End, Downstream] = {}
@@ -276,6 +279,7 @@ class Store:
         match what:
             case Arrival.OPENED:
                 assert self.following is not None
+                self._asked_us = self._timeline.now_us
                 self._network.send(end, Ask(self.following[0], self.history, self.offset))
                 self._timeline.after(ACK_US, self._acknowledge_again, end)
             case Arrival.CLOSED:
@@ -303,10 +307,16 @@ class Store:
 
     def _acknowledge_again(self, end: End) -> None:
         """Say every second how far we are, which also shows whether anybody is still there."""
-        if self._process.alive and end is self.upstream:
-            if self.in_sync and not self._process.frozen:
-                self._network.send(end, Ack(self.offset))
-            self._timeline.after(ACK_US, self._acknowledge_again, end)
+        if not self._process.alive or end is not self.upstream:
+            return
+        if not self.in_sync and self._timeline.now_us - self._asked_us > SYNC_LIMIT_US:
+            self._leave_upstream()
+            if self.following is not None:
+                self._connect(self.following)
+            return
+        if self.in_sync and not self._process.frozen:
+            self._network.send(end, Ack(self.offset))
+        self._timeline.after(ACK_US, self._acknowledge_again, end)
 
     def _adopt(self, history: str) -> None:
         if history != self.history:

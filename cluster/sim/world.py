@@ -25,6 +25,8 @@ START_LIMIT_US = 30 * SECOND
 LOOK_US = 100 * MS
 HAND_OVER_LIMIT_US = 6 * SECOND
 HAND_OVER_LOOK_US = 10 * MS
+STALL_US = (100 * MS, 800 * MS)
+"""How long a process that stutters gets no time; in between it runs for twice as long, on average."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class World:
         self.trace = Trace(tell)
         self.network = Network(self.timeline, source(seed, "network"), parameters.latency_us, parameters.jitter_us)
         self.rng = source(seed, "world")
+        self._stutters = source(seed, "stutters")
         self.ledger = Ledger()
         self.hosts = [
             SimHost(self, number, source(seed, f"host {number}")) for number in range(1, parameters.nodes + 1)
@@ -84,12 +87,14 @@ class World:
         return self.trace.names.get(node_id, node_id)
 
     def is_healthy(self, host: SimHost) -> bool:
-        """Whether a host takes part fully: it runs, and no path to or from it is blocked.
+        """Whether a host takes part fully: it runs, without stuttering, and no path to or from it is blocked.
 
         After a cut, connections take a moment to go on (RESEND_MAX_US); an election does not wait for them.
         """
-        affected = self.network.is_affected(host.number, self.parameters.node_timeout_ms * MS)
-        return host.running() is not None and not affected
+        recent_us = self.parameters.node_timeout_ms * MS
+        affected = self.network.is_affected(host.number, recent_us)
+        stuttered = self.timeline.now_us < host.stutters_until_us + recent_us
+        return host.running() is not None and not affected and not stuttered
 
     # The phases.
 
@@ -198,6 +203,22 @@ class World:
     def thaw(self, host: SimHost) -> None:
         if host.process is not None and host.process.frozen:
             host.process.thaw()
+
+    def stutter(self, host: SimHost, until_us: int) -> None:
+        """Let the process that runs at this host stall again and again, until then."""
+        host.stutters_until_us = max(host.stutters_until_us, until_us)
+        if self.timeline.now_us >= until_us:
+            return
+        shortest_us, longest_us = STALL_US
+        stall_us = self._stutters.randrange(shortest_us, longest_us)
+        process = host.process
+        self.freeze(host)
+        self.timeline.after(stall_us, self._stall_is_over, host, process)
+        self.timeline.after(stall_us + int(self._stutters.random() * 4 * stall_us), self.stutter, host, until_us)
+
+    def _stall_is_over(self, host: SimHost, process: Process | None) -> None:
+        if host.process is process:
+            self.thaw(host)
 
     def stop(self, host: SimHost) -> None:
         """SIGTERM: the process hands over, if somebody can take its place, and ends."""

@@ -1,0 +1,88 @@
+"""`python -m cluster.sim.outages --fault frozen --seeds 1-100`: how long a shard is without a writer, seed by seed.
+
+One primary of three shards goes, and nothing else happens, so that each outage that is longer than the others is a
+story of its own (`--story` tells it). With `--overloaded` all processes stutter, as on a machine that has too much to
+do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from cluster.sim.__main__ import seed_range
+from cluster.sim.clock import MS, SECOND
+from cluster.sim.faults import Fault, Freeze, Kill, Stop
+from cluster.sim.parameters import derive
+from cluster.sim.world import World
+
+TIMEOUT_MS = 5000
+SETTLING_US = 5 * SECOND
+LONGEST_MS = 60_000
+LOOK_US = 5 * MS
+
+FAULTS: dict[str, type[Fault]] = {"killed": Kill, "frozen": Freeze, "stopped": Stop}
+
+LIMITS_MS = {
+    ("killed", False): 500,
+    ("killed", True): 3000,
+    ("frozen", False): TIMEOUT_MS + 1000,
+    ("frozen", True): TIMEOUT_MS + 4000,
+    ("stopped", False): 300,
+    ("stopped", True): 3000,
+}
+"""By fault and overload, what no outage may take. Silence is not counted while the one who waits is stalled itself."""
+
+
+def outage_ms(seed: int, fault: str, overloaded: bool, tell: Callable[[str], None] | None = None) -> int:
+    """From the moment at which the primary of the first shard is struck to the next at which another accepts writes."""
+    world = World(derive(seed, shards=3, replicas=1, node_timeout_ms=TIMEOUT_MS), tell=tell)
+    world.form()
+    world.start_clients()
+    timeline, slot = world.timeline, world.slots[0]
+    if overloaded:
+        for host in world.hosts:
+            world.stutter(host, timeline.now_us + LONGEST_MS * MS)
+    timeline.run_until(timeline.now_us + SETTLING_US)
+    while not _can_be_replaced(world, slot):
+        timeline.run_until(timeline.now_us + LOOK_US)
+    victim = next(process.host for process in world.running() if process.accepts(slot))
+    struck_us = timeline.now_us
+    world.trace.story(struck_us, "!", f"{victim.name} is {fault}")
+    FAULTS[fault](struck_us, 0, (victim.number,)).begin(world)
+    while not any(process.host is not victim and process.accepts(slot) for process in world.running()):
+        if timeline.now_us - struck_us > LONGEST_MS * MS:
+            break
+        timeline.run_until(timeline.now_us + LOOK_US)
+    return (timeline.now_us - struck_us) // MS
+
+
+def _can_be_replaced(world: World, slot: int) -> bool:
+    """Whether the slot has a writer, and all replicas have data."""
+    replicas = [host.process for host in world.hosts if host.process and host.process.core.myself.is_replica]
+    synced = all(process.store.in_sync and process.store.offset for process in replicas)
+    return synced and any(process.accepts(slot) for process in world.running())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m cluster.sim.outages", description=__doc__)
+    parser.add_argument("--fault", choices=FAULTS, default="frozen")
+    parser.add_argument("--seeds", type=seed_range, default=(1, 100))
+    parser.add_argument("--overloaded", action="store_true", help="all processes stall now and then")
+    parser.add_argument("--story", action="store_true", help="tell what happens")
+    options = parser.parse_args()
+    limit_ms = LIMITS_MS[options.fault, options.overloaded]
+    first, last = options.seeds
+    tell = print if options.story else None
+    took = sorted((outage_ms(seed, options.fault, options.overloaded, tell), seed) for seed in range(first, last + 1))
+    for name, part in (("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1)):
+        ms, seed = took[min(int(len(took) * part), len(took) - 1)]
+        print(f"{name} {ms} ms (seed {seed})")
+    beyond = [seed for ms, seed in took if ms > limit_ms]
+    print(f"{len(beyond)} of {len(took)} took longer than {limit_ms} ms{': ' if beyond else ''}{beyond or ''}")
+    return 1 if beyond else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
