@@ -47,6 +47,7 @@ class ReplicaMigration:
     def __init__(self, core: ClusterCore) -> None:
         self._core = core
         self._look_ms = 0
+        self._orphaned_ms: dict[Peer, int] = {}  # since when
 
     def attend(self, now_ms: int) -> None:
         core = self._core
@@ -62,12 +63,6 @@ class ReplicaMigration:
 
     def _orphan(self, now_ms: int) -> Peer | None:
         """The first primary that has been an orphan for long enough."""
-        found: Peer | None = None
-        for peer in self._core.members:
-            if not is_orphan(peer):
-                peer.orphaned_ms = 0
-                continue
-            peer.orphaned_ms = peer.orphaned_ms or now_ms
-            if found is None and now_ms - peer.orphaned_ms > DELAY_MS:
-                found = peer
-        return found
+        orphans = [peer for peer in self._core.slotmap.owners_with_slots() if is_orphan(peer)]
+        self._orphaned_ms = {peer: self._orphaned_ms.get(peer, now_ms) for peer in orphans}
+        return next((peer for peer, since_ms in self._orphaned_ms.items() if now_ms - since_ms > DELAY_MS), None)

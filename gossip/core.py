@@ -472,6 +472,11 @@ class GossipCore:
             at_ms = min((moment for moment in moments if moment > now_ms), default=now_ms + timeout_ms // 2)
         self.watch(peer, max(at_ms, now_ms + 1))
 
+    def reschedule(self, peer: Peer, now_ms: int) -> None:
+        """What is known of `peer` has changed: if we only wait for its next PING, that may be due earlier or later."""
+        if peer.connected and not peer.ping_sent_ms:
+            self.schedule(peer, now_ms)
+
     def answered(self, peer: Peer, now_ms: int) -> None:
         """`peer` has answered our PING: the next one has time."""
         peer.pong_received_ms = now_ms
@@ -496,5 +501,4 @@ class GossipCore:
         peer.flags |= flags.FAIL
         peer.fail_ms = now_ms
         self.agreement.changed(state=True)
-        if peer.connected and not peer.ping_sent_ms:
-            self.schedule(peer, now_ms)  # its next PING may be far away
+        self.reschedule(peer, now_ms)

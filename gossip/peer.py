@@ -80,7 +80,6 @@ class Peer:
     voted_for: str = ""
     voted_epoch: int = 0
     primary_failed: bool = False  # it said that it holds its primary failed, so that its offset is final
-    orphaned_ms: int = 0
 
     link: Link | None = None
     inbound: Link | None = None

@@ -149,6 +149,7 @@ def _hear_ping(core: GossipCore, link: Link, message: Ping, sender: Peer | None,
     _learn_capabilities(sender, header, message.extensions)
     if message.kind == Kind.PING and not sender.in_handshake:
         _update_address(core, sender, link, header, now_ms)
+        core.reschedule(sender, now_ms)
     if message.kind == Kind.PONG and link is sender.link:
         link.answered = True
         _hear_pong(core, sender, link, header, now_ms)

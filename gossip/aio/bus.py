@@ -263,11 +263,11 @@ class Bus:
     # The timer.
 
     def _arm(self) -> None:
-        """Have the core ticked when it next wants to be. A timer that is too early does no harm and stays."""
+        """Have the core ticked when it next wants to be. To wake up too early costs more than to set the timer anew."""
         if self._stopped:
             return
         due_ms = self._core.next_due_ms()
-        if self._timer is not None and self._timer_ms <= due_ms:
+        if self._timer is not None and self._timer_ms == due_ms:
             return
         if self._timer is not None:
             self._timer.cancel()

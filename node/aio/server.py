@@ -44,6 +44,7 @@ EXPIRE_BUDGET_US = 1000  # how long a slice of the expiry cycle may take
 SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
 LEAVING_LOOK_S = 0.005
 IDLE_AFTER_TICKS = 20
+IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
@@ -320,7 +321,7 @@ class Server:
         """
         node = self.node
         processed, self._processed = self._processed, node.engine.processed
-        self._quiet_ticks = self._quiet_ticks + 1 if processed == self._processed else 0
+        self._quiet_ticks = self._quiet_ticks + 1 if self._processed - processed <= IDLE_COMMANDS else 0
         return (
             self._quiet_ticks >= IDLE_AFTER_TICKS
             and not (node.pause.active or node.loading.active or node.eviction.due)

@@ -19,10 +19,9 @@ def test_a_meet_spreads_to_everybody(seed):
         node.meet(net.nodes[0])
     net.until(lambda: all(len(node.knows()) == 7 for node in net.nodes), 15_000)
     net.until(net.agree, 15_000)
+    net.until(lambda: all(peer.connected for node in net.nodes for peer in node.core.members.others()), 15_000)
     assert not any(peer.in_handshake for node in net.nodes for peer in node.core.members)
-    for node in net.nodes:
-        assert node.core.myself.ip == node.ip
-        assert all(peer.connected for peer in node.core.members.others())
+    assert all(node.core.myself.ip == node.ip for node in net.nodes)
 
 
 def test_meeting_along_a_chain_is_enough():
