@@ -181,6 +181,19 @@ class Election:
         self._give_up(now_ms)
         self._retry_ms = now_ms + turn * unit_ms(core.settings.node_timeout_ms)
 
+    def outdoes(self, candidate: Peer, request: Header) -> bool:
+        """Whether we can be elected in the place of the candidate, with more data: where replicas vote.
+
+        Its turn would not have come, had it not missed that we stand, as after a restart.
+        """
+        me, replication = self._core.myself, self._core.replication
+        return (
+            candidate.primary is me.primary
+            and replication.offset > request.offset
+            and not request.mflags[0] & FORCE_ACK
+            and fitness(me, self._core.settings, replication) is None
+        )
+
     def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
         """A vote has come. After a lease, perhaps since we were stopped, what it promised may be over."""
         if now_ms >= self._until_ms or header.current_epoch != self._epoch or not self._core.votes(sender):

@@ -67,12 +67,18 @@ class EmptyPrimary:
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):
             all_told = len(told) == len(followers) or now_ms - self._since_ms >= LISTEN_MS
-            if all_told and not self._core.manual.paused:
+            if all_told and self._best_is_able(now_ms) and not self._core.manual.paused:
                 self._core.manual.hand_over()
                 self._look_ms = now_ms + RETRY_MS
         elif len(told) == len(followers) and now_ms - self._since_ms >= LISTEN_MS:
             self._core.bus.note("notice", "The replicas have no data either.")
             self._end()
+
+    def _best_is_able(self, now_ms: int) -> bool:
+        """Whether who has the most can be asked now; after half of the wait, whoever has anything at all will do."""
+        most = max(replica.repl_offset for replica in self._core.myself.replicas)
+        ables = max((replica.repl_offset for replica in self._core.manual.successors()), default=0)
+        return ables == most or (ables > 0 and now_ms - self._since_ms >= self._until_ms - now_ms)
 
     def _followers(self) -> list[Peer]:
         """Our replicas, and those who may be without our knowing it."""

@@ -181,6 +181,8 @@ class Voter:
 
     def _consider(self, candidate: Peer, request: Header, now_ms: int) -> Answer:
         core = self._core
+        if core.election.outdoes(candidate, request):
+            return Deny("has less data", "this replica has more of the data")
         answer = consider_vote(core.state, candidate, request, now_ms, core.settings.node_timeout_ms)
         if isinstance(answer, Grant):
             if not answer.again:

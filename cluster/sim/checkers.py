@@ -7,7 +7,7 @@ so that the trace ends where a reader should look. What can only be judged when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
 from cluster.sim.clock import MS
@@ -45,8 +45,8 @@ class Checker:
     def booted(self, process: Process) -> None:
         """A process has started."""
 
-    def losing(self, host: SimHost) -> None:
-        """A fault is about to destroy what the host's process knows and its disk does not."""
+    def losing(self, host: SimHost, lost: Set[int]) -> None:
+        """A fault is about to destroy these writes, which the host's process knows and its disk does not."""
 
     def accepted(self, process: Process, write: Write) -> None:
         """A process has accepted a client's write."""
@@ -128,11 +128,10 @@ class Durability(Checker):
         self._excused: set[int] = set()
         self._last_server: dict[int, SimHost] = {}
 
-    def losing(self, host: SimHost) -> None:
-        elsewhere = [other for other in self.world.hosts if other is not host]
-        for number in self._open():
-            if not any(number in other.data() for other in elsewhere):
-                self._excused.add(number)
+    def losing(self, host: SimHost, lost: Set[int]) -> None:
+        """What nobody else has is excused, also if its reply is still on the way."""
+        elsewhere = [other.data() for other in self.world.hosts if other is not host]
+        self._excused.update(number for number in lost if not any(number in data for data in elsewhere))
 
     def serving_changed(self, process: Process) -> None:
         for slot in self.world.slots:

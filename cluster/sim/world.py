@@ -166,11 +166,10 @@ class World:
             return
         kept = self._kept_data(process, power)
         host.saved = kept
-        if len(kept.data) < len(process.store.data):
-            host.process, held = None, process
+        lost = process.store.data.keys() - kept.data.keys()
+        if lost:
             for checker in self.checkers:
-                checker.losing(host)
-            host.process = held
+                checker.losing(host, lost)
         process.end(power)
         self.story(host, "lost its power" if power else "was killed")
 

@@ -1,17 +1,13 @@
-"""`python -m cluster.sim.outages --fault frozen --seeds 1-100`: how long a shard is without a writer, seed by seed.
+"""How long a shard is without a writer, seed by seed.
 
 One primary of three shards goes, and nothing else happens, so that each outage that is longer than the others is a
-story of its own (`--story` tells it). With `--overloaded` all processes stutter, as on a machine that has too much to
-do.
+story of its own. When overloaded, all processes stutter, as on a machine that has too much to do.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable
 
-from cluster.sim.__main__ import seed_range
 from cluster.sim.clock import MS, SECOND
 from cluster.sim.faults import Fault, Freeze, Kill, Stop
 from cluster.sim.parameters import derive
@@ -63,26 +59,3 @@ def _can_be_replaced(world: World, slot: int) -> bool:
     replicas = [host.process for host in world.hosts if host.process and host.process.core.myself.is_replica]
     synced = all(process.store.in_sync and process.store.offset for process in replicas)
     return synced and any(process.accepts(slot) for process in world.running())
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m cluster.sim.outages", description=__doc__)
-    parser.add_argument("--fault", choices=FAULTS, default="frozen")
-    parser.add_argument("--seeds", type=seed_range, default=(1, 100))
-    parser.add_argument("--overloaded", action="store_true", help="all processes stall now and then")
-    parser.add_argument("--story", action="store_true", help="tell what happens")
-    options = parser.parse_args()
-    limit_ms = LIMITS_MS[options.fault, options.overloaded]
-    first, last = options.seeds
-    tell = print if options.story else None
-    took = sorted((outage_ms(seed, options.fault, options.overloaded, tell), seed) for seed in range(first, last + 1))
-    for name, part in (("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("longest", 1)):
-        ms, seed = took[min(int(len(took) * part), len(took) - 1)]
-        print(f"{name} {ms} ms (seed {seed})")
-    beyond = [seed for ms, seed in took if ms > limit_ms]
-    print(f"{len(beyond)} of {len(took)} took longer than {limit_ms} ms{': ' if beyond else ''}{beyond or ''}")
-    return 1 if beyond else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
