@@ -5,8 +5,9 @@ empty, and in Redis all its replicas throw their data away to be like it: everyt
 
 Here such a primary neither serves its slots nor synchronises anybody. It waits until its replicas have told how much
 they have and hands over to the best of them. If all say for two seconds that they have nothing (one that still loads
-says so, too), or nobody has taken its place within a while, it serves, empty as it is. Redis' replicas cannot be asked
-to take over (they obey their operator only), so with those the wait is time for a CLUSTER FAILOVER TAKEOVER.
+says so, too), or none that has data can take its place and a while has passed, it serves, empty as it is. Redis'
+replicas cannot be asked to take over (they obey their operator only), so with those the wait is time for a CLUSTER
+FAILOVER TAKEOVER.
 
 Who its replicas are it may not know: what it remembers can be from the moment when it was elected, before anybody had
 followed it. So it listens to every member of which it does not know that it belongs to another shard.
@@ -62,7 +63,7 @@ class EmptyPrimary:
         told = [peer for peer in followers if peer.repl_offset_ms]
         if me.is_replica or not me.slot_count:
             self._end()
-        elif now_ms >= self._until_ms:
+        elif now_ms >= self._until_ms and not self._most_of_the_able():
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):
@@ -77,8 +78,12 @@ class EmptyPrimary:
     def _best_is_able(self, now_ms: int) -> bool:
         """Whether who has the most can be asked now; after half of the wait, whoever has anything at all will do."""
         most = max(replica.repl_offset for replica in self._core.myself.replicas)
-        ables = max((replica.repl_offset for replica in self._core.manual.successors()), default=0)
+        ables = self._most_of_the_able()
         return ables == most or (ables > 0 and now_ms - self._since_ms >= self._until_ms - now_ms)
+
+    def _most_of_the_able(self) -> int:
+        """The offset of the best replica that could take over now; 0: none that has anything."""
+        return max((replica.repl_offset for replica in self._core.manual.successors()), default=0)
 
     def _followers(self) -> list[Peer]:
         """Our replicas, and those who may be without our knowing it."""

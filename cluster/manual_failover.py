@@ -148,7 +148,10 @@ class ManualFailover:
             self._core.bus.note("warning", "Manual failover timed out.")
             self.reset()
         elif self._replica is not None:
-            self._state_offset(self._replica, now_ms)
+            if now_ms >= look_ms:
+                self._state_offset(self._replica, now_ms)
+            else:
+                self._look_ms = look_ms
         elif self._goal is not None and not self._ready:
             self._catch_up(self._goal, now_ms)
         elif not self._ready and primary is not None:
@@ -182,7 +185,7 @@ class ManualFailover:
         Were they let go for a moment, as by ending one failover before the next begins, it would lack what was written.
         """
         core = self._core
-        self._end_ms, self._replica = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica
+        self._end_ms, self._replica, self._look_ms = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica, now_ms
         core.bus.note("notice", f"Manual failover requested by replica {replica.id}.")
         self._promise(True)
         core.bus.effect(PauseWrites(TIMEOUT_MS * 2))

@@ -299,3 +299,19 @@ def test_writes_stay_held_back_when_a_replica_asks_again():
     assert one.core.manual.under_way
     one.core.tick(NOW + 5000 + 600 + 100)
     assert [effect for effect in one.effects() if isinstance(effect, ResumeWrites)]
+
+
+def test_the_final_offset_is_stated_now_and_then_whatever_else_is_heard(monkeypatch):
+    """Were it stated after every packet, its answer would be one: a storm of messages until somebody is elected."""
+    one = One()
+    one.admin.add_slots([b"0"], NOW)
+    replica, _ = one.with_peer()
+    replica.become_replica()
+    replica.follow(one.core.myself)
+    stated = []
+    monkeypatch.setattr(one.core.bus, "ping", lambda peer, now_ms: stated.append(now_ms))
+    monkeypatch.setattr(type(one.core.replication), "writes_paused", True)
+    one.core.manual.hear_start(replica, NOW)
+    for at_ms in range(NOW, NOW + 300, 10):
+        one.core.manual.attend(at_ms)
+    assert stated == [NOW, NOW + 100, NOW + 200]
