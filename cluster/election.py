@@ -273,10 +273,8 @@ class Election:
             self._give_up(now_ms)
             return
         self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
-        request = self._request()
-        for voter in sorted(core.health.voters, key=lambda peer: peer.id):
-            if voter.id not in self._votes:
-                core.bus.send(voter.link, request)
+        owing = [voter for voter in core.health.voters if voter.id not in self._votes]
+        core.bus.send_to(sorted(owing, key=lambda peer: peer.id), self._request())
 
     def _patience_ms(self) -> int:
         """How long to wait for votes."""

@@ -59,19 +59,18 @@ class EmptyPrimary:
             return
         me = self._core.myself
         self._look_ms = now_ms + LOOK_MS
-        followers = self._followers()
-        told = [peer for peer in followers if peer.repl_offset_ms]
+        all_told = all(peer.repl_offset_ms for peer in self._followers())
+        listened = now_ms - self._since_ms >= LISTEN_MS
         if me.is_replica or not me.slot_count:
             self._end()
         elif now_ms >= self._until_ms and not self._most_of_the_able():
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):
-            all_told = len(told) == len(followers) or now_ms - self._since_ms >= LISTEN_MS
-            if all_told and self._best_is_able(now_ms) and not self._core.manual.paused:
+            if (all_told or listened) and self._best_is_able(now_ms) and not self._core.manual.paused:
                 self._core.manual.hand_over()
                 self._look_ms = now_ms + RETRY_MS
-        elif len(told) == len(followers) and now_ms - self._since_ms >= LISTEN_MS:
+        elif all_told and listened:
             self._core.bus.note("notice", "The replicas have no data either.")
             self._end()
 
@@ -83,7 +82,8 @@ class EmptyPrimary:
 
     def _most_of_the_able(self) -> int:
         """The offset of the best replica that could take over now; 0: none that has anything."""
-        return max((replica.repl_offset for replica in self._core.manual.successors()), default=0)
+        best = self._core.manual.best_successor()
+        return best.repl_offset if best is not None else 0
 
     def _followers(self) -> list[Peer]:
         """Our replicas, and those who may be without our knowing it."""

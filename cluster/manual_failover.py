@@ -142,27 +142,25 @@ class ManualFailover:
         """Find that we have caught up, that writes are held back by now, or that it takes too long."""
         if not self._end_ms:
             return
-        look_ms, self._look_ms = self._look_ms, self._end_ms
         primary = self._core.myself.primary
         if now_ms >= self._end_ms:
             self._core.bus.note("warning", "Manual failover timed out.")
             self.reset()
-        elif self._replica is not None:
-            if now_ms >= look_ms:
-                self._state_offset(self._replica, now_ms)
-            else:
-                self._look_ms = look_ms
-        elif self._goal is not None and not self._ready:
+        elif self._replica is None and self._goal is not None and not self._ready:
             self._catch_up(self._goal, now_ms)
-        elif not self._ready and primary is not None:
-            if now_ms >= look_ms:
-                self._ask(primary, now_ms)
-            else:
-                self._look_ms = look_ms
+        elif now_ms < self._look_ms:
+            return
+        elif self._replica is not None:
+            self._state_offset(self._replica, now_ms)
+        elif primary is not None and not self._ready:
+            self._ask(primary, now_ms)
+        else:
+            self._look_ms = self._end_ms
 
     def _catch_up(self, goal: int, now_ms: int) -> None:
         if self._core.replication.offset >= goal:
             self._ready = True
+            self._look_ms = self._end_ms
             text = "All master replication stream processed, manual failover can start."
             self._core.bus.note("notice", text)
         else:
@@ -204,15 +202,18 @@ class ManualFailover:
             return []
         return [peer for peer in me.replicas if peer.ours and peer.connected and not peer.flags & UNABLE]
 
+    def best_successor(self) -> Peer | None:
+        """The one of them that has most of the data."""
+        return max(self.successors(), key=lambda peer: (peer.repl_offset, peer.id), default=None)
+
     def hand_over(self) -> bool:
         """As a primary: have the best replica take our place. False if there is none that could.
 
         It is done when this node is a replica; until then, or until five seconds have passed, clients' writes wait.
         """
-        able = self.successors()
-        if not able:
+        best = self.best_successor()
+        if best is None:
             return False
-        best = max(able, key=lambda peer: (peer.repl_offset, peer.id))
         self._core.bus.note("notice", f"Handing over to replica {best.id}.")
         self._core.bus.send(best.link, MfStart(self._core.bus.header()))
         return True

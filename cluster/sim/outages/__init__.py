@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster.sim.clock import MS, SECOND
-from cluster.sim.faults import Fault, Freeze, Kill, Stop
+from cluster.sim.faults import Fault, Freeze, Kill, Stop, Stutter
 from cluster.sim.parameters import derive
 from cluster.sim.world import World
 
@@ -38,8 +38,7 @@ def outage_ms(seed: int, fault: str, overloaded: bool, tell: Callable[[str], Non
     world.start_clients()
     timeline, slot = world.timeline, world.slots[0]
     if overloaded:
-        for host in world.hosts:
-            world.stutter(host, timeline.now_us + LONGEST_MS * MS)
+        Stutter(timeline.now_us, LONGEST_MS * MS, tuple(host.number for host in world.hosts)).begin(world)
     timeline.run_until(timeline.now_us + SETTLING_US)
     while not _can_be_replaced(world, slot):
         timeline.run_until(timeline.now_us + LOOK_US)
