@@ -43,6 +43,8 @@ def take_over(replica: Server, primary: Server, *how: str) -> None:
     wait_until(lambda: in_sync(replica, primary), "the replica is in sync")
     full_syncs = replica.info("stats")["sync_full"]
     key = own_key(primary)
+    if how:  # TAKEOVER asks nobody, so the replica must have the write already; a plain one waits for it
+        wait_until(lambda: in_sync(replica, primary), "the replica has the write")
     assert replica.call("CLUSTER", "FAILOVER", *how) == b"OK"
     wait_until(lambda: is_primary(replica) and not is_primary(primary), "they have changed places", 15)
     assert replica.ask("GET", key).value == b"1"
