@@ -30,6 +30,7 @@ from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
 from node import flags
 from node.config import Config
+from node.dispatch import flags_of
 from node.pause import Reason
 from node.replies import CommandError, Redirection
 
@@ -119,10 +120,10 @@ class Clustering:
         if command.name == b"exec":
             queue = session.multi or ()
             keys = [key for queued, args in queue for key in _keys(queued, args)]
-            write = any("write" in queued.spec.flags for queued, _ in queue)
+            write = any("write" in flags_of(self.node, *queued) for queued in queue)
         else:
             keys = _keys(command, argv)
-            write = "write" in command.spec.flags
+            write = "write" in flags_of(self.node, command, argv)
         return Request(
             keys=keys,
             write=write,

@@ -45,6 +45,7 @@ from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
+from node.scripting.scripts import Scripts
 from node.transactions import WatchTable
 
 if TYPE_CHECKING:
@@ -111,6 +112,9 @@ class NodeCore:
         self.history = History(self.rng)
         self.replicas = Replicas(self)
         self.snapshots = Snapshots(self)
+        self.scripts = Scripts(self)
+        self.out_of_memory = False
+        """The request that runs, or the one before it, found no room below maxmemory."""
         self.functions = Functions()
         self.snapshots.functions = self.functions.codes
         self.saving = Saving(self)
@@ -316,7 +320,7 @@ class NodeCore:
         """CONFIG RESETSTAT: every counter that INFO shows starts again."""
         engine, space = self.engine, self.space
         self.stats.reset()
-        engine.processed = engine.errors = 0
+        engine.processed = engine.errors = engine.errors_told = 0
         engine.error_stats = {}
         engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
         space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = space.expired_fields = 0

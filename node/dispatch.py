@@ -55,9 +55,9 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
         return
     if node.engine.gates & flags.GATE_PAUSE and node.pause.holds(session, command, argv):
         return
+    run(node, session, command, argv)
     if command.name not in (b"asking", b"multi"):  # ASKING holds for one command, or for the transaction that follows
         session.flags &= ~flags.ASKING
-    run(node, session, command, argv)
 
 
 def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
@@ -71,23 +71,40 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
     if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
         node.clients.feed_monitors(session, argv)
     if engine.propagating and (engine.space.dirty > dirty or session.effects is not None):
-        node.propagate(session, command, argv)
+        if session.flags & flags.UNRECORDED:
+            session.effects = None
+        else:
+            node.propagate(session, command, argv)
 
 
 def resolve(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
     """The command or subcommand that a request names, with the right number of arguments."""
+    command = find(node, argv)
+    if isinstance(command, CommandError) or accepts(command, len(argv)):
+        return command
+    return wrong_arity(command.name.decode())
+
+
+def find(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
+    """The command or subcommand that a request names."""
     command = node.commands.get(argv[0].lower())
     if command is None:
         return unknown_command(argv)
     if command.subcommands and len(argv) > 1:
-        sub = command.subcommands.get(argv[1].lower())
-        if sub is None:
-            return unknown_subcommand(argv[1], command.name.decode())
-        command = sub
-    arity = command.arity
-    if len(argv) != arity if arity > 0 else len(argv) < -arity:
-        return wrong_arity(command.name.decode())
+        return command.subcommands.get(argv[1].lower()) or unknown_subcommand(argv[1], command.name.decode())
     return command
+
+
+def accepts(command: Command, argc: int) -> bool:
+    """True if a request of `argc` words, the name included, fits the arity."""
+    arity = command.arity
+    return argc == arity if arity > 0 else argc >= -arity
+
+
+def flags_of(node: NodeCore, command: Command, argv: list[bytes]) -> frozenset[str]:
+    """The flags of a command; a script may declare others than the command that runs it has."""
+    usual = command.spec.flags
+    return node.scripts.declared(command, argv) if "script" in usual else usual
 
 
 def unknown_command(argv: list[bytes]) -> CommandError:
@@ -101,10 +118,10 @@ def unknown_command(argv: list[bytes]) -> CommandError:
 
 def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
     """The first reason not to run this command now, if there is one."""
-    spec_flags = command.spec.flags
     state = session.flags
     if state & flags.REPLAY:
         return None  # it passed the gates when it was written
+    spec_flags = flags_of(node, command, argv)
     if state & flags.NOAUTH and "no_auth" not in spec_flags:
         return NOAUTH
     if "no_multi" in spec_flags and state & flags.MULTI:
@@ -117,21 +134,23 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         error = node.clustering.gate(session, command, argv)
         if error is not None:
             return error
-    if node.engine.maxmemory and not node.eviction.make_room():
+    node.out_of_memory = bool(node.engine.maxmemory) and not node.eviction.make_room()
+    if node.out_of_memory:
         queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
-        if queueing or "denyoom" in spec_flags or denied_in_queue(session, command, "denyoom"):
+        if queueing or "denyoom" in spec_flags or denied_in_queue(node, session, command, "denyoom"):
             return OOM
     if state & flags.PRIMARY:
         return None
     if node.engine.gates & (flags.GATE_SAVING | flags.GATE_AOF):
         error = node.saving.refusal() or node.aof.refusal()
-        if error and (command.name == b"ping" or "write" in spec_flags or denied_in_queue(session, command, "write")):
+        writes = "write" in spec_flags or denied_in_queue(node, session, command, "write")
+        if error and (command.name == b"ping" or writes):
             return error
     if node.engine.gates & flags.GATE_MIN_REPLICAS:
-        if "write" in spec_flags or denied_in_queue(session, command, "write"):
+        if "write" in spec_flags or denied_in_queue(node, session, command, "write"):
             return NOREPLICAS
     if node.engine.read_only and node.config["replica-read-only"]:
-        if "write" in spec_flags or denied_in_queue(session, command, "write"):
+        if "write" in spec_flags or denied_in_queue(node, session, command, "write"):
             return READONLY
     if node.loading.active and node.loading.refuses(spec_flags):
         return LOADING
@@ -141,15 +160,15 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
             "PING / QUIT / RESET are allowed in this context"
         )
     if node.engine.gates & flags.GATE_STALE:
-        queued_reads = command.name == b"exec" and any("stale" not in c.spec.flags for c, _ in session.multi or ())
-        if "stale" not in spec_flags or queued_reads:
+        queue = session.multi or () if command.name == b"exec" else ()
+        if "stale" not in spec_flags or any("stale" not in flags_of(node, *queued) for queued in queue):
             return MASTERDOWN
     return None
 
 
-def denied_in_queue(session: Session, command: Command, flag: str) -> bool:
+def denied_in_queue(node: NodeCore, session: Session, command: Command, flag: str) -> bool:
     """EXEC of a queue that holds a command with this flag."""
-    return command.name == b"exec" and any(flag in queued.spec.flags for queued, _ in session.multi or ())
+    return command.name == b"exec" and any(flag in flags_of(node, *queued) for queued in session.multi or ())
 
 
 def refuse(node: NodeCore, session: Session, command: Command | None, argv: list[bytes], error: CommandError) -> None:

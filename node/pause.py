@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.dispatch import flags_of
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -84,7 +85,7 @@ class Pause:
         """True if the command has to wait; it is kept and will be run."""
         if session.flags & (flags.PRIMARY | flags.REPLICA):
             return False
-        if not self.all_commands and not self._may_write(session, command):
+        if not self.all_commands and not self._may_write(session, command, argv):
             return False
         if command.name == b"client|unpause":
             return False
@@ -92,11 +93,9 @@ class Pause:
         self.waiting[session] = argv
         return True
 
-    @staticmethod
-    def _may_write(session: Session, command: Command) -> bool:
-        if command.name == b"exec":
-            return any({"write", HELD_AS_WRITES} & queued.spec.flags for queued, _ in session.multi or ())
-        return bool({"write", HELD_AS_WRITES} & command.spec.flags)
+    def _may_write(self, session: Session, command: Command, argv: list[bytes]) -> bool:
+        requests = session.multi or [] if command.name == b"exec" else [(command, argv)]
+        return any({"write", HELD_AS_WRITES} & flags_of(self.node, *request) for request in requests)
 
     def forget(self, session: Session) -> None:
         """The client is gone."""

@@ -220,6 +220,13 @@ def pause_cron(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
+@action("SET-DISABLE-DENY-SCRIPTS", 1)
+def set_disable_deny_scripts(s: Session, args: list[bytes]) -> Reply:
+    """Let scripts run commands that are not meant for them: how tests see what those do there."""
+    s.node.scripts.allows_noscript = require_int(args[0]) != 0
+    return OK
+
+
 @action("SET-SKIP-CHECKSUM-VALIDATION", 1)
 def set_skip_checksum_validation(s: Session, args: list[bytes]) -> Reply:
     """Let RESTORE take payloads with wrong checksums: how tests get damaged values past the first check."""
@@ -302,5 +309,5 @@ def _accepted(s: Session, args: list[bytes]) -> Reply:
     return OK
 
 
-for _name in ("JMAP", "QUICKLIST-PACKED-THRESHOLD", "SET-DISABLE-DENY-SCRIPTS", "REPLYBUFFER"):
+for _name in ("JMAP", "QUICKLIST-PACKED-THRESHOLD", "REPLYBUFFER"):
     ACTIONS[_name.encode()] = (0, _accepted)

@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "pubsub",
     "replication",
     "scan",
+    "scripting",
     "server",
     "sets",
     "slowlog",

@@ -50,7 +50,8 @@ FLAGS = (
     "allow_busy",
 )
 # Flags that steer the server and that clients are not shown.
-HIDDEN_FLAGS = frozenset({"may_replicate", "protected", "touches_arbitrary_keys"})
+# `script`: its writes are those of the commands that a script calls.
+HIDDEN_FLAGS = frozenset({"may_replicate", "protected", "script", "touches_arbitrary_keys"})
 
 # Each group, and the ACL category that belonging to it implies.
 GROUP_CATEGORY = {

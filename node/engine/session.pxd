@@ -36,6 +36,7 @@ cdef enum SessionFlag:
     F_EXEC = 4194304         # inside EXEC: blocking commands do not block
     F_UNIX = 8388608
     F_REPLAY = 16777216      # repeats the append-only file
+    F_UNRECORDED = 33554432  # what it writes is not replicated (a script has asked for that)
     # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
     F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
@@ -89,6 +90,7 @@ cdef class Engine:
     cdef public bint holds_replies      # replies wait until the writes of the batch are with those who read the stream
     cdef public uint64_t processed      # commands
     cdef public uint64_t errors         # error replies
+    cdef public uint64_t errors_told    # those of them that some command has been found guilty of
     cdef public dict error_stats        # code -> count
     cdef public uint64_t bytes_in, bytes_out, reads, writes
     cdef public uint64_t stream_bytes_out # to replicas: what they are sent of the stream

@@ -512,26 +512,13 @@ cdef class Session:
         self.commands += 1
         if not self.flags & F_BLOCKED:
             command.count(ended - started, self.engine.track_latency)
-        if self.engine.errors != errors:
+        if self.engine.errors != errors and self.engine.errors != self.engine.errors_told:
             command.failed += 1
+            self.engine.errors_told = self.engine.errors
         if 0 <= self.engine.slow_ns <= ended - started:
             self.engine.node.slow_command(self, command, argv, ended - started)
         if 0 < self.engine.latency_ns <= ended - started:
             self.engine.node.late_command(command, ended - started)
-
-    def call(self, Command command, list argv):
-        """Run a command and return its reply as RESP bytes instead of sending it (scripts)."""
-        cdef Buf kept = self.out
-        cdef size_t sent = self.sent
-        buf_init(&self.out)
-        self.sent = 0
-        try:
-            self.invoke(command, argv)
-            return PyBytes_FromStringAndSize(self.out.p, self.out.len) if self.out.len else b""
-        finally:
-            buf_free(&self.out)
-            self.out = kept
-            self.sent = sent
 
 
 cdef int call_native(Session s, Command command, list argv) except -1:

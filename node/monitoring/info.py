@@ -110,6 +110,7 @@ def memory(node: NodeCore) -> Fields:
     buffers = sum(each.input_capacity + each.output_capacity for each in node.clients.by_id.values())
     slaves = sum(each.input_capacity + each.output_capacity for each in node.replicas.attached)
     journal = node.engine.journal
+    lua = node.scripts.used_bytes
     beyond_backlog = max(0, journal.block_bytes - journal.capacity) if node.replicas.attached else 0
     return {
         "used_memory": used,
@@ -128,17 +129,19 @@ def memory(node: NodeCore) -> Fields:
         "allocator_resident": process.rss_bytes,
         "total_system_memory": process.total_system_memory_bytes,
         "total_system_memory_human": human(process.total_system_memory_bytes),
-        "used_memory_lua": 0,
-        "used_memory_vm_eval": 0,
-        "used_memory_lua_human": human(0),
-        "used_memory_scripts_eval": 0,
-        "number_of_cached_scripts": 0,
+        "used_memory_lua": lua,
+        "used_memory_vm_eval": lua,
+        "used_memory_lua_human": human(lua),
+        "used_memory_scripts_eval": node.scripts.cache_bytes,
+        "number_of_cached_scripts": len(node.scripts.by_digest),
         "number_of_functions": 0,
         "number_of_libraries": len(node.functions.libraries),
         "used_memory_vm_functions": 0,
-        "used_memory_vm_total": 0,
+        "used_memory_vm_total": lua,
+        "used_memory_vm_total_human": human(lua),
         "used_memory_functions": 0,
-        "used_memory_scripts": 0,
+        "used_memory_scripts": node.scripts.cache_bytes,
+        "used_memory_scripts_human": human(node.scripts.cache_bytes),
         "maxmemory": limit,
         "maxmemory_human": human(limit),
         "maxmemory_policy": node.config["maxmemory-policy"],

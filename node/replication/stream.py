@@ -109,7 +109,7 @@ class WriteStream:
         """A command has changed data: it is, or its effects are, part of the unit that runs."""
         effects, session.effects = session.effects, None
         self._writer = session
-        if command.name == b"exec":
+        if command.name == b"exec" or "script" in command.spec.flags:
             return  # its commands have been recorded one by one
         self._unit += [(session.db.index, each) for each in effects or [argv]]
         self._opened()

@@ -1,0 +1,205 @@
+"""What scripts find in `redis`: functions of Python, which the interpreter makes C functions of Lua."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from node import dispatch
+from node.monitoring.log import LEVELS
+from node.replies import CommandError
+from node.scripting.errors import ScriptError
+from node.scripting.replies import error_table, to_lua, with_code
+from node.version import REDIS_VERSION
+
+if TYPE_CHECKING:
+    from node.scripting.running import Run
+    from node.scripting.scripts import Scripts
+
+REPL_NONE, REPL_AOF, REPL_REPLICA = 0, 1, 2
+REPL_ALL = REPL_AOF | REPL_REPLICA
+EXACT_IN_17_DIGITS = 10**17
+
+
+class Api:
+    """`redis` of one node's scripts; `run` is the one that runs, if one does."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def common(self) -> dict[bytes, Any]:
+        """What EVAL and functions share."""
+        return {
+            b"call": self.call,
+            b"pcall": self.pcall,
+            b"setresp": self.setresp,
+            b"sha1hex": sha1hex,
+            b"error_reply": error_reply,
+            b"status_reply": status_reply,
+            b"set_repl": self.set_repl,
+            b"acl_check_cmd": self.acl_check_cmd,
+            b"REPL_NONE": REPL_NONE,
+            b"REPL_AOF": REPL_AOF,
+            b"REPL_SLAVE": REPL_REPLICA,
+            b"REPL_REPLICA": REPL_REPLICA,
+            b"REPL_ALL": REPL_ALL,
+            **self.everywhere(),
+        }
+
+    def everywhere(self) -> dict[bytes, Any]:
+        """What a library finds even while it is loaded."""
+        levels = {b"LOG_" + level.upper().encode(): number for number, level in enumerate(LEVELS)}
+        major, minor, patch = (int(part) for part in REDIS_VERSION.split("."))
+        return {
+            b"log": self.log,
+            b"REDIS_VERSION": REDIS_VERSION.encode(),
+            b"REDIS_VERSION_NUM": major << 16 | minor << 8 | patch,
+            **levels,
+        }
+
+    def for_eval(self) -> dict[bytes, Any]:
+        """`breakpoint` and `debug` have nothing to do without a debugger, and commands are always replicated singly."""
+        return {
+            b"breakpoint": lambda: False,
+            b"debug": lambda *values: (),
+            b"replicate_commands": lambda: True,
+            **self.common(),
+        }
+
+    # -- commands
+
+    def call(self, *words: Any) -> Any:
+        run = self._running("redis.call/pcall")
+        reply = self._carry_out(run, words)
+        if reply.startswith(b"-"):
+            raise ScriptError(with_code(reply[1:-2]), counted=True)
+        return to_lua(reply)
+
+    def pcall(self, *words: Any) -> Any:
+        run = self._running("redis.call/pcall")
+        try:
+            return to_lua(self._carry_out(run, words))
+        except ScriptError as error:
+            return error_table(error.text) if error.counted else {b"err": error.text}
+
+    def _carry_out(self, run: Run, words: tuple[Any, ...]) -> bytes:
+        """Run a command as any client's, after the gates for scripts; its reply."""
+        argv = arguments(words)
+        command = run.admit(argv)
+        session = run.session
+        dispatch.run(self._scripts.node, session, command, argv)
+        return session.take_output()
+
+    def setresp(self, *values: Any) -> tuple[()]:
+        run = self._running("redis.setresp")
+        if len(values) != 1:
+            raise ScriptError(b"ERR redis.setresp() requires one argument.")
+        protocol = number(values[0])
+        if protocol not in (2, 3):
+            raise ScriptError(b"ERR RESP version must be 2 or 3.")
+        run.session.proto = protocol
+        return ()
+
+    def set_repl(self, *values: Any) -> tuple[()]:
+        """One stream serves the log of writes and the replicas: what is meant for one of them goes to both."""
+        run = self._running("redis.set_repl")
+        if len(values) != 1:
+            raise ScriptError(b"ERR redis.set_repl() requires two arguments.")
+        whither = number(values[0])
+        if whither & ~REPL_ALL:
+            raise ScriptError(
+                b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
+            )
+        run.records(whither != REPL_NONE)
+        return ()
+
+    def acl_check_cmd(self, *words: Any) -> bool:
+        """The only user may do everything that there is."""
+        self._running("redis.acl_check_cmd")
+        if isinstance(dispatch.find(self._scripts.node, arguments(words)), CommandError):
+            raise ScriptError(b"ERR Invalid command passed to redis.acl_check_cmd()")
+        return True
+
+    def _running(self, name: str) -> Run:
+        run = self._scripts.run
+        if run is None:
+            raise ScriptError(f"ERR {name} can only be called inside a script invocation".encode())
+        return run
+
+    # -- the rest
+
+    def log(self, *values: Any) -> tuple[()]:
+        if len(values) < 2:
+            raise ScriptError(b"ERR redis.log() requires two arguments or more.")
+        level, *parts = values
+        if is_number(level) or (isinstance(level, bytes) and level.strip().isdigit()):
+            chosen = int(level)
+        else:
+            raise ScriptError(b"ERR First argument must be a number (log level).")
+        if not 0 <= chosen < len(LEVELS):
+            raise ScriptError(b"ERR Invalid debug level.")
+        text = b" ".join(as_string(part) for part in parts if is_number(part) or isinstance(part, bytes))
+        self._scripts.node.log.write(LEVELS[chosen], text.decode("utf-8", "replace"))
+        return ()
+
+
+def sha1hex(*values: Any) -> bytes:
+    if len(values) != 1:
+        raise ScriptError(b"ERR wrong number of arguments")
+    value = values[0]
+    data = value if isinstance(value, bytes) else as_string(value) if is_number(value) else b""
+    return hashlib.sha1(data).hexdigest().encode()
+
+
+def error_reply(*values: Any) -> dict[bytes, bytes]:
+    if len(values) != 1 or not isinstance(values[0], bytes):
+        return {b"err": b"ERR wrong number or type of arguments"}
+    code, blank, message = values[0].split(b"\0")[0].removeprefix(b"-").partition(b" ")
+    return {b"err": b"%s %s" % (code, message.strip(b"\r\n")) if blank else b"ERR " + code.strip(b"\r\n")}
+
+
+def status_reply(*values: Any) -> dict[bytes, bytes]:
+    if len(values) != 1 or not isinstance(values[0], bytes):
+        return {b"err": b"ERR wrong number or type of arguments"}
+    return {b"ok": values[0]}
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def number(value: Any) -> int:
+    """As Lua takes any value for one; 0 if it is none."""
+    try:
+        return int(float(value)) if is_number(value) or isinstance(value, bytes) else 0
+    except (ValueError, OverflowError):
+        return 0
+
+
+def as_string(value: Any) -> bytes:
+    """A string or a number, as Lua itself shows it."""
+    return value if isinstance(value, bytes) else b"%.14g" % value
+
+
+def arguments(values: tuple[Any, ...]) -> list[bytes]:
+    """The words of a command, with numbers in full precision."""
+    if not values:
+        raise ScriptError(b"ERR Please specify at least one argument for this redis lib call")
+    words = []
+    for value in values:
+        if type(value) is bytes:
+            words.append(value)
+        elif is_number(value):
+            words.append(_full_precision(value))
+        else:
+            raise ScriptError(b"ERR Lua redis lib command arguments must be strings or integers")
+    return words
+
+
+def _full_precision(value: float) -> bytes:
+    if isinstance(value, int) and abs(value) < EXACT_IN_17_DIGITS:
+        return b"%d" % value
+    if math.isnan(value):
+        return b"-nan" if math.copysign(1, value) < 0 else b"nan"
+    return b"%.17g" % value

@@ -1,0 +1,131 @@
+"""One state of Lua, with the sandbox around whatever runs there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NoReturn, Protocol
+
+from lupa import lua51
+
+from node.scripting.errors import CannotCompile, Failure, LibraryError, ScriptError
+from node.scripting.random import Random, math_random, math_randomseed
+from node.scripting.sandbox import HOOK_INSTRUCTIONS, SANDBOX
+
+
+class Host(Protocol):
+    """What an interpreter asks while a script runs."""
+
+    @property
+    def running(self) -> bool:
+        """Whether one runs: its libraries do not work otherwise."""
+
+    @property
+    def protocol(self) -> int:
+        """2 or 3: in which version of the protocol the script thinks."""
+
+    def interrupt(self) -> bytes | None:
+        """Called every millisecond or so: the error with which the script has to end, if it has to."""
+
+    def count_error(self, code: bytes) -> None:
+        """An error is part of a reply."""
+
+    def unexpected(self, error: Exception) -> bytes:
+        """A bug of ours has come up: the error that the script gets."""
+
+
+class Interpreter:
+    """`api` is what scripts find in `redis`: functions of Python, called with values of Lua, and constants."""
+
+    def __init__(self, host: Host, api: Mapping[bytes, Any], random: Random) -> None:
+        self._host = host
+        self._lua = lua51.LuaRuntime(
+            encoding=None,
+            unpack_returned_tuples=True,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_refuse,
+            max_memory=0,  # no limit, but what is in use is known
+        )
+        services = {
+            b"explain": self._explain,
+            b"interrupt": host.interrupt,
+            b"random": partial(math_random, host, random),
+            b"randomseed": partial(math_randomseed, host, random),
+            b"count_error": host.count_error,
+            b"protocol": lambda: host.protocol,
+        }
+        make = self._lua.eval(b"loadstring")(SANDBOX, b"=sandbox")
+        self._language = make(self._lua.table_from(services), HOOK_INSTRUCTIONS)
+        as_function = self._language[b"as_function"]
+        define = self._lua.eval(b"function(t, name, value) t[name] = value end")
+        redis = self._lua.table_from({})
+        wrap = self._lua.eval(b"function(t, name, wrap, f) t[name] = wrap(f) end")
+        for name, value in api.items():
+            if callable(value):
+                wrap(redis, name, as_function, self._with_tables(value))
+            else:
+                define(redis, name, value)
+        self._language[b"close"](redis)
+        self._run: Callable[..., Any] = self._language[b"run"]
+        self._define: Callable[..., None] = self._language[b"define"]
+
+    @property
+    def used_bytes(self) -> int:
+        used: int = self._lua.get_memory_used(total=True)
+        return used
+
+    def compile(self, code: bytes, name: bytes) -> Any:
+        """A function of Lua; `name` begins with @ and stands in errors. CannotCompile."""
+        result = self._language[b"compile"](code, name)
+        if isinstance(result, tuple):
+            raise CannotCompile(result[1])
+        return result
+
+    def define(self, name: bytes, value: Any) -> None:
+        """Give scripts a global variable."""
+        self._define(name, value)
+
+    def array(self, items: Sequence[bytes]) -> Any:
+        return self._lua.table_from(items)
+
+    def _with_tables(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, whose results come to Lua as tables where they are lists and dicts."""
+        table_from = self._lua.table_from
+
+        def called(*values: Any) -> Any:
+            result = function(*values)
+            return table_from(result, recursive=True) if type(result) in (list, dict) else result
+
+        return called
+
+    def run(self, function: Any, protocol: int, *arguments: Any) -> bytes | Failure:
+        """Call it: its reply in this version of the protocol, or its error."""
+        try:
+            ended, *what = self._run(function, protocol, *arguments)
+        except lua51.LuaError as error:
+            return Failure(None, raw=str(error).encode("utf-8", "surrogateescape"))
+        if ended:
+            reply: bytes = what[0]
+            return reply
+        text, source, line, counted = (*what, None, None, None)[:4]
+        if text is None:
+            return Failure(None, raw=source or b"")
+        return Failure(_text(text), source or b"", line, bool(counted))
+
+    def _explain(self, error: Exception) -> tuple[bytes, bool, bool]:
+        """The text of an exception; whether it has been counted; whether a string of it is enough."""
+        if isinstance(error, ScriptError):
+            return error.text, error.counted, False
+        if isinstance(error, LibraryError):
+            return error.text, False, True
+        return self._host.unexpected(error), False, False
+
+
+def _refuse(obj: object, name: object, setting: bool) -> NoReturn:
+    raise AttributeError("objects of the host have no attributes for scripts")
+
+
+def _text(value: Any) -> bytes:
+    """`err` of an error's table, which scripts may have set to a number."""
+    return value if isinstance(value, bytes) else b"%.14g" % value

@@ -1,0 +1,405 @@
+"""The sandbox, in Lua: what scripts see of the language, and the way in and out of them.
+
+Scripts of Redis live in tables that cannot be changed, which Redis has by a change of Lua itself. Here such a table is
+an empty one, the *front*, that looks things up in the real one and refuses assignments; the functions that would go
+around that (rawset, next, setmetatable ...) are told which tables are fronts. Functions of scripts have the front of
+all globals as their environment, and `loadstring` gives it to what it compiles. Byte code is refused: nobody checks it.
+
+A function that raises errors on behalf of its caller has to be a C function, or `return redis.call(...)` would take its
+place on the stack, and the error could not be told from where it came: `as_function` makes one of a Python function.
+An exception that leaves Python arrives in Lua as an opaque object; whatever shows an error to a script makes a table of
+it first (`as_table`).
+
+A hook that runs every HOOK_INSTRUCTIONS asks Python whether to go on (node/scripting/slices.py). Hooks belong to one
+coroutine, so each gets its own.
+"""
+
+HOOK_INSTRUCTIONS = 100_000
+"""About a millisecond of Lua."""
+
+SANDBOX = rb"""
+local host, hook_instructions = ...
+
+local as_function = python.as_function
+local raw_pcall, raw_xpcall, error, type, tostring, select = pcall, xpcall, error, type, tostring, select
+local raw_rawget, raw_rawset, raw_next, raw_pairs = rawget, rawset, next, pairs
+local raw_getmetatable, raw_setmetatable, setfenv = getmetatable, setmetatable, setfenv
+local raw_loadstring, raw_load = loadstring, load
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local getinfo, sethook = debug.getinfo, debug.sethook
+local byte, format, match, gsub = string.byte, string.format, string.match, string.gsub
+local explain, interrupt = host.explain, host.interrupt
+
+local OWN = "=sandbox"
+local READONLY = "Attempt to modify a readonly table"
+local fronts = raw_setmetatable({}, {__mode = "k"})     -- front -> the table behind it
+local metatables = raw_setmetatable({}, {__mode = "k"}) -- front -> the front of its metatable
+local environment                                       -- the front of all globals
+local hook
+
+-- Errors
+
+local function as_table(e)
+    if type(e) ~= "userdata" then return e end
+    local text, counted, plain = explain(e)
+    if plain then return text end
+    return {err = text, ignore_error_stats_update = counted or nil}
+end
+
+local function place(where) return match(where.source, "^@?(.*)") .. ":" .. where.currentline .. ":" end
+
+-- The handler of errors that nobody catches: says where the script was.
+local function locate(e)
+    sethook(hook, "", hook_instructions) -- where a script was killed, the hook would go on raising errors
+    local opaque = type(e) == "userdata"
+    e = as_table(e)
+    local level, where = 2, getinfo(2, "Sl")
+    while where and (where.what ~= "Lua" and where.what ~= "main" or where.source == OWN) do
+        level = level + 1
+        where = getinfo(level, "Sl")
+    end
+    if type(e) ~= "table" or fronts[e] then
+        e = tostring(e)
+        if where then e = opaque and place(where) .. " " .. e or gsub(e, "^sandbox:%d+:", place(where)) end
+        e = {err = "ERR " .. e}
+    end
+    if where then
+        e.source = where.source
+        e.line = where.currentline
+    end
+    return e
+end
+
+local function expect(kind, value, position, name, given)
+    if type(value) ~= kind then
+        local what = given < position and "no value" or type(value)
+        error(format("bad argument #%d to '%s' (%s expected, got %s)", position, name, kind, what), 3)
+    end
+end
+
+-- Tables that cannot be changed
+
+local function refuse() error(READONLY, 2) end
+
+local function front_of(t, meta)
+    local front = {}
+    fronts[front] = t
+    metatables[front] = meta
+    return raw_setmetatable(front, {__index = t, __newindex = refuse})
+end
+
+local function front_with_all_inside(t)
+    local inside = {}
+    for name, value in raw_pairs(t) do
+        inside[name] = type(value) == "table" and front_with_all_inside(value) or value
+    end
+    return front_of(inside)
+end
+
+-- The language
+
+local language = {}
+local globals = {
+    assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo, ipairs = ipairs, select = select,
+    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, rawequal = rawequal, _VERSION = _VERSION,
+}
+
+function globals.rawget(...)
+    local t, key = ...
+    expect("table", t, 1, "rawget", select("#", ...))
+    return raw_rawget(fronts[t] or t, key)
+end
+
+function globals.next(...)
+    local t, key = ...
+    expect("table", t, 1, "next", select("#", ...))
+    return raw_next(fronts[t] or t, key)
+end
+
+function globals.pairs(...)
+    local t = ...
+    expect("table", t, 1, "pairs", select("#", ...))
+    if fronts[t] then return globals.next, t, nil end
+    return raw_next, t, nil
+end
+
+function globals.rawset(...)
+    local t, key, value = ...
+    expect("table", t, 1, "rawset", select("#", ...))
+    if fronts[t] then error(READONLY, 0) end
+    return raw_rawset(t, key, value)
+end
+
+function globals.getmetatable(...)
+    local value = ...
+    if select("#", ...) == 0 then error("bad argument #1 to 'getmetatable' (value expected)", 2) end
+    if fronts[value] then return metatables[value] end
+    local meta = raw_getmetatable(value)
+    return metatables[meta] or meta
+end
+
+function globals.setmetatable(...)
+    local t, meta = ...
+    expect("table", t, 1, "setmetatable", select("#", ...))
+    if select("#", ...) < 2 or (meta ~= nil and type(meta) ~= "table") then
+        error("bad argument #2 to 'setmetatable' (nil or table expected)", 2)
+    end
+    if fronts[t] then error(READONLY, 0) end
+    return raw_setmetatable(t, meta)
+end
+
+local function caught(ok, ...)
+    if ok then return true, ... end
+    local e = as_table(...)
+    if type(e) == "table" then
+        local text = e.err
+        if type(text) == "string" or type(text) == "number" then return false, text end
+    end
+    return false, e
+end
+
+function globals.pcall(...)
+    if select("#", ...) == 0 then error("bad argument #1 to 'pcall' (value expected)", 2) end
+    return caught(raw_pcall(...))
+end
+
+function globals.xpcall(f, handler)
+    return raw_xpcall(f, function(e) return handler(as_table(e)) end)
+end
+
+local function as_source(code)
+    return byte(code, 1) == 27 and " " .. code or code
+end
+
+local function in_sandbox(f, ...)
+    if f then return setfenv(f, environment) end
+    return f, ...
+end
+
+function globals.loadstring(...)
+    local code, name = ...
+    if type(code) == "number" then code = tostring(code) end
+    expect("string", code, 1, "loadstring", select("#", ...))
+    return in_sandbox(raw_loadstring(as_source(code), name or code))
+end
+
+function globals.load(reader, name)
+    local begun = false
+    local function pieces()
+        local piece = reader()
+        if not begun and type(piece) == "string" then piece = as_source(piece) end
+        begun = true
+        return piece
+    end
+    return in_sandbox(raw_load(pieces, name or "=(load)"))
+end
+
+-- Coroutines, each with the hook
+
+local function resumed(co, ok, ...)
+    if status(co) == "dead" then sethook(co) end
+    if ok then return true, ... end
+    return false, as_table(...)
+end
+
+local function unwrapped(ok, ...)
+    if ok then return ... end
+    local e = ...
+    error(e, type(e) == "string" and 3 or 0)
+end
+
+local coroutines = {
+    resume = function(co, ...)
+        if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+        return resumed(co, resume(co, ...))
+    end,
+    create = function(f)
+        local co = create(f)
+        sethook(co, hook, "", hook_instructions)
+        return co
+    end,
+    running = coroutine.running, status = status, yield = coroutine.yield,
+}
+function coroutines.wrap(f)
+    local co = coroutines.create(f)
+    return function(...) return unwrapped(resumed(co, resume(co, ...))) end
+end
+
+-- Libraries
+
+local function guarded(f, name)
+    return function(...)
+        local t = ...
+        if fronts[t] then error(READONLY, 0) end
+        expect("table", t, 1, name, select("#", ...))
+        return f(...)
+    end
+end
+
+local function copy(t)
+    local out = {}
+    for name, value in raw_pairs(t) do out[name] = value end
+    return out
+end
+
+local tables, maths = copy(table), copy(math)
+for _, name in ipairs({"insert", "remove", "sort", "setn"}) do tables[name] = guarded(table[name], name) end
+maths.random, maths.randomseed = as_function(host.random), as_function(host.randomseed)
+
+-- Replies: values of Lua as the protocol has them. `script` and `client` are versions of the protocol.
+
+local MOST_LEVELS = 7990
+local write
+
+local function line(text) return (gsub(gsub(text, "^[\r\n]*(.-)[\r\n]*$", "%1"), "[\r\n]", " ")) end
+local function c_string(text) return match(text, "^[^%z]*") end
+local function is(t, name, kind)
+    local value = raw_rawget(t, name)
+    return type(value) == kind and value or nil
+end
+
+local function bulk(text) return "$" .. #text .. "\r\n" .. text .. "\r\n" end
+
+local function error_reply(out, text, counted)
+    text = line(c_string(text))
+    if not counted then host.count_error(match(text, "^[^ ]*")) end
+    out[#out + 1] = "-" .. text .. "\r\n"
+end
+
+local function parts(out, header, flat, t, script, client, level, with_values)
+    local at, n = #out + 1, 0
+    out[at] = ""
+    for key, value in raw_next, fronts[t] or t, nil do
+        write(out, key, script, client, level)
+        if with_values then write(out, value, script, client, level) end
+        n = n + 1
+    end
+    out[at] = client == 2 and "*" .. n * flat .. "\r\n" or header .. n .. "\r\n"
+end
+
+local function write_table(out, t, script, client, level)
+    if is(t, "err", "string") then
+        return error_reply(out, t.err, t.ignore_error_stats_update == true)
+    end
+    local value = is(t, "ok", "string")
+    if value then
+        out[#out + 1] = "+" .. gsub(c_string(value), "[\r\n]", " ") .. "\r\n"
+        return
+    end
+    value = is(t, "double", "number")
+    if value then
+        local text = format("%.17g", value)
+        out[#out + 1] = client == 2 and bulk(text) or "," .. text .. "\r\n"
+        return
+    end
+    value = is(t, "big_number", "string")
+    if value then
+        value = gsub(value, "[\r\n]", " ")
+        out[#out + 1] = client == 2 and bulk(value) or "(" .. value .. "\r\n"
+        return
+    end
+    value = is(t, "verbatim_string", "table")
+    local kind, text = value and is(value, "format", "string"), value and is(value, "string", "string")
+    if kind and text then
+        kind = string.sub(c_string(kind) .. "   ", 1, 3)
+        out[#out + 1] = client == 2 and bulk(text) or "=" .. #text + 4 .. "\r\n" .. kind .. ":" .. text .. "\r\n"
+        return
+    end
+    value = is(t, "map", "table")
+    if value then return parts(out, "%", 2, value, script, client, level, true) end
+    value = is(t, "set", "table")
+    if value then return parts(out, "~", 1, value, script, client, level, false) end
+    local at, n = #out + 1, 0
+    out[at] = ""
+    while true do
+        value = raw_rawget(t, n + 1)
+        if value == nil then break end
+        write(out, value, script, client, level)
+        n = n + 1
+    end
+    out[at] = "*" .. n .. "\r\n"
+end
+
+function write(out, value, script, client, level)
+    local kind = type(value)
+    if level == MOST_LEVELS then
+        error_reply(out, "ERR reached lua stack limit", false)
+    elseif kind == "string" then
+        out[#out + 1] = bulk(value)
+    elseif kind == "number" then
+        out[#out + 1] = format(":%d\r\n", value)
+    elseif kind == "boolean" and script == 3 and client == 3 then
+        out[#out + 1] = value and "#t\r\n" or "#f\r\n"
+    elseif kind == "boolean" and (value or script == 3) then
+        out[#out + 1] = value and ":1\r\n" or ":0\r\n"
+    elseif kind == "table" then
+        write_table(out, value, script, client, level + 1)
+    else
+        out[#out + 1] = client == 2 and "$-1\r\n" or "_\r\n"
+    end
+end
+
+-- The way in
+
+function hook()
+    local verdict = interrupt()
+    if verdict then
+        sethook(hook, "l")
+        error({err = verdict}, 0)
+    end
+end
+
+local function outcome(client, ok, value)
+    if ok then
+        local out = {}
+        write(out, value, host.protocol(), client, 0)
+        return true, table.concat(out)
+    end
+    if type(value) ~= "table" then return false, nil, tostring(value) end
+    return false, value.err, value.source, value.line, value.ignore_error_stats_update
+end
+
+-- Runs a function; true and its reply, or false and what is known of the error.
+function language.run(f, client, ...)
+    local n, arguments = select("#", ...), {...}
+    sethook(hook, "", hook_instructions)
+    return outcome(client, raw_xpcall(function() return f(unpack(arguments, 1, n)) end, locate))
+end
+
+function language.compile(code, name)
+    return in_sandbox(raw_loadstring(as_source(code), name))
+end
+
+function language.define(name, value)
+    globals[name] = value
+end
+
+-- What tables of the host (`redis`) are made of: C functions out of Python ones.
+language.as_function = as_function
+
+local function missing(_, name)
+    error(format("Script attempted to access nonexistent global variable '%s'", tostring(name)), 2)
+end
+
+-- Closes the sandbox: `redis` and the libraries that are there by now are what scripts get.
+function language.close(redis)
+    globals.redis = front_of(redis)
+    globals.coroutine = front_of(coroutines)
+    globals.table, globals.math, globals.string = front_of(tables), front_of(maths), front_of(copy(string))
+    for _, name in ipairs({"cjson", "cmsgpack", "struct", "bit"}) do
+        if _G[name] then globals[name] = front_with_all_inside(_G[name]) end
+    end
+    raw_setmetatable(globals, {__index = missing})
+    environment = front_of(globals, front_of({__index = missing}))
+    globals._G = environment
+    local strings = raw_getmetatable("")
+    strings.__index = globals.string
+    metatables[strings] = front_of(strings)
+    for _, name in ipairs({"debug", "dofile", "io", "loadfile", "module", "newproxy", "os", "package", "print",
+                           "python", "require"}) do
+        _G[name] = nil
+    end
+end
+
+return language
+"""
