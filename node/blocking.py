@@ -102,7 +102,7 @@ class BlockedClients:
 
     def serve(self) -> None:
         """Ask those whose keys changed; then let the resumed clients go on with their input."""
-        if self._serving:
+        if self._serving or self.engine.node.scripts.suspended:
             return
         self._serving = True
         try:

@@ -227,6 +227,8 @@ class NodeCore:
 
     def after_command(self) -> None:
         """A command has ended after which something is due: its writes go out, then those who waited for them go on."""
+        if self.scripts.suspended:
+            return  # it has not ended
         self.stream.end_unit()
         self.blocking.serve()
 
@@ -305,6 +307,9 @@ class NodeCore:
 
     def tick(self) -> None:
         """The regular work, some ten times a second; `space.now_ms` is the time."""
+        if self.scripts.suspended:
+            self.leaving.tick(self.space.now_ms)
+            return
         self.blocking.tick(self.space.now_ms)
         self.pause.tick(self.space.now_ms)
         self.replicas.tick(self.space.now_ms, self.clients.disconnect)
@@ -341,6 +346,7 @@ class NodeCore:
 
     def data_replaced(self) -> None:
         """Another data set is about to take the place of all databases: whoever follows keys looks for itself."""
+        self.scripts.abandon()
         for db in self.space.dbs:
             if self.engine.hooks & flags.HOOK_WATCH:
                 self.watches.touch_all(db)

@@ -40,6 +40,8 @@ WHILE_SUBSCRIBED = frozenset(
 
 def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
     """Run one request, queue it, park it, or refuse it."""
+    if node.engine.gates & flags.GATE_SCRIPT and node.scripts.holds(session, argv):
+        return
     command = resolve(node, argv)
     if isinstance(command, CommandError):
         refuse(node, session, None, argv, command)
@@ -134,7 +136,8 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
         error = node.clustering.gate(session, command, argv)
         if error is not None:
             return error
-    node.out_of_memory = bool(node.engine.maxmemory) and not node.eviction.make_room()
+    if not node.scripts.suspended:
+        node.out_of_memory = bool(node.engine.maxmemory) and not node.eviction.make_room()
     if node.out_of_memory:
         queueing = state & flags.MULTI and command.name not in (b"exec", b"discard", b"quit", b"reset")
         if queueing or "denyoom" in spec_flags or denied_in_queue(node, session, command, "denyoom"):
@@ -154,6 +157,8 @@ def gate(node: NodeCore, session: Session, command: Command, argv: list[bytes]) 
             return READONLY
     if node.loading.active and node.loading.refuses(spec_flags):
         return LOADING
+    if node.scripts.suspended and "allow_busy" not in spec_flags:
+        return node.scripts.busy_error
     if state & flags.SUBSCRIBED and session.proto == 2 and command.name not in WHILE_SUBSCRIBED:
         return CommandError(
             f"ERR Can't execute '{command.name.decode().lower()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "

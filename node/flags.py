@@ -43,6 +43,7 @@ GATE_MIN_REPLICAS = 32
 GATE_STALE = 64
 GATE_SAVING = 128
 GATE_AOF = 256
+GATE_SCRIPT = 512
 
 # Those that concern the stream of our primary too.
 STREAM_GATES = GATE_MONITOR

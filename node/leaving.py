@@ -104,6 +104,8 @@ class Leaving:
 
     def tick(self, now_ms: int) -> None:
         if self._asked is not None:
+            if not self.node.scripts.may_leave(self._asked.nosave):
+                return
             leave, self._asked = self._asked, None
             self._begin(leave)
         elif self._under_way is not None and self._ask_ms:

@@ -67,6 +67,10 @@ class Pause:
         if self._wishes.pop(reason, None) is None:
             return
         self._apply()
+        self.release()
+
+    def release(self) -> None:
+        """Run what waits, in order of arrival. What is still held comes back."""
         waiting, self.waiting = self.waiting, {}
         for session, argv in waiting.items():
             if session.flags & flags.CLOSED:
@@ -89,9 +93,13 @@ class Pause:
             return False
         if command.name == b"client|unpause":
             return False
+        self.park(session, argv)
+        return True
+
+    def park(self, session: Session, argv: list[bytes]) -> None:
+        """Have a command wait until `release`."""
         session.flags |= flags.PAUSED
         self.waiting[session] = argv
-        return True
 
     def _may_write(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         requests = session.multi or [] if command.name == b"exec" else [(command, argv)]

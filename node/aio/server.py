@@ -88,6 +88,7 @@ class Server:
         node.replicas.sync.open_file = tempfile.TemporaryFile
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
+        node.scripts.slices.schedule = self._wake_script
         node.snapshots.wake = self._wake_snapshots
         node.leaving.stop = self._stop
         node.leaving.wake = self._wake_leaving
@@ -244,6 +245,7 @@ class Server:
         if self._load_task is not None:
             self._load_task.cancel()
         self.loop.remove_reader(self.driver.fileno())
+        self.node.scripts.drop()
         self._close_listeners(self.listeners)
         self.driver.stop()
         self.replication.stop()
@@ -324,7 +326,7 @@ class Server:
         self._quiet_ticks = self._quiet_ticks + 1 if self._processed - processed <= IDLE_COMMANDS else 0
         return (
             self._quiet_ticks >= IDLE_AFTER_TICKS
-            and not (node.pause.active or node.loading.active or node.eviction.due)
+            and not (node.pause.active or node.loading.active or node.eviction.due or node.scripts.suspended)
             and node.following.link.state in (State.NONE, State.CONNECTED)
             and not any(db.volatile_keys for db in node.space.dbs)
         )
@@ -349,7 +351,7 @@ class Server:
         """A slice of the expiry cycle; it goes on while many keys are found dead."""
         node = self.node
         node.space.now_ms = unix_ms()
-        waits = node.pause.active or node.loading.active or not node.engine.lease_runs()
+        waits = node.pause.active or node.loading.active or node.scripts.suspended or not node.engine.lease_runs()
         may_expire = node.space.lazy_expire and not waits
         if may_expire and node.space.active_expire:
             started = monotonic_ms()
@@ -362,6 +364,14 @@ class Server:
                 self.loop.call_later(0.002, self._expire)
                 return
         self._expiring = False
+
+    def _wake_script(self) -> None:
+        """A script is suspended: it goes on once everything else has had a turn."""
+        self.loop.call_soon(self._go_on_with_script)
+
+    def _go_on_with_script(self) -> None:
+        self.node.space.now_ms = unix_ms()
+        self.node.scripts.go_on()
 
     def _wake_snapshots(self) -> None:
         """Somebody has started a snapshot, or can take more of it."""

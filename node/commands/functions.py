@@ -49,6 +49,21 @@ help_for("FUNCTION", group="scripting", since="7.0.0")
 
 
 @command(
+    "FUNCTION KILL",
+    arity=2,
+    flags="noscript allow_busy",
+    group="scripting",
+    since="7.0.0",
+    summary="End the function that runs, if it has not written yet.",
+    complexity="O(1)",
+    tips="request_policy:all_shards response_policy:one_succeeded",
+)
+def function_kill(s: Session, argv: list[bytes]) -> Reply:
+    s.node.scripts.kill(is_eval=False)
+    return OK
+
+
+@command(
     "FUNCTION LIST",
     arity=-2,
     flags="noscript",

@@ -8,6 +8,7 @@ from node.commands.cursor import require_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.replies import OK, CommandError, Reply
+from node.scripting.running import Call
 
 if TYPE_CHECKING:
     from node.engine.session import Session
@@ -21,14 +22,14 @@ BY_BODY = "script numkeys:int [key...] [arg...]"
 BY_DIGEST = "sha1 numkeys:int [key...] [arg...]"
 
 
-def keys_and_arguments(argv: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def read_call(s: Session, argv: list[bytes], read_only: bool) -> Call:
     """What follows the script: a number, so many keys, and arguments."""
     count = require_int(argv[2])
     if count > len(argv) - 3:
         raise CommandError("ERR Number of keys can't be greater than number of args")
     if count < 0:
         raise CommandError("ERR Number of keys can't be negative")
-    return argv[3 : 3 + count], argv[3 + count :]
+    return Call(s, argv, argv[3 : 3 + count], argv[3 + count :], read_only)
 
 
 def show_to_monitors(s: Session, argv: list[bytes]) -> None:
@@ -50,7 +51,7 @@ def show_to_monitors(s: Session, argv: list[bytes]) -> None:
 )
 def eval_(s: Session, argv: list[bytes], read_only: bool = False) -> Reply:
     show_to_monitors(s, argv)
-    return s.node.scripts.evaluate(s, argv[1], *keys_and_arguments(argv), read_only)
+    return s.node.scripts.evaluate(read_call(s, argv, read_only))
 
 
 @command(
@@ -81,7 +82,7 @@ def eval_ro(s: Session, argv: list[bytes]) -> Reply:
 )
 def evalsha(s: Session, argv: list[bytes], read_only: bool = False) -> Reply:
     show_to_monitors(s, argv)
-    return s.node.scripts.evaluate_known(s, argv[1], *keys_and_arguments(argv), read_only)
+    return s.node.scripts.evaluate_known(read_call(s, argv, read_only))
 
 
 @command(

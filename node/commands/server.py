@@ -169,6 +169,8 @@ def shutdown(s: Session, argv: list[bytes]) -> Reply:
         if not s.node.leaving.abort():
             raise CommandError("ERR No shutdown in progress.")
         return OK
+    if s.node.scripts.suspended and not nosave:
+        raise s.node.scripts.busy_error
     now, force, failover = (word in chosen for word in (b"NOW", b"FORCE", b"FAILOVER"))
     leave = Leave(save=save, nosave=nosave, now=now, force=force, failover=failover)
     if not leave.now and s.flags & (flags.EXEC | flags.SCRIPT):

@@ -10,7 +10,7 @@ from node.replies import EXECABORT, NO_REPLY, NULL_ARRAY, OK, CommandError, Repl
 from node.transactions import discard as leave_multi
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session import Command, Session
 
 
 @command(
@@ -51,11 +51,17 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
         raise EXECABORT
     if changed:
         return NULL_ARRAY
+    if any("script" in command.spec.flags for command, _ in queue):
+        return node.scripts.slices.run(s, argv, lambda: run_queue(s, queue))
+    return run_queue(s, queue)
+
+
+def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
     s.flags |= flags.EXEC
     try:
         s.array_header(len(queue))
         for command, queued in queue:
-            dispatch.run(node, s, command, queued)
+            dispatch.run(s.node, s, command, queued)
     finally:
         s.flags &= ~flags.EXEC
     return NO_REPLY

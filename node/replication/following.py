@@ -68,6 +68,8 @@ class Following:
         """Our data is a part of the history that node.history names, up to the offset of our stream."""
         self._restored = False
         self._unapplied = bytearray()
+        self._later = bytearray()
+        """What has come while a script ran that is not done: its data must not change meanwhile."""
         self._done = 0
         self._in_memory: bytearray | None = None
         self._running = False
@@ -100,7 +102,7 @@ class Following:
     @property
     def read_offset(self) -> int:
         """How much of it has come."""
-        return self.node.stream.offset + len(self._unapplied)
+        return self.node.stream.offset + len(self._unapplied) + len(self._later)
 
     def data_age_ms(self) -> int | None:
         """For how long nothing has come from the primary; None: our data is not part of its history."""
@@ -126,6 +128,7 @@ class Following:
     def follow(self, host: str, port: int, node_id: str = "") -> None:
         """Become, or go on as, a replica: of this primary, the cluster node `node_id` if one is given."""
         was_primary = not self.active
+        self.node.scripts.abandon()
         self._end_wait_of_clients()
         self.node.replicas.acks.give_up()
         self.primary = (host, port)
@@ -427,13 +430,23 @@ class Following:
         self.session = None
         self.down_since_ms = node.space.now_ms
         self._unapplied.clear()
+        self._later.clear()
         if not session.flags & flags.CLOSED:
             node.clients.disconnect(session)
+
+    def go_on(self) -> None:
+        """Carry out what has come while a script did not end: its data must not change."""
+        data, self._later = bytes(self._later), bytearray()
+        if data:
+            self._apply(data)
 
     def _apply(self, data: bytes) -> None:
         """Carry out what has come; our own replicas get what was carried out."""
         session, space = self.session, self.node.space
         if session is None:
+            return
+        if self.node.scripts.suspended:
+            self._later += data
             return
         self._unapplied += data
         space.show_dead = True  # the primary knows what it has deleted: for its commands nothing is dead by time alone

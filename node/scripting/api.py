@@ -86,6 +86,9 @@ class Api:
     def _carry_out(self, run: Run, words: tuple[Any, ...]) -> bytes:
         """Run a command as any client's, after the gates for scripts; its reply."""
         argv = arguments(words)
+        verdict = self._scripts.interrupt()
+        if verdict is not None:
+            raise ScriptError(verdict)
         command = run.admit(argv)
         session = run.session
         dispatch.run(self._scripts.node, session, command, argv)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ABANDONED = b"ERR Script ended by the server"
+
 
 class ScriptError(Exception):
     """An error that a script sees as a table. `counted`: INFO errorstats has it already."""

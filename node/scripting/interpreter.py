@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 from lupa import lua51
 
-from node.scripting.errors import CannotCompile, Failure, LibraryError, ScriptError
+from node.scripting.errors import ABANDONED, CannotCompile, Failure, LibraryError, ScriptError
 from node.scripting.random import Random, math_random, math_randomseed
 from node.scripting.sandbox import HOOK_INSTRUCTIONS, SANDBOX
 
@@ -113,12 +113,14 @@ class Interpreter:
             return Failure(None, raw=source or b"")
         return Failure(_text(text), source or b"", line, bool(counted))
 
-    def _explain(self, error: Exception) -> tuple[bytes, bool, bool]:
+    def _explain(self, error: BaseException) -> tuple[bytes, bool, bool]:
         """The text of an exception; whether it has been counted; whether a string of it is enough."""
         if isinstance(error, ScriptError):
             return error.text, error.counted, False
         if isinstance(error, LibraryError):
             return error.text, False, True
+        if not isinstance(error, Exception):
+            return ABANDONED, False, False  # the greenlet of the script is thrown away
         return self._host.unexpected(error), False, False
 
 

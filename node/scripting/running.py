@@ -38,13 +38,24 @@ NOT_LOCAL = b"Script attempted to access a non local key in a cluster node"
 OTHER_SLOT = b"Script attempted to access keys that do not hash to the same slot"
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to run a script. `read_only`: by a command that must not write."""
+
+    caller: Session
+    argv: list[bytes]
+    keys: list[bytes]
+    args: list[bytes]
+    read_only: bool
+
+
 def must_obey(caller: Session) -> bool:
     """Our primary, or our own log of writes: what comes from there has passed all gates already."""
     return bool(caller.flags & (flags.PRIMARY | flags.REPLAY))
 
 
-def refusal(node: NodeCore, caller: Session, declared: ScriptFlags, read_only: bool) -> CommandError | None:
-    """Why a script with these flags may not run now. `read_only`: it was called by a command that must not write."""
+def refusal(node: NodeCore, call: Call, declared: ScriptFlags) -> CommandError | None:
+    """Why a script with these flags may not run now."""
     stale = node.engine.gates & flags.GATE_STALE
     if declared is None:
         return MASTERDOWN if stale else None
@@ -53,12 +64,12 @@ def refusal(node: NodeCore, caller: Session, declared: ScriptFlags, read_only: b
     if stale and b"allow-stale" not in declared:
         return STALE
     if b"no-writes" not in declared:
-        if not must_obey(caller):
+        if not must_obey(call.caller):
             if _is_readonly_replica(node):
                 return READONLY_SCRIPT
             if error := node.saving.refusal() or node.aof.refusal():
                 return error
-        if read_only:
+        if call.read_only:
             return READONLY_COMMAND
         if node.engine.gates & flags.GATE_MIN_REPLICAS:
             return NOREPLICAS
@@ -76,19 +87,21 @@ class Run:
     """A script that runs. `name` is the digest of its code, or the name of the function."""
 
     node: NodeCore
-    caller: Session
+    call: Call
     session: Session
     """Whose commands the script's are."""
     name: bytes
     flags: ScriptFlags
-    read_only: bool
     is_eval: bool
+    read_only: bool = False
     slot: int | None = None
     """That of the keys; None: of none yet."""
     wrote: bool = False
 
     def __post_init__(self) -> None:
-        self.read_only = self.read_only or (self.flags is not None and b"no-writes" in self.flags)
+        self.read_only = self.call.read_only or (self.flags is not None and b"no-writes" in self.flags)
+        if self.call.keys:
+            self.slot = key_slot(self.call.keys[0])
 
     def records(self, on: bool) -> None:
         """Whether what it writes from now on is replicated (redis.set_repl)."""
@@ -112,7 +125,7 @@ class Run:
             raise self._refused(command, error)
         if "write" in spec_flags:
             self.wrote = True
-        if node.clustering is not None and not must_obey(self.caller):
+        if node.clustering is not None and not must_obey(self.call.caller):
             error = self._misplaced(command, argv)
             if error is not None:
                 raise self._refused(command, error)
@@ -125,7 +138,7 @@ class Run:
             return b"Write commands are not allowed from read-only scripts."
         if self.wrote:
             return None
-        obeys = must_obey(self.caller)
+        obeys = must_obey(self.call.caller)
         if "write" in spec_flags:
             if _is_readonly_replica(node) and not obeys:
                 return READONLY.text

@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cluster.slots import key_slot
 from node import flags
 from node.engine.session import Session
 from node.replies import CommandError, Raw, Reply
-from node.scripting.errors import CannotCompile, Failure
+from node.scripting.errors import ABANDONED, CannotCompile, Failure
 from node.scripting.random import Random
-from node.scripting.running import Run, refusal
+from node.scripting.running import Call, Run, must_obey, refusal
 from node.scripting.shebang import ScriptFlags, command_flags, read_shebang
+from node.scripting.slices import Slices
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from node.scripting.interpreter import Interpreter
 
 NOSCRIPT = CommandError("NOSCRIPT No matching script. Please use EVAL.")
+BUSY_EVAL = CommandError(
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+BUSY_FUNCTION = CommandError(
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)
+UNKILLABLE_FROM_PRIMARY = CommandError(
+    "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed."
+)
+UNKILLABLE = CommandError(
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script "
+    "termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+)
+KILLED = b"ERR Script killed by user with SCRIPT KILL..."
 NOTBUSY = CommandError("NOTBUSY No scripts in execution right now.")
 DIGEST_LENGTH = 40
 SCRIPT_OVERHEAD_BYTES = 150
@@ -43,6 +57,11 @@ class Scripts:
         self.random = Random()
         self.by_digest: dict[bytes, Script] = {}
         self.run: Run | None = None
+        self.slices = Slices(node)
+        self.slices.on_suspended, self.slices.on_ended = self._suspended, self._ended
+        self.timed_out = False
+        """Others no longer wait for the end of the script that is suspended: they are told BUSY."""
+        self._verdict: bytes | None = None
         self.allows_noscript = False
         """DEBUG lets scripts run commands that are not meant for them."""
         self._interpreter: Interpreter | None = None
@@ -94,34 +113,36 @@ class Scripts:
             self._interpreter = Interpreter(self, Api(self).for_eval(), self.random)
         return self._interpreter
 
-    def evaluate(self, caller: Session, body: bytes, keys: list[bytes], args: list[bytes], read_only: bool) -> Reply:
+    def evaluate(self, call: Call) -> Reply:
         """EVAL."""
-        return self._evaluate(caller, self.load(body), keys, args, read_only)
+        return self._evaluate(call, self.load(call.argv[1]))
 
-    def evaluate_known(
-        self, caller: Session, digest: bytes, keys: list[bytes], args: list[bytes], read_only: bool
-    ) -> Reply:
+    def evaluate_known(self, call: Call) -> Reply:
         """EVALSHA."""
-        digest = digest.lower()
+        digest = call.argv[1].lower()
         if len(digest) != DIGEST_LENGTH or digest not in self.by_digest:
             raise NOSCRIPT
-        return self._evaluate(caller, digest, keys, args, read_only)
+        return self._evaluate(call, digest)
 
-    def _evaluate(self, caller: Session, digest: bytes, keys: list[bytes], args: list[bytes], read_only: bool) -> Reply:
+    def _evaluate(self, call: Call, digest: bytes) -> Reply:
         script, interpreter = self.by_digest[digest], self.interpreter
-        error = refusal(self.node, caller, script.flags, read_only)
+        error = refusal(self.node, call, script.flags)
         if error is not None:
             return error
-        interpreter.define(b"KEYS", interpreter.array(keys))
-        interpreter.define(b"ARGV", interpreter.array(args))
-        slot = key_slot(keys[0]) if keys else None
-        run = Run(self.node, caller, self._session_for(caller), digest, script.flags, read_only, True, slot)
+        interpreter.define(b"KEYS", interpreter.array(call.keys))
+        interpreter.define(b"ARGV", interpreter.array(call.args))
+        run = Run(self.node, call, self._session_for(call.caller), digest, script.flags, is_eval=True)
         return self._carry_out(run, interpreter, script.function)
 
     def _carry_out(self, run: Run, interpreter: Interpreter, function: Any, *arguments: Any) -> Reply:
-        self.run = run
+        return self.slices.run(
+            run.call.caller, run.call.argv, lambda: self._run_to_its_end(run, interpreter, function, *arguments)
+        )
+
+    def _run_to_its_end(self, run: Run, interpreter: Interpreter, function: Any, *arguments: Any) -> Reply:
+        self.run, self._verdict = run, None
         try:
-            result = interpreter.run(function, run.caller.proto, *arguments)
+            result = interpreter.run(function, run.call.caller.proto, *arguments)
         finally:
             self.run = None
         if isinstance(result, bytes):
@@ -137,9 +158,85 @@ class Scripts:
         session.flags = flags.SCRIPT | caller.flags & (flags.READONLY | flags.ASKING)
         return session
 
+    # -- long ones
+
+    @property
+    def suspended(self) -> bool:
+        """A script has begun and not ended, and the loop has its turn."""
+        return self.slices.suspended
+
+    @property
+    def busy_error(self) -> CommandError:
+        return BUSY_EVAL if self.run is None or self.run.is_eval else BUSY_FUNCTION
+
+    def holds(self, session: Session, argv: list[bytes]) -> bool:
+        """True if a command has to wait for the script; it is kept and will be run. Later there is an error for it."""
+        if self.timed_out:
+            return False
+        self.node.pause.park(session, argv)
+        return True
+
+    def go_on(self) -> None:
+        """One more slice of the script that is suspended, if one is."""
+        threshold_ms = self.node.config["busy-reply-threshold"]
+        if self.suspended and not self.timed_out and 0 < threshold_ms <= self.slices.elapsed_ms:
+            self.timed_out = True
+            self._tell_of_slowness()
+            self.node.pause.release()
+        self.slices.go_on()
+
     def kill(self, is_eval: bool) -> None:
         """SCRIPT KILL and FUNCTION KILL. CommandError."""
-        raise NOTBUSY
+        run = self.run
+        if run is None:
+            raise NOTBUSY
+        if must_obey(run.call.caller):
+            raise UNKILLABLE_FROM_PRIMARY
+        if run.wrote:
+            raise UNKILLABLE
+        if is_eval != run.is_eval:
+            raise self.busy_error
+        self._verdict = KILLED
+        self.node.log.warning("Lua script killed by user with SCRIPT KILL.")
+
+    def may_leave(self, nosave: bool) -> bool:
+        """The node is asked to end. A script that has written is waited for, unless nothing shall be kept."""
+        if self.run is None or not self.run.wrote:
+            self.abandon()
+        return not self.suspended or nosave
+
+    def drop(self) -> None:
+        """The process ends: what a script has written so far is never sent."""
+        self._verdict = ABANDONED
+        self.slices.drop()
+
+    def abandon(self) -> None:
+        """The data is about to be another: a script that is suspended ends now, wherever it is."""
+        if self.suspended:
+            self.node.log.warning("The script that is running is given up.")
+            self._verdict = ABANDONED
+            self.slices.go_on()
+
+    def _suspended(self) -> None:
+        self.timed_out = False
+        self.node.set_gate(flags.GATE_SCRIPT, True)
+
+    def _ended(self) -> None:
+        self.timed_out = False
+        self.node.set_gate(flags.GATE_SCRIPT, False)
+        self.node.after_command()
+        self.node.following.go_on()
+        self.node.pause.release()
+
+    def _tell_of_slowness(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        command, name = "SCRIPT KILL" if run.is_eval else "FUNCTION KILL", run.name.decode("utf-8", "replace")
+        self.node.log.warning(
+            f"Slow script detected: still in execution after {self.slices.elapsed_ms} milliseconds. "
+            f"You can try killing the script using the {command} command. Script name is: {name}."
+        )
 
     # -- what the interpreter asks
 
@@ -152,7 +249,9 @@ class Scripts:
         return self.run.session.proto if self.run is not None else 2
 
     def interrupt(self) -> bytes | None:
-        return None
+        if self._verdict is None and self.run is not None:
+            self.slices.yield_if_due()
+        return self._verdict
 
     def count_error(self, code: bytes) -> None:
         self.node.engine.count_error(code)

@@ -1,0 +1,151 @@
+"""A long script in slices, so that the node goes on meanwhile.
+
+The command that runs a script (or an EXEC with one in its queue) is the work of a greenlet, which has a stack of its
+own. It begins at once, and most scripts end within the first slice. One that does not is suspended in the middle of
+its Lua, at an instruction or before a command; its client waits as those of BLPOP do, and the loop has its turn.
+Nobody may see or change the data between the slices, since a script is atomic: other clients' commands wait, later
+they are told BUSY, time stands still for the script, what it has written stays in one unit of the stream, and
+expiry, snapshots that would begin now, and the regular work wait for its end. The bus does not.
+
+Redis lets everybody wait instead until `busy-reply-threshold`, the bus too. A thread for scripts was rejected: handing
+every command over to the loop and back costs more than most scripts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node import flags
+from node.replies import Blocked, CommandError, Reply
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
+
+    from node.core import NodeCore
+    from node.engine.session import Command, Session
+
+SLICE_US = 5000
+
+
+class Slices:
+    """The work of one client that may be suspended. `schedule` asks the host to call `go_on` after the loop's turn."""
+
+    def __init__(self, node: NodeCore) -> None:
+        self.node = node
+        self.schedule: Callable[[], None] | None = None
+        """Without one, work ends before its command does, however long it takes."""
+        self.suspended = False
+        self.on_suspended: Callable[[], None] = lambda: None
+        self.on_ended: Callable[[], None] = lambda: None
+        self._task: greenlet | None = None
+        self._running = False
+        self._caller: Session | None = None
+        self._command: Command | None = None
+        self._argv: list[bytes] = []
+        self._flags = 0
+        self._began_us = self._ends_us = 0
+        self._now_ms = 0
+
+    @property
+    def elapsed_ms(self) -> int:
+        return (self.node.now_us() - self._began_us) // 1000
+
+    def run(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
+        """The reply of the work, or a wait for its end."""
+        if self._running or self.schedule is None or caller.flags & (flags.PRIMARY | flags.REPLAY):
+            return work()
+        from greenlet import greenlet
+
+        self._task = greenlet(lambda: _outcome(work))
+        self._caller, self._command, self._argv = caller, caller.command, argv
+        self._began_us = self.node.now_us()
+        reply = self._step()
+        if not self.suspended:
+            return reply
+        self.on_suspended()
+        self.schedule()
+        return Blocked([], 0, lambda session: None, kind="script")
+
+    def go_on(self) -> None:
+        """One more slice."""
+        if not self.suspended or self._task is None:
+            return
+        node, caller = self.node, self._caller
+        assert caller is not None
+        assert self.schedule is not None
+        space, engine = node.space, node.engine
+        outer, engine.current = engine.current, caller
+        now_ms, space.now_ms = space.now_ms, self._now_ms
+        caller.flags |= self._flags
+        try:
+            reply = self._step()
+        finally:
+            engine.current, space.now_ms = outer, now_ms
+        if self.suspended:
+            self.schedule()
+        else:
+            self._finish(caller, reply)
+
+    def drop(self) -> None:
+        """Free what is suspended. Its command never ends: nothing may come of what it has done."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.throw()
+
+    def yield_if_due(self) -> None:
+        """Called by the work where it may be suspended."""
+        if self._running and self.node.now_us() >= self._ends_us:
+            assert self._task is not None
+            assert self._task.parent is not None
+            self._task.parent.switch()
+
+    def _step(self) -> Reply:
+        assert self._task is not None
+        assert self._caller is not None
+        self._ends_us = self.node.now_us() + SLICE_US
+        self._running, self.suspended = True, False
+        try:
+            reply = self._task.switch()
+        finally:
+            self._running = False
+        self.suspended = not self._task.dead
+        if self.suspended:
+            self._now_ms = self.node.space.now_ms
+            self._flags = self._caller.flags & flags.EXEC
+            self._caller.flags &= ~flags.EXEC
+        else:
+            self._task = None
+        return reply
+
+    def _finish(self, caller: Session, reply: Reply) -> None:
+        """The end of a command that was suspended."""
+        node, command, argv = self.node, self._command, self._argv
+        assert command is not None
+        duration_ns = (node.now_us() - self._began_us) * 1000
+        self._caller = self._command = None
+        self._argv = []
+        if caller.blocked is not None:
+            node.blocking.remove(caller.blocked)
+        errors = node.engine.errors
+        if not caller.flags & flags.CLOSED:
+            caller.unblock(reply)
+        command.record(duration_ns)
+        command.failed += node.engine.errors != errors
+        if 0 <= node.engine.slow_ns <= duration_ns:
+            node.slow_command(caller, command, argv, duration_ns)
+        if 0 < node.engine.latency_ns <= duration_ns:
+            node.late_command(command, duration_ns)
+        if node.engine.propagating:
+            node.propagate(caller, command, argv)
+        self.on_ended()
+        if not caller.flags & flags.CLOSED:
+            caller.mark()
+            caller.go_on()
+
+
+def _outcome(work: Callable[[], Reply]) -> Reply:
+    try:
+        return work()
+    except CommandError as error:
+        return error
