@@ -24,7 +24,6 @@ from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
 from node.engine.table import Db, Keyspace
 from node.engine.wire import used_by_buffers
-from node.functions import Functions
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
@@ -45,6 +44,7 @@ from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
+from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
 from node.transactions import WatchTable
 
@@ -115,7 +115,7 @@ class NodeCore:
         self.scripts = Scripts(self)
         self.out_of_memory = False
         """The request that runs, or the one before it, found no room below maxmemory."""
-        self.functions = Functions()
+        self.functions = Functions(self)
         self.snapshots.functions = self.functions.codes
         self.saving = Saving(self)
         self.following = Following(self)

@@ -111,6 +111,7 @@ def memory(node: NodeCore) -> Fields:
     slaves = sum(each.input_capacity + each.output_capacity for each in node.replicas.attached)
     journal = node.engine.journal
     lua = node.scripts.used_bytes
+    script_texts = node.scripts.cache_bytes + node.functions.cache_bytes
     beyond_backlog = max(0, journal.block_bytes - journal.capacity) if node.replicas.attached else 0
     return {
         "used_memory": used,
@@ -134,14 +135,14 @@ def memory(node: NodeCore) -> Fields:
         "used_memory_lua_human": human(lua),
         "used_memory_scripts_eval": node.scripts.cache_bytes,
         "number_of_cached_scripts": len(node.scripts.by_digest),
-        "number_of_functions": 0,
+        "number_of_functions": node.functions.count,
         "number_of_libraries": len(node.functions.libraries),
-        "used_memory_vm_functions": 0,
-        "used_memory_vm_total": lua,
-        "used_memory_vm_total_human": human(lua),
-        "used_memory_functions": 0,
-        "used_memory_scripts": node.scripts.cache_bytes,
-        "used_memory_scripts_human": human(node.scripts.cache_bytes),
+        "used_memory_vm_functions": node.functions.used_bytes,
+        "used_memory_vm_total": lua + node.functions.used_bytes,
+        "used_memory_vm_total_human": human(lua + node.functions.used_bytes),
+        "used_memory_functions": node.functions.cache_bytes,
+        "used_memory_scripts": script_texts,
+        "used_memory_scripts_human": human(script_texts),
         "maxmemory": limit,
         "maxmemory_human": human(limit),
         "maxmemory_policy": node.config["maxmemory-policy"],

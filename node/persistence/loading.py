@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from node import flags
 from node.engine.rdb import Malformed
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
+from node.replies import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,11 +135,16 @@ def rdb(
     except GeneratorExit:
         load.drop()
         raise
+    try:
+        libraries = node.functions.prepare(load.functions)
+    except CommandError as error:
+        load.drop()
+        raise CannotLoad(f"a library of functions cannot be loaded: {error}") from error
     if not in_place:
         node.data_replaced()
     end = load.at
     load.install()
-    node.functions.replace(load.functions)
+    node.functions.install(libraries)
     node.loading.last_keys, node.loading.last_dead = load.loaded, load.dead
     for key in load.empty_keys:
         node.log.notice(f"rdbLoadObject skipping empty key: {key[:100].decode('utf-8', 'backslashreplace')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node import dispatch
@@ -14,6 +15,7 @@ from node.scripting.replies import error_table, to_lua, with_code
 from node.version import REDIS_VERSION
 
 if TYPE_CHECKING:
+    from node.scripting.functions import Functions
     from node.scripting.running import Run
     from node.scripting.scripts import Scripts
 
@@ -66,6 +68,12 @@ class Api:
             b"replicate_commands": lambda: True,
             **self.common(),
         }
+
+    def for_libraries(self, functions: Functions) -> dict[bytes, Any]:
+        """What the text of a library finds, while it is loaded."""
+        from node.scripting.registering import register_function
+
+        return {b"register_function": partial(register_function, functions), **self.everywhere()}
 
     # -- commands
 

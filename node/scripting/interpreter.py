@@ -35,9 +35,14 @@ class Host(Protocol):
 
 
 class Interpreter:
-    """`api` is what scripts find in `redis`: functions of Python, called with values of Lua, and constants."""
+    """`api` is what scripts find in `redis`: functions of Python, called with values of Lua, and constants.
 
-    def __init__(self, host: Host, api: Mapping[bytes, Any], random: Random) -> None:
+    `loading_api` is what the text of a library finds there instead, while it is loaded.
+    """
+
+    def __init__(
+        self, host: Host, api: Mapping[bytes, Any], random: Random, loading_api: Mapping[bytes, Any] | None = None
+    ) -> None:
         self._host = host
         self._lua = lua51.LuaRuntime(
             encoding=None,
@@ -57,16 +62,7 @@ class Interpreter:
         }
         make = self._lua.eval(b"loadstring")(SANDBOX, b"=sandbox")
         self._language = make(self._lua.table_from(services), HOOK_INSTRUCTIONS)
-        as_function = self._language[b"as_function"]
-        define = self._lua.eval(b"function(t, name, value) t[name] = value end")
-        redis = self._lua.table_from({})
-        wrap = self._lua.eval(b"function(t, name, wrap, f) t[name] = wrap(f) end")
-        for name, value in api.items():
-            if callable(value):
-                wrap(redis, name, as_function, self._with_tables(value))
-            else:
-                define(redis, name, value)
-        self._language[b"close"](redis)
+        self._language[b"close"](self._table(api), self._table(loading_api) if loading_api is not None else None)
         self._run: Callable[..., Any] = self._language[b"run"]
         self._define: Callable[..., None] = self._language[b"define"]
 
@@ -88,6 +84,19 @@ class Interpreter:
 
     def array(self, items: Sequence[bytes]) -> Any:
         return self._lua.table_from(items)
+
+    def load(self, function: Any) -> bytes | None:
+        """Run the text of a library; its error, if there is one."""
+        error: bytes | None = self._language[b"load"](function)
+        return error
+
+    def _table(self, api: Mapping[bytes, Any]) -> Any:
+        """A table of the host, its functions as C functions."""
+        put = self._language[b"put"]
+        table = self._lua.table_from({})
+        for name, value in api.items():
+            put(table, name, self._with_tables(value) if callable(value) else value)
+        return table
 
     def _with_tables(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, whose results come to Lua as tables where they are lists and dicts."""

@@ -374,15 +374,38 @@ function language.define(name, value)
     globals[name] = value
 end
 
--- What tables of the host (`redis`) are made of: C functions out of Python ones.
-language.as_function = as_function
+-- Tables of the host (`redis`) have C functions out of Python ones.
+function language.put(t, name, value)
+    t[name] = type(value) == "userdata" and as_function(value) or value
+end
 
 local function missing(_, name)
     error(format("Script attempted to access nonexistent global variable '%s'", tostring(name)), 2)
 end
 
--- Closes the sandbox: `redis` and the libraries that are there by now are what scripts get.
-function language.close(redis)
+-- Runs the text of a library, which sees nothing but a `redis` of its own; the error, if there is one.
+local while_loading
+
+function language.load(f)
+    local meta = raw_getmetatable(environment)
+    sethook(hook, "", hook_instructions)
+    meta.__index = while_loading
+    local ok, e = raw_pcall(f)
+    sethook(hook, "", hook_instructions)
+    meta.__index = globals
+    if ok then return nil end
+    e = as_table(e)
+    if type(e) == "table" then return tostring(e.err) end
+    return "ERR " .. tostring(e)
+end
+
+-- Closes the sandbox: `redis` and the libraries that are there by now are what scripts get. `redis_while_loading`, if
+-- given, is what the text of a library has.
+function language.close(redis, redis_while_loading)
+    if redis_while_loading then
+        local front = front_of(raw_setmetatable(redis_while_loading, {__index = missing}))
+        while_loading = raw_setmetatable({redis = front}, {__index = missing})
+    end
     globals.redis = front_of(redis)
     globals.coroutine = front_of(coroutines)
     globals.table, globals.math, globals.string = front_of(tables), front_of(maths), front_of(copy(string))

@@ -35,6 +35,7 @@ UNKILLABLE = CommandError(
     "termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
 )
 KILLED = b"ERR Script killed by user with SCRIPT KILL..."
+LATE = b"ERR FUNCTION LOAD timeout"
 NOTBUSY = CommandError("NOTBUSY No scripts in execution right now.")
 DIGEST_LENGTH = 40
 SCRIPT_OVERHEAD_BYTES = 150
@@ -65,7 +66,8 @@ class Scripts:
         self.allows_noscript = False
         """DEBUG lets scripts run commands that are not meant for them."""
         self._interpreter: Interpreter | None = None
-        self._session: Session | None = None
+        self._session = Session(node.engine, node.space.dbs[0], 0)
+        """The one of all scripts: their commands are its."""
 
     # -- the cache
 
@@ -90,6 +92,9 @@ class Scripts:
     def declared(self, command: Command, argv: list[bytes]) -> frozenset[str]:
         """The flags of a command that runs a script, as far as the script itself declares them."""
         usual = command.spec.flags
+        if command.name.startswith(b"fcall"):
+            function = self.node.functions.find(argv[1])
+            return command_flags(usual, function.flags) if function is not None else usual
         by_digest = command.name.startswith(b"evalsha")
         script = self.by_digest.get(argv[1].lower()) if by_digest else None
         if script is not None:
@@ -124,6 +129,19 @@ class Scripts:
             raise NOSCRIPT
         return self._evaluate(call, digest)
 
+    def call_function(self, call: Call) -> Reply:
+        """FCALL."""
+        functions = self.node.functions
+        function = functions.find(call.argv[1])
+        assert function is not None
+        error = refusal(self.node, call, function.flags)
+        if error is not None:
+            return error
+        interpreter = functions.interpreter
+        run = Run(self.node, call, self._session_for(call.caller), function.name, function.flags, is_eval=False)
+        keys, args = interpreter.array(call.keys), interpreter.array(call.args)
+        return self._carry_out(run, interpreter, function.callback, keys, args)
+
     def _evaluate(self, call: Call, digest: bytes) -> Reply:
         script, interpreter = self.by_digest[digest], self.interpreter
         error = refusal(self.node, call, script.flags)
@@ -144,16 +162,14 @@ class Scripts:
         try:
             result = interpreter.run(function, run.call.caller.proto, *arguments)
         finally:
-            self.run = None
+            self.run = self._verdict = None
         if isinstance(result, bytes):
             return Raw(result)
         return _error(result, run.name)
 
     def _session_for(self, caller: Session) -> Session:
-        """The one session of all scripts, set up for this caller."""
+        """The session of scripts, set up for this caller."""
         session = self._session
-        if session is None:
-            session = self._session = Session(self.node.engine, caller.db, 0)
         session.db, session.proto, session.user = caller.db, 2, caller.user
         session.flags = flags.SCRIPT | caller.flags & (flags.READONLY | flags.ASKING)
         return session
@@ -249,7 +265,9 @@ class Scripts:
         return self.run.session.proto if self.run is not None else 2
 
     def interrupt(self) -> bytes | None:
-        if self._verdict is None and self.run is not None:
+        if self.node.functions.late:
+            return LATE
+        if self._verdict is None:
             self.slices.yield_if_due()
         return self._verdict
 
@@ -258,8 +276,7 @@ class Scripts:
 
     def unexpected(self, error: Exception) -> bytes:
         """A bug of ours: the script is told, and the log says what it was."""
-        assert self.run is not None
-        return self.node.internal_error(self.run.session, [b"script"], error).text
+        return self.node.internal_error(self._session, [b"script"], error).text
 
     # -- figures
 

@@ -1,8 +1,9 @@
 """A long script in slices, so that the node goes on meanwhile.
 
-The command that runs a script (or an EXEC with one in its queue) is the work of a greenlet, which has a stack of its
-own. It begins at once, and most scripts end within the first slice. One that does not is suspended in the middle of
-its Lua, at an instruction or before a command; its client waits as those of BLPOP do, and the loop has its turn.
+The command that runs a script (or loads a library, or an EXEC with such a command in its queue) is the work of a
+greenlet, which has a stack of its own. It begins at once, and most scripts end within the first slice. One that does
+not is suspended in the middle of its Lua, at an instruction or before a command; its client waits as those of BLPOP
+do, and the loop has its turn.
 Nobody may see or change the data between the slices, since a script is atomic: other clients' commands wait, later
 they are told BUSY, time stands still for the script, what it has written stays in one unit of the stream, and
 expiry, snapshots that would begin now, and the regular work wait for its end. The bus does not.
@@ -45,7 +46,7 @@ class Slices:
         self._argv: list[bytes] = []
         self._flags = 0
         self._began_us = self._ends_us = 0
-        self._now_ms = 0
+        self._now_ms = self._dirty = 0
 
     @property
     def elapsed_ms(self) -> int:
@@ -59,7 +60,7 @@ class Slices:
 
         self._task = greenlet(lambda: _outcome(work))
         self._caller, self._command, self._argv = caller, caller.command, argv
-        self._began_us = self.node.now_us()
+        self._began_us, self._dirty = self.node.now_us(), self.node.space.dirty
         reply = self._step()
         if not self.suspended:
             return reply
@@ -136,7 +137,7 @@ class Slices:
             node.slow_command(caller, command, argv, duration_ns)
         if 0 < node.engine.latency_ns <= duration_ns:
             node.late_command(command, duration_ns)
-        if node.engine.propagating:
+        if node.engine.propagating and node.space.dirty != self._dirty:
             node.propagate(caller, command, argv)
         self.on_ended()
         if not caller.flags & flags.CLOSED:
