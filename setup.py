@@ -37,7 +37,7 @@ def extensions() -> list[Extension]:
         flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-fno-strict-aliasing"]
         link = ["-fsanitize=address,undefined"]
         defines = [("SHARDIS_ASAN", "1")]
-    sources = sorted(glob.glob("node/engine/*.pyx") + glob.glob("node/aio/*.pyx"))
+    sources = sorted(glob.glob("node/**/*.pyx", recursive=True))
     return [
         Extension(
             path.removesuffix(".pyx").replace("/", "."),

@@ -37,7 +37,7 @@ check_compiler() {
 
 # What an installation depends on: the engine's sources, the build, the dependencies, and the kind of environment.
 fingerprint() {
-    (cd "$ROOT" && cat pyproject.toml setup.py node/*/*.pyx node/*/*.pxd && echo "$1") | cksum
+    (cd "$ROOT" && cat pyproject.toml setup.py node/*/*.p[yx][xd] node/*/*/*.p[yx][xd] && echo "$1") | cksum
 }
 
 is_installed() {

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 from lupa import lua51
 
 from node.scripting.errors import ABANDONED, CannotCompile, Failure, LibraryError, ScriptError
+from node.scripting.libraries import install
 from node.scripting.random import Random, math_random, math_randomseed
 from node.scripting.sandbox import HOOK_INSTRUCTIONS, SANDBOX
 
@@ -52,6 +53,7 @@ class Interpreter:
             attribute_filter=_refuse,
             max_memory=0,  # no limit, but what is in use is known
         )
+        install(self._lua)
         services = {
             b"explain": self._explain,
             b"interrupt": host.interrupt,

@@ -1,0 +1,37 @@
+"""What Redis gives to scripts beside Lua itself: the tables bit, struct, cmsgpack and cjson.
+
+Each is a compiled module that speaks Lua's own C API. So a function is a function to Lua, an error names the function
+and the caller's line as in Redis, and nothing of Python is within a script's reach. Functions written in Lua were
+rejected: after `return f(x)`, a tail call, their errors know no line. So were functions of Python, which are slower by
+far, and whose exceptions arrive in Lua as objects.
+
+Lua takes them by the way that it has for libraries, `package.loadlib`. They are linked to no Lua: their symbols are
+those of lupa's interpreter, which is made visible to them here. They use no Python, and no state but the interpreter's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from importlib import import_module
+
+from lupa import lua51
+
+# Loading it again only changes who sees its symbols.
+ctypes.CDLL(lua51.__file__, mode=ctypes.RTLD_GLOBAL)
+
+# The names of the tables, and the modules that have them.
+LIBRARIES = {"bit": "bits", "struct": "structs", "cmsgpack": "msgpack", "cjson": "json"}
+
+_INSTALL = b"""
+local name, path = ...
+local open = assert(package.loadlib(path, 'luaopen_' .. name))
+_G[name] = open()
+"""
+
+
+def install(lua: lua51.LuaRuntime) -> None:
+    """Put the tables among the globals of a new runtime, which must still have `package`."""
+    for name, module_name in LIBRARIES.items():
+        module = import_module(f"{__name__}.{module_name}")
+        assert module.__file__ is not None
+        lua.execute(_INSTALL, name.encode(), module.__file__.encode())
