@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PODS = 6
 LABEL = "app.kubernetes.io/name=shardis"
 STEADY_S = 2  # how long writes go on between two events
+CUT_S = 15  # how long a machine is cut off
 MOVE_S = 10  # within what time a cluster of pods with new addresses has found itself
 
 pytestmark = pytest.mark.skipif(not KUBECTL, reason="needs a Kubernetes: make kubernetes KUBECTL=...")
@@ -64,14 +66,48 @@ def uids() -> dict[str, str]:
     return {name: pod["metadata"]["uid"] for name, pod in pods().items()}
 
 
+def redis_cli(pod: str, *args: str, timeout_s: float = 10) -> str:
+    """What redis-cli prints when it asks a pod; nothing if the pod does not answer in time."""
+    asked = [*INSIDE, "redis-cli", "-h", f"{pod}.shardis-nodes", *args]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=timeout_s).stdout
+    except subprocess.TimeoutExpired:
+        return ""
+
+
+def rows(pod: str, timeout_s: float = 10) -> list[list[str]]:
+    """CLUSTER NODES as the pod's node says it, by words: id, address, flags, id of the primary ..."""
+    return [line.split() for line in redis_cli(pod, "cluster", "nodes", timeout_s=timeout_s).splitlines()]
+
+
 def topology(pod: str = "shardis-0") -> dict[str, str]:
     """The role of each node by its id, as the pod's node says it; only who does not fail."""
-    text = subprocess.run(
-        [*INSIDE, "redis-cli", "-h", f"{pod}.shardis-nodes", "cluster", "nodes"],
-        capture_output=True, text=True, timeout=10,
-    ).stdout  # fmt: skip
-    rows = [line.split() for line in text.splitlines()]
-    return {row[0]: "master" if "master" in row[2] else "slave" for row in rows if "fail" not in row[2]}
+    return {row[0]: "master" if "master" in row[2] else "slave" for row in rows(pod) if "fail" not in row[2]}
+
+
+def is_primary(pod: str) -> bool:
+    return redis_cli(pod, "role").startswith("master")
+
+
+def spread_primaries() -> None:
+    """No two primaries on one machine, so that the loss of any machine leaves a majority."""
+    places = {pod["status"]["podIP"]: (name, pod["spec"]["nodeName"]) for name, pod in pods().items()}
+    shards: dict[str, list[tuple[str, str]]] = {}
+    for node, address, _, primary, *_ in rows("shardis-0"):
+        shards.setdefault(node if primary == "-" else primary, []).append(places[address.rsplit(":", 1)[0]])
+    apart = (each for each in product(*shards.values()) if len({machine for _, machine in each}) == len(each))
+    chosen = [pod for pod, _ in next(apart)]
+    for pod in chosen:
+        if not is_primary(pod):
+            redis_cli(pod, "cluster", "failover")
+    wait_until(lambda: all(map(is_primary, chosen)), "no two primaries are on one machine", timeout_s=20, every_s=0.2)
+
+
+def are_replaced(found: list[list[str]]) -> bool:
+    """Whether a node knows of failed ones, and of three primaries that have not failed."""
+    flags = [row[2].split(",") for row in found]
+    living = [each for each in flags if not {"fail", "fail?"} & set(each)]
+    return any("fail" in each for each in flags) and sum("master" in each for each in living) == PODS // 2
 
 
 class Client:
@@ -186,8 +222,7 @@ def test_a_pod_is_killed(client: Client) -> None:
 
 def _a_primary() -> str:
     for name in pods():
-        asked = [*INSIDE, "redis-cli", "-h", f"{name}.shardis-nodes", "role"]
-        if subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.startswith("master"):
+        if is_primary(name):
             return name
     raise AssertionError("no pod is a primary")
 
@@ -195,10 +230,15 @@ def _a_primary() -> str:
 @pytest.mark.skipif(not CUT, reason="no command that cuts a machine off was given")
 def test_a_machine_is_cut_off(client: Client) -> None:
     """Its primaries stop accepting writes and are replaced; healed, its nodes follow."""
+    spread_primaries()
+    names = list(pods())
     subprocess.run(CUT, shell=True, check=True)
+    began_s = time.monotonic()
     try:
-        time.sleep(15)
-        tell("machine cut off", client.ask("mark"))
+        wait_until(lambda: any(are_replaced(rows(name, 1)) for name in names), "it has been replaced", timeout_s=30)
+        replaced_s = time.monotonic() - began_s
+        time.sleep(max(0, CUT_S - replaced_s))
+        tell("machine cut off", {"replaced_after_s": round(replaced_s, 1), **client.ask("mark")})
     finally:
         subprocess.run(HEAL, shell=True, check=True)
     wait_until(all_ready, "all pods are ready", timeout_s=120, every_s=0.5)
