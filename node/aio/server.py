@@ -393,7 +393,8 @@ class Server:
     def _sleep(self, seconds: float) -> None:
         """DEBUG SLEEP: nothing moves meanwhile, but the clock."""
         time.sleep(seconds)
-        self.node.space.now_ms = unix_ms()
+        if not self.node.scripts.running:  # for which time stands still
+            self.node.space.now_ms = unix_ms()
 
     def _wake_blocked(self, at_ms: int) -> None:
         """Have waits end at their deadline rather than at the next tick."""

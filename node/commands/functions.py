@@ -81,7 +81,7 @@ container(
     tips=ALL_SHARDS,
 )
 def function_delete(s: Session, argv: list[bytes]) -> Reply:
-    if s.node.functions.libraries.pop(argv[2], None) is None:
+    if not s.node.functions.delete(argv[2]):
         raise CommandError("ERR Library not found")
     s.node.space.dirty += 1
     return OK

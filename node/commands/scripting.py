@@ -117,17 +117,14 @@ container(
     flags="noscript",
     group="scripting",
     since="3.2.0",
-    summary="Choose how the next scripts are debugged: there is no debugger.",
+    summary="Accepted, without effect: there is no debugger.",
     complexity="O(1)",
     args="(YES|SYNC|NO)=mode",
 )
 def script_debug(s: Session, argv: list[bytes]) -> Reply:
-    mode = argv[2].upper()
-    if mode == b"NO":
-        return OK
-    if mode in (b"YES", b"SYNC"):
-        raise CommandError("ERR the debugger of scripts is not available in this server")
-    raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if argv[2].upper() not in (b"YES", b"SYNC", b"NO"):
+        raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    return OK
 
 
 @command(

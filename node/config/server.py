@@ -170,7 +170,13 @@ SCRIPTS = (
         "lua-time-limit",
         hi=INT64_MAX,
     ),
-    flag("lua-enable-deprecated-api", False, "Accepted: scripts have no deprecated calls.", fixed=True, hidden=True),
+    flag(
+        "lua-enable-deprecated-api",
+        False,
+        "Give scripts newproxy, setfenv and getfenv, with which they can get out of their sandbox.",
+        fixed=True,
+        hidden=True,
+    ),
 )
 
 DEFRAGMENTATION = (

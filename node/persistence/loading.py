@@ -111,8 +111,8 @@ def rdb(
 
     `at` and `preamble`: it begins there, and something else follows it. `keep_dead`: keys that have expired are loaded
     too, since somebody else decides about them (a replica's primary, the log after a preamble). `in_place`: into the
-    databases as they are; a key that is there already is replaced with `merge`, else an error. `on_dead` is told of the
-    keys that are left out because they have expired.
+    databases as they are; a key or a library that is there already is replaced with `merge`, else an error. `on_dead`
+    is told of the keys that are left out because they have expired.
     """
     load = RdbLoad(
         node.space,
@@ -137,6 +137,8 @@ def rdb(
         raise
     try:
         libraries = node.functions.prepare(load.functions)
+        if in_place:
+            node.functions.join(libraries, replace=merge)
     except CommandError as error:
         load.drop()
         raise CannotLoad(f"a library of functions cannot be loaded: {error}") from error
@@ -144,7 +146,8 @@ def rdb(
         node.data_replaced()
     end = load.at
     load.install()
-    node.functions.install(libraries)
+    if not in_place:
+        node.functions.install(libraries)
     node.loading.last_keys, node.loading.last_dead = load.loaded, load.dead
     for key in load.empty_keys:
         node.log.notice(f"rdbLoadObject skipping empty key: {key[:100].decode('utf-8', 'backslashreplace')}")

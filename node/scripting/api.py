@@ -113,7 +113,7 @@ class Api:
         return ()
 
     def set_repl(self, *values: Any) -> tuple[()]:
-        """One stream serves the log of writes and the replicas: what is meant for one of them goes to both."""
+        """One stream serves the log of writes and the replicas: whether it is for the replicas decides for both."""
         run = self._running("redis.set_repl")
         if len(values) != 1:
             raise ScriptError(b"ERR redis.set_repl() requires two arguments.")
@@ -122,7 +122,7 @@ class Api:
             raise ScriptError(
                 b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
             )
-        run.records(whither != REPL_NONE)
+        run.records(bool(whither & REPL_REPLICA))
         return ()
 
     def acl_check_cmd(self, *words: Any) -> bool:

@@ -64,13 +64,19 @@ class Functions:
     def __init__(self, node: NodeCore) -> None:
         self.node = node
         self.libraries: dict[bytes, Library] = {}
+        self._by_name: dict[bytes, Function] = {}
         self.loading: Library | None = None
         """The library whose text runs."""
         self._interpreter: Interpreter | None = None
         self._deadline_us: int | None = None
 
     def find(self, name: bytes) -> Function | None:
-        return next((each.functions[name] for each in self.libraries.values() if name in each.functions), None)
+        """Whatever the case of its letters; in a library names differ by case, too."""
+        return self._by_name.get(name.lower())
+
+    def _index(self) -> None:
+        libraries = self.libraries.values()
+        self._by_name = {name.lower(): function for each in libraries for name, function in each.functions.items()}
 
     @property
     def count(self) -> int:
@@ -91,7 +97,10 @@ class Functions:
 
             scripts = self.node.scripts
             api = Api(scripts)
-            self._interpreter = Interpreter(scripts, api.common(), scripts.random, api.for_libraries(self))
+            deprecated = self.node.config["lua-enable-deprecated-api"]
+            self._interpreter = Interpreter(
+                scripts, api.common(), scripts.random, api.for_libraries(self), deprecated=deprecated
+            )
         return self._interpreter
 
     def load(self, code: bytes, replace: bool, limited: bool = True) -> bytes:
@@ -105,7 +114,14 @@ class Functions:
         library = self._run(name, code, limited)
         self._check_collisions([library], [each for each in self.libraries.values() if each.name != name])
         self.libraries[name] = library
+        self._index()
         return name
+
+    def delete(self, name: bytes) -> bool:
+        """False: there is no library of that name."""
+        found = self.libraries.pop(name, None) is not None
+        self._index()
+        return found
 
     def prepare(self, codes: Iterable[bytes]) -> dict[bytes, Library]:
         """Libraries for `install`. CommandError."""
@@ -122,6 +138,7 @@ class Functions:
     def install(self, libraries: dict[bytes, Library]) -> None:
         """These instead of those that are here."""
         self.libraries = libraries
+        self._index()
         if not libraries:
             self._interpreter = None
 
@@ -133,12 +150,13 @@ class Functions:
         stay = [library for name, library in self.libraries.items() if name not in libraries]
         self._check_collisions(libraries.values(), stay)
         self.libraries = {**self.libraries, **libraries}
+        self._index()
 
     @staticmethod
     def _check_collisions(new: Iterable[Library], others: Iterable[Library]) -> None:
-        taken = {name for library in others for name in library.functions}
+        taken = {name.lower() for library in others for name in library.functions}
         for name in (name for library in new for name in library.functions):
-            if name in taken:
+            if name.lower() in taken:
                 raise CommandError(b"ERR Function %s already exists" % name)
 
     def _run(self, name: bytes, code: bytes, limited: bool) -> Library:

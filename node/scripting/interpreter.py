@@ -38,11 +38,17 @@ class Host(Protocol):
 class Interpreter:
     """`api` is what scripts find in `redis`: functions of Python, called with values of Lua, and constants.
 
-    `loading_api` is what the text of a library finds there instead, while it is loaded.
+    `loading_api` is what the text of a library finds there instead, while it is loaded. `deprecated`: scripts have
+    functions with which they can get out of the sandbox.
     """
 
     def __init__(
-        self, host: Host, api: Mapping[bytes, Any], random: Random, loading_api: Mapping[bytes, Any] | None = None
+        self,
+        host: Host,
+        api: Mapping[bytes, Any],
+        random: Random,
+        loading_api: Mapping[bytes, Any] | None = None,
+        deprecated: bool = False,
     ) -> None:
         self._host = host
         self._lua = lua51.LuaRuntime(
@@ -64,7 +70,8 @@ class Interpreter:
         }
         make = self._lua.eval(b"loadstring")(SANDBOX, b"=sandbox")
         self._language = make(self._lua.table_from(services), HOOK_INSTRUCTIONS)
-        self._language[b"close"](self._table(api), self._table(loading_api) if loading_api is not None else None)
+        loading_table = self._table(loading_api) if loading_api is not None else None
+        self._language[b"close"](self._table(api), loading_table, deprecated)
         self._run: Callable[..., Any] = self._language[b"run"]
         self._define: Callable[..., None] = self._language[b"define"]
 

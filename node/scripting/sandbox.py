@@ -27,10 +27,11 @@ local raw_getmetatable, raw_setmetatable, setfenv = getmetatable, setmetatable, 
 local raw_loadstring, raw_load = loadstring, load
 local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 local getinfo, sethook = debug.getinfo, debug.sethook
-local byte, format, match, gsub = string.byte, string.format, string.match, string.gsub
+local byte, format, match, gsub, unpack = string.byte, string.format, string.match, string.gsub, unpack
 local explain, interrupt = host.explain, host.interrupt
 
 local OWN = "=sandbox"
+local MOST_RESULTS = 8000 -- as many values as a function of C may have on the stack
 local READONLY = "Attempt to modify a readonly table"
 local fronts = raw_setmetatable({}, {__mode = "k"})     -- front -> the table behind it
 local metatables = raw_setmetatable({}, {__mode = "k"}) -- front -> the front of its metatable
@@ -101,8 +102,19 @@ end
 local language = {}
 local globals = {
     assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo, ipairs = ipairs, select = select,
-    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, rawequal = rawequal, _VERSION = _VERSION,
+    tonumber = tonumber, tostring = tostring, type = type, rawequal = rawequal, _VERSION = _VERSION,
 }
+
+-- Lua's own crashes where the number of results does not fit into an int.
+function globals.unpack(...)
+    local t, first, last = ...
+    local given = select("#", ...)
+    expect("table", t, 1, "unpack", given)
+    if given == 1 then return unpack(t) end
+    first, last = first == nil and 1 or first, last == nil and #t or last
+    if (tonumber(last) or 0) - (tonumber(first) or 0) >= MOST_RESULTS then error("too many results to unpack", 2) end
+    return unpack(t, first, last)
+end
 
 function globals.rawget(...)
     local t, key = ...
@@ -390,18 +402,20 @@ function language.load(f)
     local meta = raw_getmetatable(environment)
     sethook(hook, "", hook_instructions)
     meta.__index = while_loading
-    local ok, e = raw_pcall(f)
-    sethook(hook, "", hook_instructions)
+    local ok, e = raw_xpcall(f, function(e)
+        sethook(hook, "", hook_instructions)
+        return as_table(e)
+    end)
     meta.__index = globals
     if ok then return nil end
-    e = as_table(e)
     if type(e) == "table" then return tostring(e.err) end
     return "ERR " .. tostring(e)
 end
 
 -- Closes the sandbox: `redis` and the libraries that are there by now are what scripts get. `redis_while_loading`, if
--- given, is what the text of a library has.
-function language.close(redis, redis_while_loading)
+-- given, is what the text of a library has. With `deprecated`, scripts have what Redis had before 7.0.
+function language.close(redis, redis_while_loading, deprecated)
+    if deprecated then globals.newproxy, globals.setfenv, globals.getfenv = newproxy, setfenv, getfenv end
     if redis_while_loading then
         local front = front_of(raw_setmetatable(redis_while_loading, {__index = missing}))
         while_loading = raw_setmetatable({redis = front}, {__index = missing})

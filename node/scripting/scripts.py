@@ -115,7 +115,9 @@ class Scripts:
             from node.scripting.api import Api
             from node.scripting.interpreter import Interpreter
 
-            self._interpreter = Interpreter(self, Api(self).for_eval(), self.random)
+            self._interpreter = Interpreter(
+                self, Api(self).for_eval(), self.random, deprecated=self.node.config["lua-enable-deprecated-api"]
+            )
         return self._interpreter
 
     def evaluate(self, call: Call) -> Reply:
@@ -165,7 +167,16 @@ class Scripts:
             self.run = self._verdict = None
         if isinstance(result, bytes):
             return Raw(result)
-        return _error(result, run.name)
+        return self._error(run, result)
+
+    @staticmethod
+    def _error(run: Run, failure: Failure) -> Reply:
+        """The error of a script. What a command of it has said was counted there, but the script has failed too."""
+        text = failure.shown(run.name).replace(b"\r", b" ").replace(b"\n", b" ")
+        if not failure.counted:
+            return CommandError(text)
+        run.call.caller.command.failed += 1
+        return Raw(b"-%s\r\n" % text)
 
     def _session_for(self, caller: Session) -> Session:
         """The session of scripts, set up for this caller."""
@@ -288,9 +299,3 @@ class Scripts:
     @property
     def cache_bytes(self) -> int:
         return sum(len(script.body) + SCRIPT_OVERHEAD_BYTES for script in self.by_digest.values())
-
-
-def _error(failure: Failure, name: bytes) -> Reply:
-    """The error of a script: what a command of it has said has been counted there."""
-    text = failure.shown(name).replace(b"\r", b" ").replace(b"\n", b" ")
-    return Raw(b"-%s\r\n" % text) if failure.counted else CommandError(text)

@@ -58,7 +58,7 @@ class Slices:
             return work()
         from greenlet import greenlet
 
-        self._task = greenlet(lambda: _outcome(work))
+        self._task = greenlet(lambda: self._outcome(caller, argv, work))
         self._caller, self._command, self._argv = caller, caller.command, argv
         self._began_us, self._dirty = self.node.now_us(), self.node.space.dirty
         reply = self._step()
@@ -144,9 +144,11 @@ class Slices:
             caller.mark()
             caller.go_on()
 
-
-def _outcome(work: Callable[[], Reply]) -> Reply:
-    try:
-        return work()
-    except CommandError as error:
-        return error
+    def _outcome(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
+        """What the work returns or raises, as a reply."""
+        try:
+            return work()
+        except CommandError as error:
+            return error
+        except Exception as error:
+            return self.node.internal_error(caller, argv, error)
