@@ -1,9 +1,9 @@
 """A long script in slices, so that the node goes on meanwhile.
 
 The command that runs a script (or loads a library, or an EXEC with such a command in its queue) is the work of a
-greenlet, which has a stack of its own. It begins at once, and most scripts end within the first slice. One that does
-not is suspended in the middle of its Lua, at an instruction or before a command; its client waits as those of BLPOP
-do, and the loop has its turn.
+greenlet, the worker, which has a stack of its own. It begins at once, and most scripts end within the first slice. One
+that does not is suspended in the middle of its Lua, at an instruction or before a command; its client waits as those of
+BLPOP do, and the loop has its turn.
 Nobody may see or change the data between the slices, since a script is atomic: other clients' commands wait, later
 they are told BUSY, time stands still for the script, what it has written stays in one unit of the stream, and
 expiry, snapshots that would begin now, and the regular work wait for its end. The bus does not.
@@ -39,7 +39,10 @@ class Slices:
         self.suspended = False
         self.on_suspended: Callable[[], None] = lambda: None
         self.on_ended: Callable[[], None] = lambda: None
-        self._task: greenlet | None = None
+        self._worker: greenlet | None = None
+        self._idle = True
+        """The worker waits for its next work."""
+        self._reply: Reply = None
         self._running = False
         self._caller: Session | None = None
         self._command: Command | None = None
@@ -56,12 +59,13 @@ class Slices:
         """The reply of the work, or a wait for its end."""
         if self._running or self.schedule is None or caller.flags & (flags.PRIMARY | flags.REPLAY):
             return work()
-        from greenlet import greenlet
+        if self._worker is None:
+            from greenlet import greenlet
 
-        self._task = greenlet(lambda: self._outcome(caller, argv, work))
+            self._worker = greenlet(self._serve)
         self._caller, self._command, self._argv = caller, caller.command, argv
         self._began_us, self._dirty = self.node.now_us(), self.node.space.dirty
-        reply = self._step()
+        reply = self._step(work)
         if not self.suspended:
             return reply
         self.on_suspended()
@@ -70,7 +74,7 @@ class Slices:
 
     def go_on(self) -> None:
         """One more slice."""
-        if not self.suspended or self._task is None:
+        if not self.suspended:
             return
         node, caller = self.node, self._caller
         assert caller is not None
@@ -90,33 +94,55 @@ class Slices:
 
     def drop(self) -> None:
         """Free what is suspended. Its command never ends: nothing may come of what it has done."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.throw()
+        if self._worker is not None and self.suspended:
+            self._worker.throw()
+        self._worker = None
 
     def yield_if_due(self) -> None:
         """Called by the work where it may be suspended."""
         if self._running and self.node.now_us() >= self._ends_us:
-            assert self._task is not None
-            assert self._task.parent is not None
-            self._task.parent.switch()
+            self._to_loop()
 
-    def _step(self) -> Reply:
-        assert self._task is not None
+    def _serve(self, work: Callable[[], Reply]) -> None:
+        """The worker: one work after the other, since to make a greenlet takes longer than most scripts."""
+        while True:
+            try:
+                self._reply = work()
+            except CommandError as error:
+                self._reply = error
+            except Exception as error:
+                assert self._caller is not None
+                self._reply = self.node.internal_error(self._caller, self._argv, error)
+            self._idle = True
+            del work  # the worker waits with empty hands: a request may be large
+            work = self._to_loop()
+
+    def _to_loop(self) -> Callable[[], Reply]:
+        """Called by the worker: let the loop have its turn. Returns with the next work, if the last has ended."""
+        assert self._worker is not None
+        assert self._worker.parent is not None
+        work: Callable[[], Reply] = self._worker.parent.switch()
+        return work
+
+    def _step(self, work: Callable[[], Reply] | None = None) -> Reply:
+        """A slice of the work that is suspended, or the first of this one."""
+        assert self._worker is not None
         assert self._caller is not None
         self._ends_us = self.node.now_us() + SLICE_US
-        self._running, self.suspended = True, False
+        self._running, self._idle, self.suspended = True, False, False
         try:
-            reply = self._task.switch()
+            self._worker.switch(work)
+        except BaseException:
+            self._worker = None  # an exception that is none of a command has ended it
+            raise
         finally:
             self._running = False
-        self.suspended = not self._task.dead
+        self.suspended = not self._idle
         if self.suspended:
             self._now_ms = self.node.space.now_ms
             self._flags = self._caller.flags & flags.EXEC
             self._caller.flags &= ~flags.EXEC
-        else:
-            self._task = None
+        reply, self._reply = self._reply, None
         return reply
 
     def _finish(self, caller: Session, reply: Reply) -> None:
@@ -143,12 +169,3 @@ class Slices:
         if not caller.flags & flags.CLOSED:
             caller.mark()
             caller.go_on()
-
-    def _outcome(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
-        """What the work returns or raises, as a reply."""
-        try:
-            return work()
-        except CommandError as error:
-            return error
-        except Exception as error:
-            return self.node.internal_error(caller, argv, error)
