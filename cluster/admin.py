@@ -192,6 +192,7 @@ class ClusterAdmin:
         if core.myself.is_primary and (core.myself.slot_count or len(core.keyspace)):
             raise ClusterError("ERR To set a master the node must be empty and without assigned slots.")
         core.set_primary(peer)
+        core.bus.broadcast_pong()  # what is published in the shard reaches us from now on, and we count as a successor
         self._done(now_ms)
 
     def failover(self, args: Sequence[bytes], now_ms: int) -> None:

@@ -14,7 +14,10 @@ from cluster.slots import SLOTS, range_set
 from cluster.state import ClusterSettings
 from cluster.views import ClusterViews
 from gossip import flags
-from gossip.effects import Note, Persist
+from gossip.effects import Note, Persist, Send
+from gossip.messages import Pong
+from gossip.peer import Link
+from gossip.wire import decode
 from tests.unit.topology.worlds import NOW, primary
 
 ALL = [b"0", b"16383"]
@@ -170,6 +173,16 @@ def test_replicate():
     one.admin.replicate(peer_id, NOW)
     assert one.core.myself.primary is peer
     assert one.admin.replicas(peer_id) == [one.views.nodes().split(b"\n")[0]]
+
+
+def test_a_new_replica_is_known_before_the_next_ping():
+    one = One()
+    peer, peer_id = one.with_peer()
+    peer.link = Link(id=1, created_ms=NOW, inbound=False, peer=peer, established=True)
+    one.admin.replicate(peer_id, NOW)
+    (told,) = [decode(effect.data) for effect in one.effects() if isinstance(effect, Send)]
+    assert isinstance(told, Pong)
+    assert told.header.primary_id == peer.id
 
 
 def test_epochs_by_hand():
