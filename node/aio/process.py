@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import sys
 
@@ -17,11 +16,12 @@ def read_facts() -> ProcessFacts:
     """The figures as they are now."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    system = os.uname()
     return ProcessFacts(
         pid=os.getpid(),
         executable=sys.executable,
-        python=platform.python_version(),
-        os=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=".".join(map(str, sys.version_info[:3])),
+        os=f"{system.sysname} {system.release} {system.machine}",
         arch_bits=64 if sys.maxsize > 2**32 else 32,
         rss_bytes=_resident_bytes(),
         swap_bytes=_swapped_bytes(),

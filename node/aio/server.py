@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import socket
-import tempfile
 import time
 import traceback
 
@@ -20,7 +19,7 @@ from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.crash import report_crashes, stop_reporting
-from node.aio.disk import WorkingDirectory, remove_old_drafts, remove_own_draft
+from node.aio.disk import WorkingDirectory, nameless_file, remove_old_drafts, remove_own_draft
 from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
 from node.aio.logfile import LogFile
@@ -85,7 +84,7 @@ class Server:
         node.aof.parts.files = self.aof_files = DiskFiles(self.loop, self._die)
         node.clients.disconnect = self.driver.disconnect
         node.replicas.stream_to = self.driver.stream_to
-        node.replicas.sync.open_file = tempfile.TemporaryFile
+        node.replicas.sync.open_file = nameless_file
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
         node.scripts.slices.schedule = self._wake_script
