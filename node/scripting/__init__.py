@@ -6,7 +6,8 @@
     shebang.py      the first line of a script: its engine, its name, its flags
     running.py      one run: may it begin, may a command of it be carried out
     api.py          what scripts find in the table `redis`
-    replies.py      replies of commands as values of Lua
+    calls.pyx       redis.call, and replies of commands as values of Lua
+    results.pyx     values of Lua as replies
     interpreter.py  one Lua state, with the sandbox of sandbox.py around whatever runs there
     libraries/      cjson, cmsgpack, struct and bit
 

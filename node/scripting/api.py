@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from node import dispatch
 from node.monitoring.log import LEVELS
 from node.replies import CommandError
 from node.scripting.errors import ScriptError
-from node.scripting.replies import error_table, to_lua, with_code
 from node.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 REPL_NONE, REPL_AOF, REPL_REPLICA = 0, 1, 2
 REPL_ALL = REPL_AOF | REPL_REPLICA
-EXACT_IN_17_DIGITS = 10**17
 
 
 class Api:
@@ -33,8 +30,6 @@ class Api:
     def common(self) -> dict[bytes, Any]:
         """What EVAL and functions share."""
         return {
-            b"call": self.call,
-            b"pcall": self.pcall,
             b"setresp": self.setresp,
             b"sha1hex": sha1hex,
             b"error_reply": error_reply,
@@ -77,29 +72,22 @@ class Api:
 
     # -- commands
 
-    def call(self, *words: Any) -> Any:
-        run = self._running("redis.call/pcall")
-        reply = self._carry_out(run, words)
-        if reply.startswith(b"-"):
-            raise ScriptError(with_code(reply[1:-2]), counted=True)
-        return to_lua(reply)
-
-    def pcall(self, *words: Any) -> Any:
-        run = self._running("redis.call/pcall")
-        try:
-            return to_lua(self._carry_out(run, words))
-        except ScriptError as error:
-            return error_table(error.text) if error.counted else {b"err": error.text}
-
-    def _carry_out(self, run: Run, words: tuple[Any, ...]) -> bytes:
-        """Run a command as any client's, after the gates for scripts; its reply."""
-        argv = arguments(words)
-        verdict = self._scripts.interrupt()
+    def carry_out(self, *words: Any) -> bytes:
+        """A command of the script, as any client's, after the gates for scripts; its reply. See calls.pyx."""
+        scripts = self._scripts
+        run = scripts.run
+        if run is None:
+            return b"!ERR redis.call/pcall can only be called inside a script invocation"
+        verdict = scripts.interrupt()
         if verdict is not None:
-            raise ScriptError(verdict)
-        command = run.admit(argv)
+            return b"!" + verdict
+        argv = list(words) if type(words[0]) is bytes else list(words[0].values())
+        try:
+            command = run.admit(argv)
+        except ScriptError as error:
+            return b"-%s\r\n" % error.text
         session = run.session
-        dispatch.run(self._scripts.node, session, command, argv)
+        dispatch.run(scripts.node, session, command, argv)
         return session.take_output()
 
     def setresp(self, *values: Any) -> tuple[()]:
@@ -194,23 +182,9 @@ def as_string(value: Any) -> bytes:
 
 
 def arguments(values: tuple[Any, ...]) -> list[bytes]:
-    """The words of a command, with numbers in full precision."""
+    """The words of a command."""
     if not values:
         raise ScriptError(b"ERR Please specify at least one argument for this redis lib call")
-    words = []
-    for value in values:
-        if type(value) is bytes:
-            words.append(value)
-        elif is_number(value):
-            words.append(_full_precision(value))
-        else:
-            raise ScriptError(b"ERR Lua redis lib command arguments must be strings or integers")
-    return words
-
-
-def _full_precision(value: float) -> bytes:
-    if isinstance(value, int) and abs(value) < EXACT_IN_17_DIGITS:
-        return b"%d" % value
-    if math.isnan(value):
-        return b"-nan" if math.copysign(1, value) < 0 else b"nan"
-    return b"%.17g" % value
+    if not all(isinstance(value, bytes) or is_number(value) for value in values):
+        raise ScriptError(b"ERR Lua redis lib command arguments must be strings or integers")
+    return [as_string(value) for value in values]

@@ -99,7 +99,7 @@ class Functions:
             api = Api(scripts)
             deprecated = self.node.config["lua-enable-deprecated-api"]
             self._interpreter = Interpreter(
-                scripts, api.common(), scripts.random, api.for_libraries(self), deprecated=deprecated
+                scripts, api.carry_out, api.common(), scripts.random, api.for_libraries(self), deprecated=deprecated
             )
         return self._interpreter
 

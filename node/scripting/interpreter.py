@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 from lupa import lua51
 
 from node.scripting.errors import ABANDONED, CannotCompile, Failure, LibraryError, ScriptError
-from node.scripting.libraries import install
+from node.scripting.libraries import install, open_compiled
 from node.scripting.random import Random, math_random, math_randomseed
 from node.scripting.sandbox import HOOK_INSTRUCTIONS, SANDBOX
 
@@ -28,23 +28,25 @@ class Host(Protocol):
     def interrupt(self) -> bytes | None:
         """Called every millisecond or so: the error with which the script has to end, if it has to."""
 
-    def count_error(self, code: bytes) -> None:
-        """An error is part of a reply."""
+    def count_error(self, code: bytes, counted: bool) -> None:
+        """An error is part of a reply. `counted`: a command has said it, and it was counted there."""
 
     def unexpected(self, error: Exception) -> bytes:
         """A bug of ours has come up: the error that the script gets."""
 
 
 class Interpreter:
-    """`api` is what scripts find in `redis`: functions of Python, called with values of Lua, and constants.
+    """`carry_out` runs a command of a script (calls.pyx says how). `api` is what scripts find in `redis` besides.
 
-    `loading_api` is what the text of a library finds there instead, while it is loaded. `deprecated`: scripts have
-    functions with which they can get out of the sandbox.
+    That is constants, and functions of Python, which are called with values of Lua. `loading_api` is what the text of a
+    library finds there instead, while it is loaded. `deprecated`: scripts have functions with which they can get out of
+    the sandbox.
     """
 
     def __init__(
         self,
         host: Host,
+        carry_out: Callable[..., bytes],
         api: Mapping[bytes, Any],
         random: Random,
         loading_api: Mapping[bytes, Any] | None = None,
@@ -60,7 +62,10 @@ class Interpreter:
             max_memory=0,  # no limit, but what is in use is known
         )
         install(self._lua)
+        wrap = open_compiled(self._lua, "calls", "node.scripting.calls")
+        call, pcall = wrap(carry_out)
         services = {
+            b"write": open_compiled(self._lua, "results", "node.scripting.results"),
             b"explain": self._explain,
             b"interrupt": host.interrupt,
             b"random": partial(math_random, host, random),
@@ -71,7 +76,10 @@ class Interpreter:
         make = self._lua.eval(b"loadstring")(SANDBOX, b"=sandbox")
         self._language = make(self._lua.table_from(services), HOOK_INSTRUCTIONS)
         loading_table = self._table(loading_api) if loading_api is not None else None
-        self._language[b"close"](self._table(api), loading_table, deprecated)
+        table = self._table(api)
+        self._language[b"put"](table, b"call", call)
+        self._language[b"put"](table, b"pcall", pcall)
+        self._language[b"close"](table, loading_table, deprecated)
         self._run: Callable[..., Any] = self._language[b"run"]
         self._define: Callable[..., None] = self._language[b"define"]
 

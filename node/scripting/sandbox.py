@@ -28,7 +28,7 @@ local raw_loadstring, raw_load = loadstring, load
 local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 local getinfo, sethook = debug.getinfo, debug.sethook
 local byte, format, match, gsub, unpack = string.byte, string.format, string.match, string.gsub, unpack
-local explain, interrupt = host.explain, host.interrupt
+local explain, interrupt, write, count_error = host.explain, host.interrupt, host.write, host.count_error
 
 local OWN = "=sandbox"
 local MOST_RESULTS = 8000 -- as many values as a function of C may have on the stack
@@ -258,99 +258,6 @@ local tables, maths = copy(table), copy(math)
 for _, name in ipairs({"insert", "remove", "sort", "setn"}) do tables[name] = guarded(table[name], name) end
 maths.random, maths.randomseed = as_function(host.random), as_function(host.randomseed)
 
--- Replies: values of Lua as the protocol has them. `script` and `client` are versions of the protocol.
-
-local MOST_LEVELS = 7990
-local write
-
-local function line(text) return (gsub(gsub(text, "^[\r\n]*(.-)[\r\n]*$", "%1"), "[\r\n]", " ")) end
-local function c_string(text) return match(text, "^[^%z]*") end
-local function is(t, name, kind)
-    local value = raw_rawget(t, name)
-    return type(value) == kind and value or nil
-end
-
-local function bulk(text) return "$" .. #text .. "\r\n" .. text .. "\r\n" end
-
-local function error_reply(out, text, counted)
-    text = line(c_string(text))
-    if not counted then host.count_error(match(text, "^[^ ]*")) end
-    out[#out + 1] = "-" .. text .. "\r\n"
-end
-
-local function parts(out, header, flat, t, script, client, level, with_values)
-    local at, n = #out + 1, 0
-    out[at] = ""
-    for key, value in raw_next, fronts[t] or t, nil do
-        write(out, key, script, client, level)
-        if with_values then write(out, value, script, client, level) end
-        n = n + 1
-    end
-    out[at] = client == 2 and "*" .. n * flat .. "\r\n" or header .. n .. "\r\n"
-end
-
-local function write_table(out, t, script, client, level)
-    if is(t, "err", "string") then
-        return error_reply(out, t.err, t.ignore_error_stats_update == true)
-    end
-    local value = is(t, "ok", "string")
-    if value then
-        out[#out + 1] = "+" .. gsub(c_string(value), "[\r\n]", " ") .. "\r\n"
-        return
-    end
-    value = is(t, "double", "number")
-    if value then
-        local text = format("%.17g", value)
-        out[#out + 1] = client == 2 and bulk(text) or "," .. text .. "\r\n"
-        return
-    end
-    value = is(t, "big_number", "string")
-    if value then
-        value = gsub(value, "[\r\n]", " ")
-        out[#out + 1] = client == 2 and bulk(value) or "(" .. value .. "\r\n"
-        return
-    end
-    value = is(t, "verbatim_string", "table")
-    local kind, text = value and is(value, "format", "string"), value and is(value, "string", "string")
-    if kind and text then
-        kind = string.sub(c_string(kind) .. "   ", 1, 3)
-        out[#out + 1] = client == 2 and bulk(text) or "=" .. #text + 4 .. "\r\n" .. kind .. ":" .. text .. "\r\n"
-        return
-    end
-    value = is(t, "map", "table")
-    if value then return parts(out, "%", 2, value, script, client, level, true) end
-    value = is(t, "set", "table")
-    if value then return parts(out, "~", 1, value, script, client, level, false) end
-    local at, n = #out + 1, 0
-    out[at] = ""
-    while true do
-        value = raw_rawget(t, n + 1)
-        if value == nil then break end
-        write(out, value, script, client, level)
-        n = n + 1
-    end
-    out[at] = "*" .. n .. "\r\n"
-end
-
-function write(out, value, script, client, level)
-    local kind = type(value)
-    if level == MOST_LEVELS then
-        error_reply(out, "ERR reached lua stack limit", false)
-    elseif kind == "string" then
-        out[#out + 1] = bulk(value)
-    elseif kind == "number" then
-        out[#out + 1] = format(":%d\r\n", value)
-    elseif kind == "boolean" and script == 3 and client == 3 then
-        out[#out + 1] = value and "#t\r\n" or "#f\r\n"
-    elseif kind == "boolean" and (value or script == 3) then
-        out[#out + 1] = value and ":1\r\n" or ":0\r\n"
-    elseif kind == "table" then
-        write_table(out, value, script, client, level + 1)
-    else
-        out[#out + 1] = client == 2 and "$-1\r\n" or "_\r\n"
-    end
-end
-
 -- The way in
 
 function hook()
@@ -362,11 +269,7 @@ function hook()
 end
 
 local function outcome(client, ok, value)
-    if ok then
-        local out = {}
-        write(out, value, host.protocol(), client, 0)
-        return true, table.concat(out)
-    end
+    if ok then return true, write(value, host.protocol(), client, count_error) end
     if type(value) ~= "table" then return false, nil, tostring(value) end
     return false, value.err, value.source, value.line, value.ignore_error_stats_update
 end

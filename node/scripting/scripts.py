@@ -115,9 +115,8 @@ class Scripts:
             from node.scripting.api import Api
             from node.scripting.interpreter import Interpreter
 
-            self._interpreter = Interpreter(
-                self, Api(self).for_eval(), self.random, deprecated=self.node.config["lua-enable-deprecated-api"]
-            )
+            api, deprecated = Api(self), self.node.config["lua-enable-deprecated-api"]
+            self._interpreter = Interpreter(self, api.carry_out, api.for_eval(), self.random, deprecated=deprecated)
         return self._interpreter
 
     def evaluate(self, call: Call) -> Reply:
@@ -282,8 +281,11 @@ class Scripts:
             self.slices.yield_if_due()
         return self._verdict
 
-    def count_error(self, code: bytes) -> None:
-        self.node.engine.count_error(code)
+    def count_error(self, code: bytes, counted: bool) -> None:
+        if not counted:
+            self.node.engine.count_error(code)
+        elif self.run is not None:
+            self.run.call.caller.command.failed += 1
 
     def unexpected(self, error: Exception) -> bytes:
         """A bug of ours: the script is told, and the log says what it was."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 from importlib import import_module
+from typing import Any
 
 from lupa import lua51
 
@@ -22,16 +23,20 @@ ctypes.CDLL(lua51.__file__, mode=ctypes.RTLD_GLOBAL)
 # The names of the tables, and the modules that have them.
 LIBRARIES = {"bit": "bits", "struct": "structs", "cmsgpack": "msgpack", "cjson": "json"}
 
-_INSTALL = b"""
+_OPEN = b"""
 local name, path = ...
-local open = assert(package.loadlib(path, 'luaopen_' .. name))
-_G[name] = open()
+return assert(package.loadlib(path, 'luaopen_' .. name))()
 """
 
 
 def install(lua: lua51.LuaRuntime) -> None:
     """Put the tables among the globals of a new runtime, which must still have `package`."""
     for name, module_name in LIBRARIES.items():
-        module = import_module(f"{__name__}.{module_name}")
-        assert module.__file__ is not None
-        lua.execute(_INSTALL, name.encode(), module.__file__.encode())
+        lua.globals()[name.encode()] = open_compiled(lua, name, f"{__name__}.{module_name}")
+
+
+def open_compiled(lua: lua51.LuaRuntime, name: str, module_name: str) -> Any:
+    """What the compiled module has for Lua under this name."""
+    module = import_module(module_name)
+    assert module.__file__ is not None
+    return lua.execute(_OPEN, name.encode(), module.__file__.encode())
