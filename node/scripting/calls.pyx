@@ -15,14 +15,11 @@ from libc.stdlib cimport strtod, strtoll
 from libc.string cimport memchr, strlen
 
 from node.scripting.libraries.lua51 cimport (
-    FIRST_UPVALUE, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_createtable, lua_gettop, lua_insert, lua_pushboolean,
-    lua_pushcclosure, lua_pushfstring, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring, lua_pushvalue,
-    lua_rawset, lua_rawseti, lua_replace, lua_setfield, lua_settop, lua_State, lua_tolstring, lua_tonumber, lua_type, luaL_checkstack,
-    luaL_error, pop,
+    FIRST_UPVALUE, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_call, lua_createtable, lua_error, lua_gettop, lua_insert,
+    lua_pushboolean, lua_pushcclosure, lua_pushfstring, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring,
+    lua_pushvalue, lua_rawset, lua_rawseti, lua_replace, lua_setfield, lua_settop, lua_State, lua_tolstring, lua_tonumber,
+    lua_type, luaL_checkstack, luaL_error, pop,
 )
-
-cdef extern int lua_error(lua_State* L) noexcept nogil                              # raises
-cdef extern void lua_call(lua_State* L, int arguments, int results) noexcept nogil  # raises
 
 cdef enum:
     WORDS_DIRECT = 64             # more words than that come as a table

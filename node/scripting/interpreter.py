@@ -63,8 +63,10 @@ class Interpreter:
         )
         install(self._lua)
         wrap = open_compiled(self._lua, "calls", "node.scripting.calls")
-        call, pcall = wrap(carry_out)
+        guards = open_compiled(self._lua, "guards", "node.scripting.libraries.guards")
+        call, pcall = wrap(guards[b"host"](carry_out, self._explain))
         services = {
+            b"guards": guards,
             b"write": open_compiled(self._lua, "results", "node.scripting.results"),
             b"explain": self._explain,
             b"interrupt": host.interrupt,

@@ -58,7 +58,7 @@ def _whole(values: tuple[Any, ...], at: int, name: bytes) -> int:
     value = values[at] if at < len(values) else None
     try:
         if isinstance(value, (int, float, bytes)) and not isinstance(value, bool):
-            return int(float(value))
+            return (int(float(value)) + LARGEST + 1) % (1 << 32) - LARGEST - 1  # as a C int
     except (ValueError, OverflowError):
         pass
     kind = b"no value" if at >= len(values) else LUA_TYPES.get(type(value), b"table")

@@ -8,13 +8,10 @@ from libc.string cimport memchr, strlen
 
 from node.scripting.libraries.buffer cimport Buffer, buffer_add, buffer_byte, buffer_init, buffer_push
 from node.scripting.libraries.lua51 cimport (
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_checkstack, lua_gettop, lua_next, lua_Number,
-    lua_pushboolean, lua_pushcclosure, lua_pushlstring, lua_pushnil, lua_pushstring, lua_pushvalue, lua_rawgeti,
+    LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_call, lua_checkstack, lua_gettop, lua_next, lua_Number,
+    lua_pushboolean, lua_pushcclosure, lua_pushlstring, lua_pushnil, lua_pushstring, lua_pushvalue, lua_rawget, lua_rawgeti,
     lua_settop, lua_State, lua_toboolean, lua_tolstring, lua_tonumber, lua_type, pop,
 )
-
-cdef extern void lua_call(lua_State* L, int arguments, int results) noexcept nogil  # raises
-cdef extern void lua_rawget(lua_State* L, int index) noexcept nogil
 
 cdef enum:
     COUNT_ERROR = 4               # where on the stack the function is that counts an error
