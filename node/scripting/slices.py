@@ -8,6 +8,8 @@ Nobody may see or change the data between the slices, since a script is atomic: 
 they are told BUSY, time stands still for the script, what it has written stays in one unit of the stream, and
 expiry, snapshots that would begin now, and the regular work wait for its end. The bus does not.
 
+What Lua does in one go (string.rep, table.sort of numbers) is not interrupted; Redis does not do that either.
+
 Redis lets everybody wait instead until `busy-reply-threshold`, the bus too. A thread for scripts was rejected: handing
 every command over to the loop and back costs more than most scripts do.
 """
