@@ -111,7 +111,9 @@ def test_first_lines(first_line: bytes, name: bytes) -> None:
     assert library_name(first_line + b"\nreturn") == name
 
 
-@pytest.mark.parametrize("code", [b"", b"#!lua name=a", b"#!lua\n", b"#!lua name=a-b\n", b"#!js name=a\n", b"#!lua x=1\n"])
+@pytest.mark.parametrize(
+    "code", [b"", b"#!lua name=a", b"#!lua\n", b"#!lua name=a-b\n", b"#!js name=a\n", b"#!lua x=1\n"]
+)
 def test_bad_first_lines(code: bytes) -> None:
     with pytest.raises(CommandError):
         library_name(code)

@@ -1,4 +1,7 @@
-"""What scripts leave behind: in the stream, in the figures, on a replica, when memory is short. Replies are in tests/compat."""
+"""What scripts leave behind: in the stream, in the figures, on a replica, when memory is short.
+
+What they reply is compared in tests/compat.
+"""
 
 from __future__ import annotations
 
