@@ -49,9 +49,6 @@ cdef void error(Result* r, const char* text, bint counted) noexcept nogil:
     """An error as a part of the result. The host hears of its first word, and whether a command has counted it."""
     cdef size_t length = strlen(text)
     cdef const char* blank
-    while length and (text[0] == 10 or text[0] == 13):
-        text += 1
-        length -= 1
     while length and (text[length - 1] == 10 or text[length - 1] == 13):
         length -= 1
     one_line(r, 45, text, length)
