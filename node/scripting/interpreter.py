@@ -13,6 +13,9 @@ from node.scripting.libraries import install, open_compiled
 from node.scripting.random import Random, math_random, math_randomseed
 from node.scripting.sandbox import HOOK_INSTRUCTIONS, SANDBOX
 
+MEMORY_MAX_BYTES = 2 << 30
+"""More than any script needs: one that never stops growing shall end, not the node."""
+
 
 class Host(Protocol):
     """What an interpreter asks while a script runs."""
@@ -59,7 +62,7 @@ class Interpreter:
             register_eval=False,
             register_builtins=False,
             attribute_filter=_refuse,
-            max_memory=0,  # no limit, but what is in use is known
+            max_memory=MEMORY_MAX_BYTES,
         )
         install(self._lua)
         wrap = open_compiled(self._lua, "calls", "node.scripting.calls")
@@ -82,6 +85,7 @@ class Interpreter:
         self._language[b"put"](table, b"call", call)
         self._language[b"put"](table, b"pcall", pcall)
         self._language[b"close"](table, loading_table, deprecated)
+        self._collect: Callable[[], Any] = self._lua.eval(b"collectgarbage")
         self._run: Callable[..., Any] = self._language[b"run"]
         self._define: Callable[..., None] = self._language[b"define"]
 
@@ -133,6 +137,9 @@ class Interpreter:
             ended, *what = self._run(function, protocol, *arguments)
         except lua51.LuaError as error:
             return Failure(None, raw=str(error).encode("utf-8", "surrogateescape"))
+        finally:
+            if self.used_bytes > MEMORY_MAX_BYTES // 2:
+                self._collect()  # at the limit, Lua would not do so by itself
         if ended:
             reply: bytes = what[0]
             return reply

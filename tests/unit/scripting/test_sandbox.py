@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from node.scripting import interpreter
 from tests.support.embedded import Embedded
 
 
@@ -86,3 +87,21 @@ def test_limits_are_errors(script: str, error: str) -> None:
 def test_repeated_strings_are_whole() -> None:
     assert evaluate("return ('abc'):rep(3)") == b"abcabcabc"
     assert evaluate("return ('abc'):rep(-1) .. ('abc'):rep(0) .. (''):rep(2^31 - 1)") == b""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end",
+        "return ('x'):rep(2^27)",
+        "local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+        "local t = {} pcall(function() while true do t[#t + 1] = ('x'):rep(1000) .. #t end end) return #t",
+    ],
+)
+def test_a_script_that_never_stops_growing_ends(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr(interpreter, "MEMORY_MAX_BYTES", 20 << 20)
+    client = Embedded().client()
+    reply = client("EVAL", script, "0")
+    assert "not enough memory" in str(reply) or isinstance(reply, int)
+    assert client("EVAL", "return #('x'):rep(2^22)", "0") == 1 << 22
