@@ -42,9 +42,12 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
     """Run one request, queue it, park it, or refuse it."""
     if node.engine.gates & flags.GATE_SCRIPT and node.scripts.holds(session, argv):
         return
-    command = resolve(node, argv)
+    command = find(node, argv)
     if isinstance(command, CommandError):
         refuse(node, session, None, argv, command)
+        return
+    if not accepts(command, len(argv)):
+        refuse(node, session, command, argv, wrong_arity(command.name.decode()))
         return
     if session.flags & flags.REPLICA and not node.replicas.understands(session, command):
         return
@@ -77,14 +80,6 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
             session.effects = None
         else:
             node.propagate(session, command, argv)
-
-
-def resolve(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
-    """The command or subcommand that a request names, with the right number of arguments."""
-    command = find(node, argv)
-    if isinstance(command, CommandError) or accepts(command, len(argv)):
-        return command
-    return wrong_arity(command.name.decode())
 
 
 def find(node: NodeCore, argv: list[bytes]) -> Command | CommandError:

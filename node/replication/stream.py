@@ -165,6 +165,11 @@ class WriteStream:
             if self.engine.min_acks:
                 self.engine.hold(writer)
 
+    def drop_unit(self) -> None:
+        """The process ends before the command does that runs: nobody is sent a part of what that has written."""
+        self._unit.clear()
+        self.journal.unit_open = False
+
     def ping(self) -> None:
         """Show the replicas that the link lives."""
         if self._may_add():

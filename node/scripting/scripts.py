@@ -233,8 +233,10 @@ class Scripts:
 
     def drop(self) -> None:
         """The process ends: what a script has written so far is never sent."""
-        self._verdict = ABANDONED
-        self.slices.drop()
+        if self.suspended:
+            self._verdict = ABANDONED
+            self.slices.drop()
+            self.node.stream.drop_unit()
 
     def abandon(self) -> None:
         """The data is about to be another: a script that is suspended ends now, wherever it is."""

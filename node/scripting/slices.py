@@ -76,7 +76,7 @@ class Slices:
 
     def go_on(self) -> None:
         """One more slice."""
-        if not self.suspended:
+        if not self.suspended or self._worker is None:
             return
         node, caller = self.node, self._caller
         assert caller is not None
