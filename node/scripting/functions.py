@@ -166,7 +166,7 @@ class Functions:
         try:
             function = interpreter.compile(code[code.index(b"\n") :], b"@user_function")
         except CannotCompile as error:
-            raise CommandError(_in_one_line(b"ERR Error compiling function: " + error.text)) from None
+            raise CommandError(b"ERR Error compiling function: " + error.text) from None
         self.loading = library
         self._deadline_us = self.node.now_us() + LOAD_LIMIT_MS * 1000 if limited else None
         try:
@@ -174,7 +174,7 @@ class Functions:
         finally:
             self.loading = self._deadline_us = None
         if error_text is not None:
-            raise CommandError(_in_one_line(b"ERR Error registering functions: " + error_text))
+            raise CommandError(b"ERR Error registering functions: " + error_text)
         if not library.functions:
             raise CommandError("ERR No functions registered")
         return library
@@ -225,7 +225,3 @@ def _names(words: list[bytes]) -> Iterator[bytes]:
             raise CommandError("ERR Invalid metadata value, name argument was given multiple times")
         given = True
         yield word[len(b"name=") :]
-
-
-def _in_one_line(text: bytes) -> bytes:
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -79,8 +79,7 @@ class Scripts:
             try:
                 function = self.interpreter.compile(body[shebang.length :], b"@user_script")
             except CannotCompile as error:
-                text = error.text.replace(b"\n", b" ")
-                raise CommandError(b"ERR Error compiling script (new function): " + text) from None
+                raise CommandError(b"ERR Error compiling script (new function): " + error.text) from None
             self.by_digest[digest] = Script(body, shebang.flags, function)
         return digest
 
