@@ -1,7 +1,9 @@
 """Fixtures of the whole suite.
 
 `--server "COMMAND"` puts another server in the place of ours: `--server redis-server` compares the oracle with itself,
-which is how the harness is tried. `--rerecord` writes the transcripts of the scenarios anew.
+which is how the harness is tried. `--oracle KIND` lets all comparisons ask another oracle than they would.
+`--valkey-server PROGRAM` and its like tell where the servers are that are not under their usual names on PATH.
+`--rerecord` writes the transcripts of the scenarios anew.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import peers
 from tests.support.servers import OURS, Fleet, Pair, split_command
 
 _relaxed = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
@@ -25,7 +28,20 @@ _fleets: list[Fleet] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("shardis")
     group.addoption("--server", help="the command that starts the server under test (default: python -m node)")
+    group.addoption("--oracle", default="", choices=["", *peers.PEERS], help="the oracle of all comparisons")
+    peers.add_options(group)
     group.addoption("--rerecord", action="store_true", help="write the transcripts of tests/scenarios anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    peers.take_options(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what could not be compared, for want of which server."""
+    reasons = (report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for line in peers.missing_in(reasons):
+        terminalreporter.write_line(line, yellow=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +76,8 @@ def fleet(new_fleet: Callable[[], Fleet]) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
-def pair(session_fleet: Fleet) -> Pair:
-    return Pair(session_fleet)
+def pair(session_fleet: Fleet, request: pytest.FixtureRequest) -> Pair:
+    return Pair(session_fleet, instead=request.config.getoption("--oracle"))
 
 
 @pytest.hookimpl(wrapper=True)

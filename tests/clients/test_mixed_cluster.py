@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from redis.cluster import RedisCluster
 
+from tests.support.peers import needs
 from tests.support.resp import Frame
-from tests.support.servers import Fleet, Server, have_oracle, wait_until
+from tests.support.servers import Fleet, Server, wait_until
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+pytestmark = needs("redis")
 
 
 @pytest.fixture(scope="module")

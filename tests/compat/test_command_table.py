@@ -13,9 +13,10 @@ from node.commands.introspect import command_row, documentation
 from node.commands.keyspec import KEY_FLAGS
 from node.commands.registry import load
 from node.commands.spec import CommandSpec
-from tests.support.servers import Fleet, Server, have_oracle
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+pytestmark = needs("redis")
 
 REGISTRY = load()
 ORACLE_VERSION = (7, 0, 15)

@@ -6,9 +6,10 @@ import pytest
 
 from node.config import DIRECTIVES, NAMES, Config
 from node.replies import CommandError
-from tests.support.servers import Fleet, Pair, have_oracle
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Pair
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+pytestmark = needs("redis")
 
 # Directives of Redis 7.2, which the oracle (7.0) does not know yet.
 NEWER = {"cluster-announce-human-nodename", "locale-collate", "set-max-listpack-entries", "set-max-listpack-value"}

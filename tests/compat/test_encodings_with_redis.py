@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.compat.test_replica_of_redis import caught_up, follow
-from tests.support.servers import Fleet, Server, have_oracle
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+pytestmark = needs("redis")
 
 FAR_MS = 4_000_000_000_000
 BIG = 200_000  # bytes: more than 64 KB, and compressed in more than one step

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.servers import Fleet, Server, form_cluster, have_oracle, wait_until
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server, form_cluster, wait_until
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="no redis-server here")
+pytestmark = needs("redis")
 
 Shard = tuple[Server, Server]
 

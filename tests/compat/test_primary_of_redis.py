@@ -6,9 +6,10 @@ import pytest
 
 from tests.compat.test_replica_of_redis import caught_up, follow
 from tests.compat.test_snapshots_with_redis import digest, fill
-from tests.support.servers import Fleet, have_oracle, wait_until
+from tests.support.peers import needs
+from tests.support.servers import Fleet, wait_until
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+pytestmark = needs("redis")
 
 
 @pytest.mark.parametrize("diskless", ["yes", "no"])

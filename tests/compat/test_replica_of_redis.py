@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.compat.test_snapshots_with_redis import digest, fill
-from tests.support.servers import Fleet, Server, have_oracle, wait_until
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server, wait_until
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+pytestmark = needs("redis")
 
 
 def follow(replica: Server, primary: Server) -> None:

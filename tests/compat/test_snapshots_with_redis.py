@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.compat.test_stored_bytes import build
-from tests.support.servers import Fleet, Server, have_oracle, wait_until
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server, wait_until
 
 KINDS = ["string", "list", "set", "intset", "hash", "zset", "stream"]
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to compare with")
+pytestmark = needs("redis")
 
 
 def writes(seed: int, count: int) -> Iterator[list[bytes | str]]:

@@ -12,9 +12,10 @@ import pytest
 
 from tests.drills.conftest import long_drill
 from tests.support.drill import RECOVERY_S, Drill
-from tests.support.servers import Fleet, Server, have_oracle
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server
 
-pytestmark = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+pytestmark = needs("redis")
 
 ARRANGEMENTS = {
     "two of ours, one redis": ["ours", "redis", "ours", "redis", "ours", "redis"],

@@ -18,13 +18,14 @@ from cluster.aio.launcher import Interrupted, Launcher
 from cluster.aio.processes import is_running, start_time
 from cluster.aio.survey import survey
 from cluster.local import RECORD, LocalError, Record, Shape, Wish
+from tests.support.peers import needs
 from tests.support.resp import Connection
-from tests.support.servers import ROOT, free_port, have_oracle, wait_until
+from tests.support.servers import ROOT, free_port, wait_until
 
 OURS = [sys.executable, "-P", "-m", "node"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-needs_oracle = pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+needs_oracle = needs("redis")
 COMMANDS = [pytest.param(["redis-server"], id="redis-server", marks=needs_oracle), pytest.param(OURS, id="ours")]
 
 

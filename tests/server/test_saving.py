@@ -7,9 +7,8 @@ import resource
 import signal
 import threading
 
-import pytest
-
-from tests.support.servers import Fleet, Server, have_oracle, wait_until
+from tests.support.peers import needs
+from tests.support.servers import Fleet, Server, wait_until
 
 KEYS = 20_000
 
@@ -67,7 +66,7 @@ class Writers:
             thread.join()
 
 
-@pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed: nothing to load the file with")
+@needs("redis")
 def test_the_file_is_of_the_moment_at_which_the_save_began(fleet: Fleet) -> None:
     ours, redis = populated(fleet), fleet.oracle()
     before = ours.call("DEBUG", "DIGEST")

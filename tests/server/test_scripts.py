@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
+from tests.support.peers import needs
 from tests.support.resp import pack
-from tests.support.servers import Fleet, Server, form_cluster, have_oracle, wait_until
+from tests.support.servers import Fleet, Server, form_cluster, wait_until
 
 LOOP = "while true do end"
 WRITES_AND_LOOPS = f"redis.call('SET', KEYS[1], 'half') {LOOP}"
@@ -83,7 +84,7 @@ def test_libraries_outlive_a_restart(fleet: Fleet, directives: dict[str, str]) -
     assert server.call("FCALL", "f", "1", "n") == 2
 
 
-@pytest.mark.skipif(not have_oracle(), reason="redis-server is not installed")
+@needs("redis")
 def test_redis_follows_and_gets_libraries_and_what_scripts_write(fleet: Fleet) -> None:
     primary = fleet.ours()
     primary.call("FUNCTION", "LOAD", LIBRARY)

@@ -101,8 +101,8 @@ FORMS: dict[str, Check] = {
 def difference(command: str, ours: Frame, theirs: Frame) -> str:
     """One disagreement, for the reader of a failed test."""
     if show(ours) == show(theirs):
-        return f"{command}\n      ours   {ours.raw[:600]!r}\n      redis  {theirs.raw[:600]!r}"
-    return f"{command}\n      ours   {_excerpt(ours)}\n      redis  {_excerpt(theirs)}"
+        return f"{command}\n      ours   {ours.raw[:600]!r}\n      oracle {theirs.raw[:600]!r}"
+    return f"{command}\n      ours   {_excerpt(ours)}\n      oracle {_excerpt(theirs)}"
 
 
 def _excerpt(frame: Frame, lines: int = 24) -> str:

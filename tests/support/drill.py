@@ -19,10 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from cluster.slots import SLOTS, key_slot
+from tests.support import peers
 from tests.support.history import Ack, History
 from tests.support.hosts import Host
 from tests.support.resp import Connection
-from tests.support.servers import ORACLE, Fleet, Server, form_cluster, wait_until
+from tests.support.servers import Fleet, Server, form_cluster, wait_until
 from tests.support.writers import Writer
 
 NODE_TIMEOUT_MS = 2000
@@ -57,11 +58,11 @@ class Drill:
         self.nodes: list[Server] = []
         for at in range(count):
             kind = kinds[at] if kinds else "ours"
-            command = ORACLE if kind == "redis" else fleet.ours_command
+            command = fleet.ours_command if kind == "ours" else peers.command(kind)
             own = dict(settings)
             if hosts:
                 own |= {"bind": f"127.0.0.1 {hosts[at].address}", "protected_mode": "no"}
-            if "redis-server" in command[0]:
+            if kind != "ours":
                 own = {name: value for name, value in own.items() if name not in OURS_ONLY}
             server = fleet.prepare(command, f"{kind}-{at}", own)
             if hosts:

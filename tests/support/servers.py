@@ -1,4 +1,4 @@
-"""Servers as processes: redis-server (the oracle) and ours, started with the same directives.
+"""Servers as processes: ours and those that it is compared with (`peers.py`), started with the same directives.
 
 Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so
 that tests which run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
@@ -24,10 +24,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import peers
 from tests.support.resp import CLOSED, Connection, Frame, Word
 
 ROOT = Path(__file__).resolve().parents[2]
-ORACLE = [shutil.which("redis-server") or "redis-server"]
 OURS = [sys.executable, "-m", "node"]
 START_TIMEOUT_S = 60.0
 BUS_OFFSET = 10000
@@ -38,7 +38,7 @@ class StartFailed(Exception):
 
 
 def have_oracle() -> bool:
-    return shutil.which("redis-server") is not None
+    return peers.have("redis")
 
 
 def free_port() -> int:
@@ -218,7 +218,11 @@ class Fleet:
         return self._start(self.ours_command, name, directives)
 
     def oracle(self, name: str = "redis-server", **directives: str) -> Server:
-        return self._start(ORACLE, name, directives)
+        return self.peer("redis", name, **directives)
+
+    def peer(self, kind: str, name: str = "", **directives: str) -> Server:
+        """A server of another kind; the test is skipped where there is none."""
+        return self._start(peers.command(kind), name or kind, directives)
 
     def _start(self, command: Sequence[str], name: str, directives: Mapping[str, str]) -> Server:
         return self.start_together(self.prepare(command, name, directives))[0]
@@ -305,20 +309,22 @@ def replicas_known(server: Server) -> set[str]:
 
 
 class Pair:
-    """Ours and the oracle's server in one mode, started when first asked for and again when one has died."""
+    """Ours and the oracles' servers in one mode, started when first asked for and again when one has died.
 
-    def __init__(self, fleet: Fleet) -> None:
+    `instead` is a kind of oracle that answers in the place of all.
+    """
+
+    def __init__(self, fleet: Fleet, instead: str = "") -> None:
         self._fleet = fleet
+        self._instead = instead
         self._servers: dict[tuple[str, str], Server] = {}
         self._failed: dict[str, str] = {}
 
     def ours(self, mode: str) -> Server:
         return self._get("ours", mode)
 
-    def oracle(self, mode: str) -> Server:
-        if not have_oracle():
-            pytest.skip("redis-server is not installed: nothing to compare with")
-        return self._get("oracle", mode)
+    def oracle(self, mode: str, kind: str = "redis") -> Server:
+        return self._get(self._instead or kind, mode)
 
     def _get(self, which: str, mode: str) -> Server:
         server = self._servers.get((which, mode))
@@ -333,10 +339,13 @@ class Pair:
         return server
 
     def _start(self, which: str, mode: str) -> Server:
-        start = self._fleet.ours if which == "ours" else self._fleet.oracle
-        if mode == "cluster":
-            return own_all_slots(start(f"{which}-cluster", cluster_enabled="yes"))
-        return start(f"{which}-standalone")
+        name = f"{which}-{mode}"
+        directives = {"cluster_enabled": "yes"} if mode == "cluster" else {}
+        if which == "ours":
+            server = self._fleet.ours(name, **directives)
+        else:
+            server = self._fleet.peer(which, name, **directives)
+        return own_all_slots(server) if mode == "cluster" else server
 
 
 def split_command(text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Stories: commands as an operator would type them, run on two servers at once.
 
 A story file holds any number of stories. One starts with `== title`; a line is a command, and each reply of ours must
-be byte for byte what redis-server says, unless a weaker form stands in front:
+be byte for byte what the oracle says, unless a weaker form stands in front:
 
     SET k v EX 10
     near 1000: PTTL k            numbers may differ by as much as 1000
@@ -26,7 +26,9 @@ A story may hold several connections, named in front of the command, and command
     hang up a                    close the connection and wait until the server has noticed
 
 `sleep MS` passes a deadline. Directives: `@standalone` and `@cluster` (only in that mode), `@proto 3`,
-`@config NAME VALUE` (for this story only).
+`@config NAME VALUE` (for this story only). `@oracle valkey` asks Valkey 9, which keeps the contract of Redis 7.2, in
+the place of redis-server 7.0: for what only 7.2 has, and where the two differ (`tests/support/peers.py` says where the
+servers are looked for). Before the first story of a file, a directive holds for all of them.
 """
 
 from __future__ import annotations
@@ -34,10 +36,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.compare import FORMS, Check, difference, near
+from tests.support.peers import PEERS
 from tests.support.resp import CLOSED, Connection, Frame, pack, show
 from tests.support.servers import Server, wait_until
 
@@ -91,6 +94,7 @@ class Story:
     proto: int | None = None
     config: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    oracle: str = "redis"
 
     def __str__(self) -> str:
         return f"{self.group}: {self.title}"
@@ -148,15 +152,16 @@ def parse_line(line: str) -> Step:
 
 def read_stories(path: Path) -> list[Story]:
     """All stories of a file; the file's name is their group."""
+    for_all = Story(path.stem, "")
     stories: list[Story] = []
     for line in path.read_text().splitlines():
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         if line.startswith("== "):
-            stories.append(Story(path.stem, line[3:]))
+            stories.append(replace(for_all, title=line[3:], config=dict(for_all.config), steps=[]))
             continue
-        story = stories[-1]
+        story = stories[-1] if stories else for_all
         match line.split(None, 2) if line.startswith("@") else []:
             case ["@standalone"] | ["@cluster"]:
                 story.mode = line[1:]
@@ -164,6 +169,10 @@ def read_stories(path: Path) -> list[Story]:
                 story.proto = int(proto)
             case ["@config", name, value]:
                 story.config[name] = value.strip('"')
+            case ["@oracle", kind] if kind in PEERS:
+                story.oracle = kind
+            case [] if story is for_all:
+                raise ValueError(f"{path.name}: {line!r} stands before the first story")
             case []:
                 story.steps.extend(parse_line(each) for each in alternatives(line))
             case _:
@@ -307,7 +316,8 @@ def _compare(step: Step, answers: list[list[Frame]]) -> Iterator[str]:
             yield difference(step.text[:300], ours, theirs)
     if len(answers[0]) != len(answers[1]):
         longer = max(answers, key=len)
-        yield f"{step.text}\n      {len(answers[0])} frames from us, {len(answers[1])} from redis: {show(longer[-1])}"
+        counts = f"{len(answers[0])} frames from us, {len(answers[1])} from the oracle"
+        yield f"{step.text}\n      {counts}: {show(longer[-1])}"
 
 
 def report(story: Story, differences: list[str], shown: int = 12) -> str:
