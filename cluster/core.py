@@ -148,7 +148,8 @@ class ClusterCore:
         """When `tick` should be called next, at the latest."""
         parts = (self.forming, self.election, self.manual, self.empty)
         moments = [moment for part in parts if (moment := part.next_due_ms()) is not None]
-        return min(self.bus.next_due_ms(), self.lease_end_ms if self.ok else self._recheck_ms, *moments)
+        ends_ms = min(self.lease_end_ms, self.health.grace_end_ms) if self.ok else self._recheck_ms
+        return min(self.bus.next_due_ms(), ends_ms, *moments)
 
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
@@ -328,7 +329,8 @@ class ClusterCore:
 
     def _settle(self, now_ms: int) -> None:
         """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
-        look = self._reexamine or not (self.health.ok or now_ms < self._recheck_ms)
+        due_ms = self.health.grace_end_ms if self.health.ok else self._recheck_ms
+        look = self._reexamine or now_ms >= due_ms
         if look:
             was_ours = self.state.only_ours
             self.health.look(self.state, now_ms)

@@ -176,7 +176,7 @@ class Forming:
     def _join(self, now_ms: int) -> None:
         """Beside a cluster that works: become a replica where one is missing, unless our place is told first."""
         core = self._core
-        if not core.ok:
+        if not core.health.whole:
             self._waits_since_ms = now_ms
             return
         self._waits_since_ms = self._waits_since_ms or now_ms

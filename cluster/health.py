@@ -3,6 +3,10 @@
 Not while a slot has no working owner (if full coverage is required), and not while we see fewer than a majority of the
 primaries: then we may be on the small side of a partition, and the other side may be electing our successor.
 
+The slots of a primary that has just failed count as covered for a while if it has a replica that can take its place:
+the election takes a fraction of a second, and the other shards, which lost nothing, need not stop for it. (Redis stops
+them all. Coverage is no matter of safety: who may serve a slot is settled by leases and epochs.)
+
 Nor may a primary whose lease has run out (`lease`). Where all voters are nodes of this project nothing else is needed.
 Redis' voters would let a primary go on that was replaced while it did not look, so in a cluster with such there are two
 delays. After a partition heals, a primary waits for as long as it takes the others to tell it that it was replaced;
@@ -15,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cluster.electorate import is_pair, owners_of_slots, quorum, voters
+from cluster.lease import FOREVER_MS
 from cluster.state import ClusterSettings, ClusterState
 from gossip import flags
 from gossip.failure import is_gone
@@ -33,7 +38,8 @@ class Census:
     size: int = 0  # primaries with slots
     voters: frozenset[Peer] = frozenset()
     reachable: int = 0  # voters that are not failing
-    covered: bool = False  # every slot has an owner that has not failed
+    uncovered_ms: int | None = -FOREVER_MS
+    """Since when a slot has no working owner; None: all have one. Where nobody can take it over: since ever."""
     pair: bool = False  # one primary and one replica are the whole cluster
 
     @property
@@ -47,8 +53,19 @@ def take_census(state: ClusterState) -> Census:
     everybody = electorate != owners
     reachable = sum(1 for peer in electorate if not peer.flags & flags.FAILING or (everybody and is_gone(peer)))
     pair = is_pair(state)
-    covered = state.slotmap.fully_assigned and not any(peer.failed for peer in state.slotmap.owners_with_slots())
-    return Census(len(owners), electorate, len(electorate) if pair else reachable, covered, pair)
+    return Census(len(owners), electorate, len(electorate) if pair else reachable, _uncovered_ms(state), pair)
+
+
+def _uncovered_ms(state: ClusterState) -> int | None:
+    if not state.slotmap.fully_assigned:
+        return -FOREVER_MS
+    failed = [peer for peer in state.slotmap.owners_with_slots() if peer.failed]
+    return min((peer.fail_ms if heirs(peer) else -FOREVER_MS for peer in failed), default=None)
+
+
+def heirs(primary: Peer) -> list[Peer]:
+    """The replicas that can take its place without being told to, as far as is known here."""
+    return [replica for replica in primary.replicas if not replica.flags & (flags.FAILING | flags.NOFAILOVER)]
 
 
 class Health:
@@ -59,6 +76,13 @@ class Health:
         self._census = Census()
         self._minority_ms = 0
         self._writable_ms = 0
+        self.grace_end_ms = FOREVER_MS
+        """When `ok` ends by time alone, because somebody should have taken a failed primary's place by then."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is well, and no primary is about to be replaced."""
+        return self.ok and self._census.uncovered_ms is None
 
     @property
     def size(self) -> int:
@@ -97,7 +121,11 @@ class Health:
     def update(self, state: ClusterState, settings: ClusterSettings, now_ms: int, leased: bool = True) -> bool:
         """Judge what was counted; True if `ok` has changed. `leased`: we have a lease, or need none."""
         census = self._census
-        ok = leased and not census.in_minority and (census.covered or not settings.require_full_coverage)
+        covered_until_ms = FOREVER_MS
+        if settings.require_full_coverage and census.uncovered_ms is not None:
+            covered_until_ms = census.uncovered_ms + settings.coverage_grace_ms
+        ok = leased and not census.in_minority and now_ms < covered_until_ms
+        self.grace_end_ms = covered_until_ms if ok else FOREVER_MS
         if ok == self.ok or (ok and self._must_wait(state.myself, settings, now_ms)):
             return False
         self.ok = ok

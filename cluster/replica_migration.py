@@ -55,7 +55,8 @@ class ReplicaMigration:
             return
         self._look_ms = now_ms + LOOK_MS
         target = self._orphan(now_ms)
-        if target is None or not core.ok or not core.settings.allow_replica_migration or core.settings.no_failover:
+        allowed = core.settings.allow_replica_migration and not core.settings.no_failover
+        if target is None or not core.health.whole or not allowed:
             return
         if migrant(core.state, core.settings.migration_barrier) is core.myself:
             core.bus.note("notice", f"Migrating to orphaned master {target.id}")

@@ -28,6 +28,7 @@ class ClusterSettings(GossipSettings):
     """Directives of the cluster, under their redis.conf names (`cluster-` left out). Read live."""
 
     require_full_coverage: bool = True
+    coverage_grace_ms: int = 2000  # the slots of a failed primary count as covered for so long, if it has an heir
     allow_reads_when_down: bool = False
     allow_pubsubshard_when_down: bool = True
     allow_replica_migration: bool = True

@@ -53,6 +53,7 @@ DIRECTIVES = (
     "cluster-announce-human-nodename",
     "cluster-preferred-endpoint-type",
     "cluster-require-full-coverage",
+    "cluster-coverage-grace-ms",
     "cluster-allow-reads-when-down",
     "cluster-allow-pubsubshard-when-down",
     "cluster-allow-replica-migration",
@@ -308,6 +309,7 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
     settings.link_sendbuf_limit = config["cluster-link-sendbuf-limit"]
     settings.no_failover = config["cluster-replica-no-failover"]
     settings.require_full_coverage = config["cluster-require-full-coverage"]
+    settings.coverage_grace_ms = config["cluster-coverage-grace-ms"]
     settings.allow_reads_when_down = config["cluster-allow-reads-when-down"]
     settings.allow_pubsubshard_when_down = config["cluster-allow-pubsubshard-when-down"]
     settings.allow_replica_migration = config["cluster-allow-replica-migration"]

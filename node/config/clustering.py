@@ -67,6 +67,11 @@ CLUSTER = (
         "cluster-preferred-endpoint-type", "ip", "ip hostname unknown-endpoint", "What clients are told to connect to."
     ),
     flag("cluster-require-full-coverage", True, "Refuse all requests while a slot has no owner."),
+    number(
+        "cluster-coverage-grace-ms",
+        2000,
+        "Milliseconds for which the slots of a failed primary count as covered if a replica can take over; 0: none.",
+    ),
     flag("cluster-allow-reads-when-down", False, "Answer reads while the cluster is down."),
     flag("cluster-allow-pubsubshard-when-down", True, "Serve sharded pub/sub while the cluster is down."),
     flag("cluster-allow-replica-migration", True, "Let replicas move to shards that have lost theirs."),

@@ -14,7 +14,7 @@ pytestmark = needs("redis")
 # Directives of Redis 7.2, which the oracle (7.0) does not know yet.
 NEWER = {"cluster-announce-human-nodename", "locale-collate", "set-max-listpack-entries", "set-max-listpack-value"}
 # Directives that are ours alone.
-OWN = {"admin-port", "admin-bind", "cluster-seeds", "cluster-shards", "cluster-replicas"}
+OWN = {"admin-port", "admin-bind", "cluster-seeds", "cluster-shards", "cluster-replicas", "cluster-coverage-grace-ms"}
 OWN |= {"min-acks", "min-acks-timeout"}
 NOT_THERE = NEWER | OWN
 

@@ -71,7 +71,7 @@ def an_application(drill: Drill) -> Iterator[History]:
             try:
                 client.set(key, key)
             except RedisError as error:
-                history.not_acknowledged(type(error).__name__)
+                history.not_acknowledged(shard, type(error).__name__)
             else:
                 history.acknowledged(shard, key, "any", sent)
 

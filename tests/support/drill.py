@@ -29,7 +29,7 @@ from tests.support.writers import Writer
 NODE_TIMEOUT_MS = 2000
 RECOVERY_S = 20.0  # a generous bound on any fail-over at that timeout, also on a busy machine
 
-OURS_ONLY = {"min_acks", "min_acks_timeout"}  # directives that redis-server does not know
+OURS_ONLY = {"min_acks", "min_acks_timeout", "cluster_coverage_grace_ms"}  # directives that redis-server does not know
 UNSAFE_S = 0.5  # by so much a replica may be behind on a busy machine
 WARM = 100  # writes to each shard before something is done to it
 

@@ -39,14 +39,16 @@ class History:
     acks: dict[int, list[Ack]] = field(default_factory=lambda: defaultdict(list))
     refused: Counter[str] = field(default_factory=Counter)  # by first word of the error
     unknown: int = 0  # no reply came: it may have happened
+    errors: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # the same by shard, in full
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def acknowledged(self, shard: int, key: str, node: str, sent: float) -> None:
         self.acks[shard].append(Ack(key, node, sent, time.monotonic()))
 
-    def not_acknowledged(self, error: str | None) -> None:
+    def not_acknowledged(self, shard: int, error: str | None) -> None:
         """A write was refused with this error, or (None) nobody knows what became of it."""
         with self._lock:
+            self.errors[shard][error or "no reply"] += 1
             if error is None:
                 self.unknown += 1
             else:

@@ -63,7 +63,7 @@ class Writer:
             self._history.acknowledged(self._shard, key, server.name, sent)
             return True
         text = None if reply is CLOSED else str(reply.value)
-        self._history.not_acknowledged(text)
+        self._history.not_acknowledged(self._shard, text)
         if text is None or len(self._servers) > 1:
             self._hang_up()
             self._turn(text)

@@ -94,6 +94,31 @@ def test_slots_make_the_cluster_ok_and_serve():
     assert not any(table)
 
 
+def test_the_end_of_the_grace_is_noticed_by_time_alone():
+    one = One(coverage_grace_ms=300)
+    failing, standing = one.with_peer(2)[0], one.with_peer(3)[0]
+    replica = one.with_peer(4)[0]
+    replica.become_replica()
+    replica.follow(failing)
+    for peer, slots in ((failing, (1, 1)), (standing, (2, 2)), (one.core.myself, (0, 0))):
+        one.core.slotmap.assign(range_set(*slots), peer)
+    one.core.slotmap.assign(range_set(3, 16383), one.core.myself)
+    for peer in (failing, standing):
+        peer.answered_ms = NOW
+    one.core.changed(state=True)
+    one.core.settle(NOW)
+    assert one.core.ok
+    one.core.bus.mark_failed(failing, NOW)
+    one.core.settle(NOW)
+    assert one.core.ok
+    one.effects()
+    assert one.core.next_due_ms() <= NOW + 300
+    one.core.settle(NOW + 299)
+    assert StateChanged(False) not in one.effects()
+    one.core.settle(NOW + 300)
+    assert StateChanged(False) in one.effects()
+
+
 def test_routing_through_the_core():
     one = One()
     peer, _ = one.with_peer()

@@ -2,11 +2,14 @@
 
 import random
 
+import pytest
+
 from cluster import nodesconf
 from cluster.health import Health
 from cluster.slots import range_set
 from cluster.state import ClusterSettings
 from gossip import flags
+from tests.unit.topology.shards import shards
 from tests.unit.topology.worlds import NOW, primary, world
 
 SETTINGS = ClusterSettings(node_timeout_ms=5000)
@@ -49,6 +52,75 @@ def test_a_failed_owner_uncovers_its_slots_a_suspected_one_does_not():
     other.flags = flags.PRIMARY | flags.FAIL
     examine(health, state, SETTINGS, NOW)
     assert not health.ok
+
+
+def failing_shard(me=2, **changed):
+    """The first of three primaries has failed at NOW; what is left of its shard is as `changed` says."""
+    state, nodes = shards(me, replicas=1)
+    nodes[1].flags |= flags.FAIL
+    nodes[1].fail_ms = NOW
+    nodes[11].flags |= changed.get("replica", 0)
+    return state, nodes
+
+
+def test_the_slots_of_a_failed_primary_count_as_covered_until_its_replica_should_have_its_place():
+    state, _ = failing_shard()
+    health = Health()
+    assert examine(health, state, SETTINGS, NOW)
+    assert health.ok
+    assert not health.whole
+    assert health.grace_end_ms == NOW + SETTINGS.coverage_grace_ms
+    assert not examine(health, state, SETTINGS, NOW + SETTINGS.coverage_grace_ms - 1)
+    assert examine(health, state, SETTINGS, NOW + SETTINGS.coverage_grace_ms)
+    assert not health.ok
+
+
+def test_a_cluster_is_whole_again_when_the_replica_has_its_place():
+    state, nodes = failing_shard()
+    health = Health()
+    examine(health, state, SETTINGS, NOW)
+    slots = state.slotmap.owned_by(nodes[1])
+    nodes[11].become_primary()
+    state.slotmap.assign(slots, nodes[11])
+    assert not examine(health, state, SETTINGS, NOW + SETTINGS.coverage_grace_ms)
+    assert health.whole
+    assert health.grace_end_ms > NOW + 10**9
+
+
+@pytest.mark.parametrize("state_of_replica", [flags.FAIL, flags.PFAIL, flags.NOFAILOVER])
+def test_there_is_no_grace_where_nobody_can_take_over(state_of_replica):
+    state, _ = failing_shard(replica=state_of_replica)
+    assert not examine(Health(), state, SETTINGS, NOW)
+
+
+def test_there_is_no_grace_for_a_shard_that_fails_beside_one_that_nobody_can_take_over():
+    state, nodes = failing_shard()
+    nodes[3].flags |= flags.FAIL
+    nodes[3].fail_ms = NOW
+    nodes[31].flags |= flags.FAIL
+    assert not examine(Health(), state, SETTINGS, NOW)
+
+
+def test_there_is_no_grace_for_a_slot_of_nobody():
+    state, _ = failing_shard()
+    state.slotmap.unassign(range_set(7000, 7000))
+    assert not examine(Health(), state, SETTINGS, NOW)
+
+
+def test_there_is_no_grace_on_the_small_side():
+    state, nodes = failing_shard()
+    nodes[3].flags |= flags.PFAIL
+    health = Health()
+    assert not examine(health, state, SETTINGS, NOW)
+    assert not health.ok
+
+
+def test_without_a_grace_a_failed_primary_stops_all_as_in_redis():
+    state, _ = failing_shard()
+    health = Health()
+    assert not examine(health, state, ClusterSettings(coverage_grace_ms=0), NOW)
+    assert examine(health, state, ClusterSettings(coverage_grace_ms=0, require_full_coverage=False), NOW)
+    assert health.grace_end_ms > NOW + 10**9
 
 
 def test_a_minority_stops_and_waits_after_it_heals():
