@@ -1,7 +1,7 @@
 # The hash table under everything: a slot's keys, a hash's fields, a set's members, a sorted set's members.
 #
 # Open addressing with linear probing over 64-bit words: 48 bits of pointer, 16 bits of tag. The tag is the low 16 bits
-# of the item's hash, so that tables of up to 65,536 words rehash and delete without touching the items, and a lookup
+# of the item's place, so that tables of up to 65,536 words rehash and delete without touching the items, and a lookup
 # touches only the item that it wants. Growth and shrinking are incremental: the old array empties a few runs at a time.
 # An item is one raw allocation whose key can be found from its kind.
 
@@ -22,6 +22,7 @@ ctypedef struct Dict:
     uint8_t old_bits
     uint8_t kind
     uint8_t paused        # > 0: no resizing step (a scan or an iteration is under way)
+    uint32_t salt         # odd, and of this table alone; 0 until there is a first array
 
 # The items, as they lie in memory. Each kind starts so that its key is found without a call.
 ctypedef struct Entry:                # kind 0
@@ -51,6 +52,11 @@ cdef enum:
     VOLATILE = 0x80000000             # ENTRY and FIELD: an int64 expiry in ms stands between the header and the key
 
 cdef uint64_t hash_bytes(const char* p, size_t n) noexcept nogil                    # seeded once a process
+# Where an item of that hash belongs in this table: the low bits say in which word, the low 16 are its tag. Each table has its own
+# order, with which no other's has anything to do (dict.pyx says why); dict_scan goes through it with reversed bits.
+cdef inline uint64_t dict_place(Dict* d, uint64_t h) noexcept nogil:
+    cdef uint64_t product = h * d.salt
+    return (product >> 32) | (product << 32)
 cdef uint64_t random_word() noexcept nogil                                          # the engine's own chance
 cdef const char* item_key(uint8_t kind, void* item, uint32_t* klen) noexcept nogil
 

@@ -4,7 +4,7 @@ A value's elements must stand together in a file, so while one is being written 
 value itself changes meanwhile?
 
 - Hashes, sets and sorted sets guard their elements: one that is about to change is written first, unless the walk has passed
-  it. Where the walk has come to is a place in an order that no change disturbs: for tables the hash of an item with
+  it. Where the walk has come to is a place in an order that no change disturbs: for tables the place of an item (dict_place) with
   its bits reversed, which is the order of dict_scan whatever size the table has; for sorted sets (score, member). What
   was written early, or added since, is remembered by name and passed over. This works also before the walk has
   begun, so the first write to a large collection costs no more than any other.
@@ -19,7 +19,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from node.engine.btree cimport Cursor, cursor_prev, is_before, place_of_pair, tree_at, tree_count_before
-from node.engine.dict cimport Field, KIND_FIELD, Member, ZMember, dict_scan, hash_bytes, item_key
+from node.engine.dict cimport Field, KIND_FIELD, Member, ZMember, dict_place, dict_scan, hash_bytes, item_key
 from node.engine.entry cimport ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, raw_bytes
 from node.engine.graves cimport Grave, grave_of_value
 from node.engine.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
@@ -98,7 +98,7 @@ cdef void visit_item(void* arg, void* item) noexcept:
 @cython.final
 cdef class LargeItems(LargeValue):
     cdef bint passed(self, uint64_t h) noexcept:
-        return self.through or reversed_bits(h) < reversed_bits(self.cursor)
+        return self.through or reversed_bits(dict_place(&self.items.dict, h)) < reversed_bits(self.cursor)
 
     cdef int put_item(self, void* item) except -1:
         cdef uint32_t klen

@@ -10,7 +10,7 @@ The glance knows only the usual form, a multibulk request whose first argument i
 
 from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 
-from node.engine.dict cimport Dict, hash_bytes
+from node.engine.dict cimport Dict, dict_place, hash_bytes
 from node.engine.keyslot cimport key_slot
 
 cdef extern from *:
@@ -42,7 +42,7 @@ cdef inline size_t number(const char* p, size_t n, char kind, uint32_t* value) n
 
 cdef size_t fetch_ahead(Db db, const char* p, size_t n) noexcept:
     cdef Dict* tables[BATCH]
-    cdef uint64_t hashes[BATCH]
+    cdef uint64_t hashes[BATCH]            # then, once the tables are here, which word
     cdef uint64_t word
     cdef uint32_t argc, size, arg
     cdef size_t at = 0, start, step
@@ -74,10 +74,11 @@ cdef size_t fetch_ahead(Db db, const char* p, size_t n) noexcept:
         seen += 1
     for i in range(count):
         if tables[i].words != NULL:
-            shardis_prefetch(&tables[i].words[hashes[i] & ((<uint64_t>1 << tables[i].bits) - 1)])
+            hashes[i] = dict_place(tables[i], hashes[i]) & ((<uint64_t>1 << tables[i].bits) - 1)
+            shardis_prefetch(&tables[i].words[hashes[i]])
     for i in range(count):
         if tables[i].words != NULL:
-            word = tables[i].words[hashes[i] & ((<uint64_t>1 << tables[i].bits) - 1)]
+            word = tables[i].words[hashes[i]]
             if word > 0xFFFF:
                 shardis_prefetch(<const void*><uintptr_t>(word >> 16))
     return at if at else n

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from node.engine cimport alloc
 from node.engine.dict cimport (
-    KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_random,
+    KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_place, dict_random,
     dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_item, word_set,
 )
 from node.engine.listpack cimport (
@@ -115,6 +115,16 @@ cdef class DictProbe:
             return False
         alloc.mem_free(item, member_size(member))
         return True
+
+    def distance(self, bytes member) -> int:
+        """How many words lie between the home of a member that is there and where it is: what finding or adding it costs."""
+        cdef uint64_t h = hash_bytes(member, len(member)), mask
+        cdef uint64_t* word = dict_find_word(&self.d, member, len(member), h)
+        if self.d.words <= word < self.d.words + (<uint64_t>1 << self.d.bits):
+            mask = (<uint64_t>1 << self.d.bits) - 1
+            return ((word - self.d.words) - dict_place(&self.d, h)) & mask
+        mask = (<uint64_t>1 << self.d.old_bits) - 1
+        return ((word - self.d.old_words) - dict_place(&self.d, h)) & mask
 
     def random(self):
         cdef void* item = dict_random(&self.d)

@@ -182,3 +182,43 @@ def test_hashes_differ_for_every_length_and_byte():
     assert len(seen) == 240
     low = {probe.hash_of(member(i)) & 0xFFFF for i in range(20_000)}
     assert len(low) > 16_500  # 17,235 expected of a uniform function
+
+
+@pytest.mark.parametrize("order", ["items", "scan", "backwards"])
+def test_filling_a_table_in_the_order_of_another_looks_at_few_words(order):
+    """Each member lies near its home when it is added, whatever the order they come in: some five words away on
+    the average of a table that grows from nothing. In the source's own order it were thousands."""
+    n = 100_000  # in 2**17 words: the copies below have fewer for as long as they grow
+    source = filled(n)
+    members = scan_all(source) if order == "scan" else source.items()
+    if order == "backwards":
+        members.reverse()
+    copy = probe.DictProbe()
+    words = 0
+    for m in members:
+        copy.add(m)
+        words += copy.distance(m)
+    assert words < 8 * n
+    assert len(copy) == n
+
+
+def test_a_part_of_a_table_put_into_a_smaller_one_does_not_pile_up():
+    source = filled(100_000)
+    part = source.items()[:57_000]  # of the front of 2**17 words, into 2**16
+    copy = probe.DictProbe()
+    for m in part:
+        copy.add(m)
+    assert copy.bits == 16
+    assert sum(copy.distance(m) for m in part) < 8 * len(part)
+
+
+def test_a_table_keeps_its_order_when_it_was_empty_in_between():
+    """A walk that is under way when the last item goes and others come still passes what it has not passed."""
+    d = filled(60)
+    cursor, first = d.scan(0)
+    for m in d.items():
+        d.remove(m)
+    for i in range(60):
+        d.add(member(i))
+    again, same = d.scan(0)
+    assert (again, sorted(same)) == (cursor, sorted(first))
