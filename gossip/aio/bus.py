@@ -86,7 +86,7 @@ class Bus:
         self._source_host = source_host
         self._look_up = look_up or _system_look_up
         self._look_ups: set[asyncio.Task[None]] = set()
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[socket.socket, asyncio.Server] = {}
         self._transports: dict[int, asyncio.Transport] = {}
         self._attempts: dict[int, asyncio.Task[None]] = {}
         self._queue: deque[Effect] = deque()
@@ -96,12 +96,20 @@ class Bus:
         self._timer_ms = 0
         self._stopped = False
 
-    async def start(self, hosts: Sequence[str], port: int) -> None:
-        """Listen on the bus port and begin. OSError if the port is taken."""
-        loop = asyncio.get_running_loop()
-        for host in hosts:
-            self._servers.append(await loop.create_server(self._accept, host, port, ssl=self._server_tls))
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections at these listening sockets, and begin."""
+        for each in sockets:
+            await self.listen(each)
         self.run()
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Accept connections at one more listening socket, which from now on is the bus' own."""
+        loop = asyncio.get_running_loop()
+        self._servers[sock] = await loop.create_server(self._accept, sock=sock, ssl=self._server_tls)
+
+    def stop_listening(self, sock: socket.socket) -> None:
+        """Accept no more connections there; those that it has brought stay."""
+        self._servers.pop(sock).close()
 
     async def stop(self) -> None:
         """Finish writing, then close everything."""
@@ -113,7 +121,7 @@ class Bus:
         for effect in (*self._queue, *self._core.take_effects()):
             if isinstance(effect, Persist):
                 self._write_config(effect.text, True)
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         for attempt in list(self._attempts.values()):
             attempt.cancel()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 
 from cluster.aio.nodesfile import ConfigInUse, NodesFile
 from cluster.nodesconf import CorruptConfig
 from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock
+from node.aio.listening import CannotListen, Listeners, Move
 from node.clustering import Clustering, bus_port
+from node.config import BadValue, Config
 from node.core import NodeCore
 
-WILDCARDS = {"*": "0.0.0.0", "::*": "::"}
+PORT_TOO_HIGH = "Port {} for the cluster bus is too high: choose a client port below 55536 or set cluster-port."
 
 
 class CannotJoin(Exception):
@@ -29,15 +32,11 @@ class ClusterBus:
         self.file = NodesFile(os.path.abspath(node.config["cluster-config-file"]))
         self.on_fatal = on_fatal
         self.bus: Bus | None = None
+        self.listeners = Listeners(self._listen, self._stop_listening)
 
     async def start(self) -> None:
         """Read nodes.conf, listen on the bus port, and begin."""
         node = self.node
-        port = bus_port(node.config)
-        if port > 65535:
-            raise CannotJoin(
-                f"Port {port} for the cluster bus is too high: choose a client port below 55536 or set cluster-port."
-            )
         clock = steady_clock()
         try:
             text = self.file.open()
@@ -54,10 +53,14 @@ class ClusterBus:
             source_host=lambda: node.config["bind-source-addr"],
         )
         try:
-            await bus.start(list(_hosts(node.config["bind"])), port)
-        except OSError as error:
-            raise CannotJoin(f"Failed listening on port {port} (cluster bus): {error.strerror or error}") from None
+            self.listeners.sockets = self._move(node.config).sockets
+        except CannotListen as error:
+            raise CannotJoin(f"Failed listening on port {bus_port(node.config)} (cluster bus): {error}") from None
+        if not self.listeners.sockets:
+            raise CannotJoin('A node of a cluster needs an address for its bus: set bind to something else than "".')
+        await bus.start(self.listeners.sockets)
         self.bus = bus
+        node.config.prepare(["bind", "port"], self._prepare)
         node.clustering.attend = bus.run
         node.clustering.buffers = bus.buffer_sizes
 
@@ -66,11 +69,29 @@ class ClusterBus:
             await self.bus.stop()
         self.file.close()
 
+    # -- where it listens
 
-def _hosts(addresses: tuple[str, ...]) -> list[str]:
-    """The bind addresses that exist; an optional one (`-`) may be missing."""
-    hosts = []
-    for address in addresses or ("*",):
-        host = address.removeprefix("-")
-        hosts.append(WILDCARDS.get(host, host))
-    return hosts
+    def _move(self, config: Config) -> Move:
+        """The bus listens where clients are served, at a port of its own. CannotListen."""
+        port = bus_port(config)
+        if port > 65535:
+            raise CannotListen(PORT_TOO_HIGH.format(port))
+        return self.listeners.move(config["bind"], port, config["tcp-backlog"])
+
+    def _prepare(self, config: Config) -> Move:
+        """CONFIG SET bind or port: the bus goes along, as it would with the next start."""
+        try:
+            move = self._move(config)
+        except CannotListen as error:
+            raise BadValue(f"Failed listening on port {bus_port(config)} (cluster bus): {error}") from None
+        if not move.sockets:
+            raise BadValue("A node of a cluster needs an address for its bus")
+        return move
+
+    def _listen(self, sock: socket.socket) -> None:
+        assert self.bus is not None
+        self._beginning = self.loop.create_task(self.bus.listen(sock))
+
+    def _stop_listening(self, sock: socket.socket) -> None:
+        assert self.bus is not None
+        self.bus.stop_listening(sock)

@@ -14,13 +14,13 @@ import socket
 import time
 import traceback
 
-from node.aio.admin.listener import AdminListener, admin_hosts
+from node.aio.admin.listener import AdminListener
 from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.crash import report_crashes, stop_reporting
 from node.aio.disk import WorkingDirectory, nameless_file, remove_old_drafts, remove_own_draft
-from node.aio.listening import CannotListen, endpoint, listen_tcp, listen_unix
+from node.aio.listening import CannotListen, Listeners, Move, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
 from node.aio.logfile import LogFile
 from node.aio.process import read_facts
@@ -31,6 +31,7 @@ from node.core import NodeCore
 from node.engine.session import Session
 from node.leaving import Leave
 from node.monitoring.log import Log
+from node.persistence.aof.appendonly import State as AofState
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad, snapshot_file
 from node.persistence.snapshots import Next
@@ -45,6 +46,8 @@ LEAVING_LOOK_S = 0.005
 IDLE_AFTER_TICKS = 20
 IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
+CANNOT_BIND = "Failed to bind to specified addresses."
+CANNOT_LISTEN = "Unable to listen on this port. Check server logs."
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
 
@@ -58,7 +61,10 @@ class Server:
         log = Log(self.log_file, config["loglevel"])
         self.node = NodeCore(config, unix_ms(), random.Random(), log)
         self.driver = SocketDriver(self.node.engine, self._connected, self.node.clients.gone)
-        self.listeners: list[socket.socket] = []
+        self.listeners = Listeners(
+            begin=lambda sock: self.driver.listen(sock.fileno()), end=lambda sock: self.driver.unlisten(sock.fileno())
+        )
+        self.unix_listener: socket.socket | None = None
         self.exit_code = 0
         self._freeing = False
         self._expiring = False
@@ -108,12 +114,12 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             # Not the loop's handlers: a second SIGINT ends a save that holds the loop.
             signal.signal(number, self._signalled)
-        config.subscribe(["port", "bind"], self._rebind)
+        config.prepare(["dir"], lambda config: _ChangedDir(node, config))
+        config.prepare(["port", "bind"], self._rebind)
         config.subscribe(["client-output-buffer-limit"], self._limit_output)
         self._limit_output(config)
         config.subscribe(["maxmemory-clients", "maxmemory"], self._limit_buffers)
         self._limit_buffers(config)
-        config.subscribe(["dir"], _change_dir)
         config.subscribe(["crash-log-enabled"], _report_crashes)
         _report_crashes(config)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
@@ -154,7 +160,6 @@ class Server:
         """What clients are about to be told cannot be kept: not one byte more may leave this process."""
         os._exit(1)
 
-
     def _panic(self, reason: str) -> None:
         """Go at once: to serve on would be worse."""
         self.node.log.warning(reason)
@@ -168,35 +173,31 @@ class Server:
 
     def _listen(self) -> None:
         config = self.config
-        if config["port"]:
-            self.listeners = listen_tcp(config["bind"], config["port"], config["tcp-backlog"])
+        self.listeners.move(config["bind"], config["port"], config["tcp-backlog"]).commit()
         if config["unixsocket"]:
-            self.listeners.append(listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"]))
-        for listener in self.listeners:
-            self.driver.listen(listener.fileno())
+            self.unix_listener = listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"])
+            self.driver.listen(self.unix_listener.fileno())
+        if not self.listeners.sockets and self.unix_listener is None:
+            raise CannotListen("Configured to not listen anywhere: set port and bind, or unixsocket")
 
     def _listen_admin(self) -> None:
-        hosts, port = admin_hosts(self.config), self.config["admin-port"]
+        config = self.config
         try:
-            self.loop.run_until_complete(self.admin.start(hosts, port))
-        except OSError as error:
-            raise CannotListen(f"admin-port {port} on {', '.join(hosts)}: {error.strerror or error}") from None
-
-    def _rebind(self, config: Config) -> None:
-        """CONFIG SET port or bind: the new sockets first, so that a failure leaves the old ones."""
-        old = [each for each in self.listeners if each.family != socket.AF_UNIX]
-        same_port = any(each.getsockname()[1] == config["port"] for each in old)
-        if same_port:
-            self._close_listeners(old)
-        try:
-            fresh = listen_tcp(config["bind"], config["port"], config["tcp-backlog"]) if config["port"] else []
+            sockets = listen_tcp(config["admin-bind"], config["admin-port"], config["tcp-backlog"])
         except CannotListen as error:
-            raise BadValue(f"Unable to listen on this port. Check server logs. {error}") from None
-        if not same_port:
-            self._close_listeners(old)
-        self.listeners = [each for each in self.listeners if each not in old] + fresh
-        for listener in fresh:
-            self.driver.listen(listener.fileno())
+            raise CannotListen(f"admin-port {config['admin-port']}: {error}") from None
+        self.loop.run_until_complete(self.admin.start(sockets))
+
+    def _rebind(self, config: Config) -> Move:
+        """CONFIG SET port or bind: all the new sockets first, then the old ones go; a failure leaves these."""
+        try:
+            move = self.listeners.move(config["bind"], config["port"], config["tcp-backlog"])
+        except CannotListen as error:
+            same_port = any(each.getsockname()[1] == config["port"] for each in self.listeners.sockets)
+            raise BadValue(f"{CANNOT_BIND if same_port else CANNOT_LISTEN} {error}") from None
+        if not move.sockets and self.unix_listener is None:
+            raise BadValue("Nobody could connect any more: without TCP there must be a unixsocket")
+        return move
 
     def _limit_output(self, config: Config) -> None:
         """From which length on the output of a client has to be looked at: the least of all limits."""
@@ -207,11 +208,6 @@ class Server:
     def _limit_buffers(self, config: Config) -> None:
         """From which sum on the buffers of clients have to be looked at."""
         self.driver.clients_limit_bytes = self.node.clients.buffers_limit()
-
-    def _close_listeners(self, listeners: list[socket.socket]) -> None:
-        for listener in listeners:
-            self.driver.unlisten(listener.fileno())
-            listener.close()
 
     def _signalled(self, number: int, frame: object) -> None:
         """The handler of SIGTERM and SIGINT, which may come at any moment."""
@@ -245,7 +241,10 @@ class Server:
             self._load_task.cancel()
         self.loop.remove_reader(self.driver.fileno())
         self.node.scripts.drop()
-        self._close_listeners(self.listeners)
+        self.listeners.close()
+        if self.unix_listener is not None:
+            self.driver.unlisten(self.unix_listener.fileno())
+            self.unix_listener.close()
         self.driver.stop()
         self.replication.stop()
         self.node.aof.shutdown()
@@ -414,13 +413,21 @@ class Server:
             self._wake_blocked(due_ms)
 
 
-def _change_dir(config: Config) -> None:
+class _ChangedDir:
     """CONFIG SET dir: relative paths of files are meant from there."""
-    try:
+
+    def __init__(self, node: NodeCore, config: Config) -> None:
+        if node.aof.state is not AofState.OFF:
+            raise BadValue("the append-only file is in the present directory: CONFIG SET appendonly no comes first")
+        self._before = os.getcwd()
         os.chdir(config["dir"])
-    except OSError as error:
-        raise BadValue(error.strerror) from None
-    config.put("dir", os.getcwd())
+        config.put("dir", os.getcwd())
+
+    def commit(self) -> None:
+        pass
+
+    def cancel(self) -> None:
+        os.chdir(self._before)
 
 
 def _report_crashes(config: Config) -> None:

@@ -129,7 +129,8 @@ cdef class SocketDriver:
         self.listeners.add(fd)
 
     def unlisten(self, int fd) -> None:
-        """Stop accepting; the caller closes the socket."""
+        """Stop accepting; the caller closes the socket. Who has connected already is served."""
+        self.accept(fd)
         self.listeners.discard(fd)
         self.watch(fd, 0, EPOLL_CTL_DEL)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 from node.config.directive import Directive
 from node.config.kinds import BadValue
@@ -24,7 +25,19 @@ class ConfigFile(Protocol):
         """Replace the file in one step."""
 
 
+class Prepared(Protocol):
+    """A change that has been made ready beside what holds now. Neither method may fail."""
+
+    def commit(self) -> None:
+        """The change holds from now on."""
+
+    def cancel(self) -> None:
+        """The change is not to be: give back what was taken for it."""
+
+
+Told = TypeVar("Told")
 Apply = Callable[["Config"], None]
+Prepare = Callable[["Config"], Prepared]
 Change = tuple[Directive, str, str]  # the directive, the name it was called by, the new text
 
 
@@ -33,7 +46,8 @@ class Config:
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {name: directive.default for name, directive in DIRECTIVES.items()}
-        self._subscribers: dict[str, list[Apply]] = {}
+        self._subscribers: list[tuple[frozenset[str], Apply]] = []
+        self._preparers: list[tuple[frozenset[str], Prepare]] = []
         self.file: ConfigFile | None = None
         self.path = ""
         self.users: list[list[str]] = []
@@ -55,11 +69,17 @@ class Config:
     def subscribe(self, names: Iterable[str], apply: Apply) -> None:
         """Have `apply(config)` called once after each CONFIG SET that changed any of these directives.
 
-        It may refuse by raising BadValue: then everything that the command set is set back.
+        It may refuse by raising BadValue or OSError. Whatever it raises, everything that the command set is set back.
         """
-        for name in names:
-            assert name in DIRECTIVES, name
-            self._subscribers.setdefault(name, []).append(apply)
+        self._subscribers.append((_known(names), apply))
+
+    def prepare(self, names: Iterable[str], prepare: Prepare) -> None:
+        """Have `prepare(config)` called before any subscriber, for changes that cannot be taken back once made.
+
+        What it returns is committed when all others have agreed, and cancelled when one has refused. It refuses as
+        subscribers do. Those that asked first are called first.
+        """
+        self._preparers.append((_known(names), prepare))
 
     def get(self, patterns: Iterable[str]) -> dict[str, str]:
         """What CONFIG GET replies: names and aliases that match any pattern. A plain name is echoed as it was typed."""
@@ -81,15 +101,13 @@ class Config:
     def set(self, pairs: Sequence[tuple[str, str]], *, loading: bool = False, local: bool = False) -> None:
         """CONFIG SET: all of the pairs or none of them. `local` says that the client is on this host."""
         changes = self._accept(pairs, loading, local)
-        before = {directive.name: self._values[directive.name] for directive, _, _ in changes}
+        values: dict[str, Any] = {}
         for directive, called, text in changes:
             try:
-                words = _words(directive, text)
-                self._values[directive.name] = directive.kind.parse(words, before[directive.name])
+                values[directive.name] = directive.kind.parse(_words(directive, text), self._values[directive.name])
             except BadValue as error:
-                self._values.update(before)
                 raise _failed(called, str(error)) from None
-        self._apply(changes, before)
+        self._apply({directive.name: called for directive, called, _ in changes}, values)
 
     def _accept(self, pairs: Sequence[tuple[str, str]], loading: bool, local: bool) -> list[Change]:
         """The changes of these pairs, if all of them may be made at all; unknown names are reported first."""
@@ -111,22 +129,32 @@ class Config:
             changes.append((directive, called, text))
         return changes
 
-    def _apply(self, changes: list[Change], before: dict[str, Any]) -> None:
-        """Tell the subscribers; when one refuses, set the old values back and tell those who had heard of the new."""
+    def _apply(self, called_by: dict[str, str], values: dict[str, Any]) -> None:
+        """Set the values and have all who are concerned agree; when one does not, nothing has happened."""
+        before = {name: self._values[name] for name in values}
+        changed = {name: called_by[name] for name in values if values[name] != before[name]}
+        ready: list[Prepared] = []
         told: list[Apply] = []
-        for directive, called, _ in changes:
-            if self._values[directive.name] == before[directive.name]:
-                continue
-            for apply in self._subscribers.get(directive.name, ()):
-                if apply in told:
-                    continue
+        called = ""
+        self._values.update(values)
+        try:
+            for prepare, called in _concerned(self._preparers, changed):  # noqa: B007 (a refusal names it)
+                ready.append(prepare(self))
+            for apply, called in _concerned(self._subscribers, changed):  # noqa: B007
                 told.append(apply)
-                try:
-                    apply(self)
-                except BadValue as error:
-                    self._values.update(before)
-                    _tell_again(told, self)
-                    raise _failed(called, str(error)) from None
+                apply(self)
+        except Exception as error:
+            self._values.update(before)
+            for each in ready:
+                each.cancel()
+            _tell_again(told, self)
+            if isinstance(error, BadValue):
+                raise _failed(called, str(error)) from None
+            if isinstance(error, OSError):
+                raise _failed(called, error.strerror or str(error)) from None
+            raise
+        for each in ready:
+            each.commit()
 
     def rewrite(self, everything: bool = False) -> None:
         """CONFIG REWRITE: bring the file that this configuration was read from up to date."""
@@ -145,13 +173,26 @@ def _words(directive: Directive, text: str) -> list[str]:
     return text.split(" ") if text else []
 
 
+def _known(names: Iterable[str]) -> frozenset[str]:
+    """The names of directives, all of which there are."""
+    known = frozenset(names)
+    assert known <= DIRECTIVES.keys(), known - DIRECTIVES.keys()
+    return known
+
+
+def _concerned(table: list[tuple[frozenset[str], Told]], changed: dict[str, str]) -> Iterator[tuple[Told, str]]:
+    """Each of those who are to hear of these changes, with the name of the first one that concerns it."""
+    for names, each in table:
+        called = next((called for name, called in changed.items() if name in names), None)
+        if called is not None:
+            yield each, called
+
+
 def _tell_again(told: list[Apply], config: Config) -> None:
+    """The old values hold again. Who cannot go back to them cannot be helped: the first refusal is what is reported."""
     for apply in told:
-        try:
+        with suppress(Exception):
             apply(config)
-        except BadValue:
-            # The old value is refused as well: nothing is left to go back to, and the first refusal is reported.
-            continue
 
 
 def _failed(called: str, why: str) -> CommandError:

@@ -116,7 +116,7 @@ class Ours:
             carry_out=self._carry_out,
             on_fatal=self.failures.append,
         )
-        await self.bus.start(["127.0.0.1"], self.settings.bus_port)
+        await self.bus.start([socket.create_server(("127.0.0.1", self.settings.bus_port))])
         return self
 
     async def stop(self):

@@ -201,6 +201,40 @@ def test_a_subscriber_that_refuses_undoes_the_whole_command() -> None:
     assert heard == [20, 10]
 
 
+class Ready:
+    def __init__(self, told: list[str], name: str) -> None:
+        self.told = told
+        self.name = name
+
+    def commit(self) -> None:
+        self.told.append(f"commit {self.name}")
+
+    def cancel(self) -> None:
+        self.told.append(f"cancel {self.name}")
+
+
+@pytest.mark.parametrize("error", [BadValue("no"), OSError(2, "no"), OverflowError("a bug")])
+def test_whatever_goes_wrong_nothing_has_changed(error: Exception) -> None:
+    config = Config()
+    told: list[str] = []
+
+    def refuse(config: Config) -> None:
+        if config["hz"] == 20:
+            raise error
+
+    config.prepare(["port"], lambda config: Ready(told, f"port {config['port']}"))
+    config.subscribe(["timeout"], lambda config: told.append(f"timeout {config['timeout']}"))
+    config.subscribe(["hz"], refuse)
+    before = config.get(["*"])
+    with pytest.raises(type(error) if isinstance(error, OverflowError) else CommandError):
+        config.set([("hz", "20"), ("timeout", "5"), ("port", "1")])
+    assert config.get(["*"]) == before
+    assert told == ["timeout 5", "cancel port 1", "timeout 0"]
+    told.clear()
+    config.set([("hz", "21"), ("timeout", "5"), ("port", "1")])
+    assert told == ["timeout 5", "commit port 1"]
+
+
 class OneFile:
     def __init__(self, text: str) -> None:
         self.text = text

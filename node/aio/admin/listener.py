@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
-
-from node.config import Config
 
 if TYPE_CHECKING:
     from node.aio.admin.app import Application
@@ -34,10 +33,10 @@ class AdminListener:
         self._welcomes: set[asyncio.Task[None]] = set()
         self._application: Application | None = None
 
-    async def start(self, hosts: Sequence[str], port: int) -> None:
-        """Listen; OSError if that is not possible."""
-        for host in hosts:
-            self._servers.append(await self._loop.create_server(lambda: Arrival(self), host, port))
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections at these listening sockets."""
+        for each in sockets:
+            self._servers.append(await self._loop.create_server(lambda: Arrival(self), sock=each))
 
     async def stop(self) -> None:
         for server in self._servers:
@@ -93,10 +92,3 @@ class Arrival(asyncio.Protocol):
             protocol.connection_made(transport)
             if self._said:
                 protocol.data_received(bytes(self._said))
-
-
-def admin_hosts(config: Config) -> list[str]:
-    """The addresses of admin-bind as sockets want them."""
-    wildcards = {"*": "0.0.0.0", "::*": "::"}
-    hosts = [address.removeprefix("-") for address in config["admin-bind"]]
-    return [wildcards.get(host, host) for host in hosts]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 
 import pytest
@@ -67,7 +68,7 @@ class Stage:
             on_fatal=self.fatal.append,
         )
         self.port = free_port()
-        await self.bus.start(["127.0.0.1"], self.port)
+        await self.bus.start([socket.create_server(("127.0.0.1", self.port))])
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.server_port = self.server.sockets[0].getsockname()[1]
         return self
@@ -199,4 +200,4 @@ async def test_the_core_is_ticked_when_it_wants_to_be(stage):
 
 async def test_a_port_that_is_taken_is_an_error(stage):
     with pytest.raises(OSError):
-        await stage.bus.start(["127.0.0.1"], stage.port)
+        await stage.bus.start([socket.create_server(("127.0.0.1", stage.port))])
