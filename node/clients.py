@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session import Command
 
+FREE_OUTPUT_BYTES = 16 * 1024
+"""What may wait for a client whatever its output limit is, so that no limit locks everybody out: the buffer that each
+client of Redis has apart from its list of replies, which is not counted there either."""
+
+LEAST_BUFFERS_BYTES = 128 * 1024
+"""The least that maxmemory-clients stands for, so that clients can still be served, as in Redis."""
+
+NO_LIMIT = 1 << 62
+
 ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
 
 
@@ -145,7 +154,13 @@ class Clients:
     def hard_limit(self, session: Session) -> int:
         """How many bytes of output may wait for it; 0: any number."""
         limit: int = self.node.config["client-output-buffer-limit"][self.client_class(session)].hard_bytes
-        return limit
+        return limit + FREE_OUTPUT_BYTES if limit else 0
+
+    def least_output_limit(self) -> int:
+        """The least output at which some client, other than a replica, may have to go."""
+        limits = self.node.config["client-output-buffer-limit"]
+        sizes = [size for name in ("normal", "pubsub") for size in (limits[name].hard_bytes, limits[name].soft_bytes)]
+        return FREE_OUTPUT_BYTES + min(size for size in (*sizes, NO_LIMIT) if size)
 
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
@@ -155,6 +170,8 @@ class Clients:
             # The snapshot has limits of its own; and what the backlog keeps anyway costs nothing.
             waiting_bytes = session.reader.memory_bytes if session.reader is not None else 0
             hard_bytes = max(hard_bytes, self.node.config["repl-backlog-size"]) if hard_bytes else 0
+        else:
+            waiting_bytes = max(0, waiting_bytes - FREE_OUTPUT_BYTES)
         now_ms = self.node.space.now_ms
         over = bool(hard_bytes) and waiting_bytes >= hard_bytes
         if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:
@@ -195,7 +212,7 @@ class Clients:
         limit_bytes: int = config["maxmemory-clients"]
         if limit_bytes < 0:  # percent
             limit_bytes = -limit_bytes * config["maxmemory"] // 100
-        return limit_bytes or 1 << 62
+        return max(limit_bytes, LEAST_BUFFERS_BYTES) if limit_bytes else NO_LIMIT
 
     def tick(self) -> None:
         """Disconnect who has been idle too long, or over the soft limit of its output."""

@@ -19,6 +19,7 @@ from node.blocking import BlockedClients
 from node.clients import Clients
 from node.commands import registry
 from node.config import Config
+from node.config.kinds import INT64_MAX
 from node.engine.alloc import mem_used
 from node.engine.limits import set_limit
 from node.engine.session import Command, Engine, Session
@@ -180,11 +181,11 @@ class NodeCore:
         self._set_hook(flags.HOOK_MISS, self.notifications.misses)
         space.on_created = self._created if self.notifications.tells_of_new_keys else None
         slower_than_us = config["slowlog-log-slower-than"]
-        engine.slow_ns = slower_than_us * 1000 if slower_than_us >= 0 else -1
+        engine.slow_ns = min(slower_than_us * 1000, INT64_MAX) if slower_than_us >= 0 else -1
         self.slowlog.max_len = config["slowlog-max-len"]
         engine.track_latency = config["latency-tracking"]
         self.latency.threshold_ms = config["latency-monitor-threshold"]
-        engine.latency_ns = self.latency.threshold_ms * 1_000_000
+        engine.latency_ns = min(self.latency.threshold_ms * 1_000_000, INT64_MAX)
         engine.max_bulk = config["proto-max-bulk-len"]
         engine.query_buffer_limit = config["client-query-buffer-limit"]
         space.lfu = config["maxmemory-policy"].endswith("lfu")

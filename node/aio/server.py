@@ -46,6 +46,7 @@ LEAVING_LOOK_S = 0.005
 IDLE_AFTER_TICKS = 20
 IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
+MOST_KEEPALIVE_S = 32767  # of the kernel
 CANNOT_BIND = "Failed to bind to specified addresses."
 CANNOT_LISTEN = "Unable to listen on this port. Check server logs."
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
@@ -200,10 +201,8 @@ class Server:
         return move
 
     def _limit_output(self, config: Config) -> None:
-        """From which length on the output of a client has to be looked at: the least of all limits."""
-        limits = config["client-output-buffer-limit"].values()
-        sizes = [size for each in limits for size in (each.hard_bytes, each.soft_bytes) if size]
-        self.driver.output_check_bytes = min(sizes, default=1 << 62) - 1
+        """From which length on the output of a client has to be looked at."""
+        self.driver.output_check_bytes = self.node.clients.least_output_limit() - 1
 
     def _limit_buffers(self, config: Config) -> None:
         """From which sum on the buffers of clients have to be looked at."""
@@ -440,6 +439,7 @@ def _report_crashes(config: Config) -> None:
 def _tune(connection: socket.socket, keepalive_s: int) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if keepalive_s:
+        keepalive_s = min(keepalive_s, MOST_KEEPALIVE_S)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))

@@ -16,6 +16,8 @@ INT_MAX = 2**31 - 1
 UINT_MAX = 2**32 - 1
 INT64_MAX = 2**63 - 1
 UINT64_MAX = 2**64 - 1
+MOST_DIGITS = 127
+"""Longer words are no numbers, as in Redis; Python would read some thousand digits, and then raise."""
 
 # A line of a rewritten file, and whether it must be added where the old file did not have the directive.
 Line = tuple[str, bool]
@@ -63,7 +65,7 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 
 def parse_int64(word: str) -> int | None:
     """A 64-bit integer in its one canonical spelling, or None."""
-    if not _INTEGER.fullmatch(word):
+    if len(word) > MOST_DIGITS or not _INTEGER.fullmatch(word):
         return None
     number = int(word)
     return number if -INT64_MAX - 1 <= number <= INT64_MAX else None
@@ -112,7 +114,7 @@ _MEMORY = re.compile(r"([0-9]*)(|b|kb?|mb?|gb?)", re.ASCII | re.IGNORECASE)
 
 def parse_memory(word: str) -> int | None:
     """Bytes from `100`, `64kb`, `1g` ...: k, m, g are powers of 1000 and kb, mb, gb powers of 1024."""
-    found = _MEMORY.fullmatch(word)
+    found = _MEMORY.fullmatch(word) if len(word) <= MOST_DIGITS else None
     return int(found[1] or 0) * _UNITS[found[2].lower()] if found else None
 
 

@@ -13,12 +13,14 @@ from node.config.directive import choice, flag, memory, number, special, text
 from node.config.kinds import INT64_MAX, UINT_MAX, BadValue, Bool, Enum, Memory, Octal, Signal
 from node.config.special import Addresses, BufferLimit, BufferLimits, OomScores, Percentiles
 
-_TITLE_FIELDS = {"title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"}
+# What is never empty stands as a dash: a title must not be, whatever else is set.
+_TITLE_FIELDS = {"title": "", "unixsocket": "", "config-file": ""}
+_TITLE_FIELDS |= dict.fromkeys(("listen-addr", "server-mode", "port", "tls-port"), "-")
 
 
 def _title_template(template: str) -> None:
-    rest = re.sub(r"\{([^{}]*)\}", lambda field: "" if field[1] in _TITLE_FIELDS else "{", template)
-    if not template or "{" in rest or "}" in rest:
+    rest = re.sub(r"\{([^{}]*)\}", lambda field: _TITLE_FIELDS.get(field[1], "{"), template)
+    if not rest.strip() or "{" in rest or "}" in rest:
         raise BadValue("template format is invalid or contains unknown variables")
 
 

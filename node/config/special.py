@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from node.config.kinds import BadValue, Kind, Line, memory_text, parse_memory
+from node.config.kinds import INT_MAX, MOST_DIGITS, BadValue, Kind, Line, memory_text, parse_memory
+
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 WRONG_COUNT = "wrong number of arguments"
 
@@ -13,7 +16,7 @@ WRONG_COUNT = "wrong number of arguments"
 def _whole(word: str) -> int | None:
     """An integer as C's strtoll reads one that is not followed by anything."""
     try:
-        return int(word, 10) if word.isascii() and "_" not in word else None
+        return int(word, 10) if len(word) <= MOST_DIGITS and word.isascii() and "_" not in word else None
     except ValueError:
         return None
 
@@ -65,7 +68,7 @@ class BufferLimits(Kind):
             if client_class not in self.CLASSES:
                 raise BadValue("Invalid client class specified in buffer limit configuration.")
             hard, soft, seconds = parse_memory(words[at + 1]), parse_memory(words[at + 2]), _whole(words[at + 3])
-            if hard is None or soft is None or seconds is None or seconds < 0:
+            if hard is None or soft is None or seconds is None or not 0 <= seconds <= INT_MAX:
                 raise BadValue("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
             limits[client_class] = BufferLimit(hard, soft, seconds)
         return limits
@@ -162,10 +165,9 @@ class Percentiles(Kind):
     def parse(self, words: Sequence[str], current: Any) -> tuple[float, ...]:
         if list(words) == [""]:
             return ()
-        try:
-            values = tuple(float(word) for word in words)
-        except ValueError:
-            raise BadValue("Invalid latency-tracking-info-percentiles parameters") from None
+        if not all(len(word) <= MOST_DIGITS and _DECIMAL.fullmatch(word) for word in words):
+            raise BadValue("Invalid latency-tracking-info-percentiles parameters")
+        values = tuple(float(word) for word in words)
         if not all(0.0 <= value <= 100.0 for value in values):
             raise BadValue("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
         return values

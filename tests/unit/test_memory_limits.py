@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node import flags
+from node.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
 from tests.support.embedded import Embedded
 
 
@@ -95,7 +96,7 @@ def test_a_soft_limit_counts_whole_seconds(node: Embedded, begun_ms: int, stays_
     assert not client.session.flags & flags.CLOSED
     for now_ms, over in [(begun_ms, False), (stays_until_ms, False), (goes_ms, True)]:
         space.now_ms = now_ms
-        assert clients.over_output_limit(client.session, 1000) is over
+        assert clients.over_output_limit(client.session, FREE_OUTPUT_BYTES + 1000) is over
 
 
 def test_the_largest_clients_go_when_all_buffers_are_too_much(node: Embedded) -> None:
@@ -112,6 +113,21 @@ def test_the_largest_clients_go_when_all_buffers_are_too_much(node: Embedded) ->
     gone = [bool(each.session.flags & flags.CLOSED) for each in (admin, small, large, kept)]
     assert gone == [False, False, True, False]
     assert b"evicted_clients:1\r\n" in admin("INFO", "stats")
+
+
+def test_the_smallest_limit_of_buffers_leaves_room_to_be_served(node: Embedded) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "maxmemory-clients", "1")
+    assert node.core.clients.buffers_limit() == LEAST_BUFFERS_BYTES
+    node.core.clients.evict()
+    assert client("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("limit", ["1 2 3", "18446744073709551615 0 0", "0 18446744073709551615 1"])
+def test_the_least_output_to_look_at_fits_a_machine_word(node: Embedded, limit: str) -> None:
+    client = node.client()
+    client("CONFIG", "SET", "client-output-buffer-limit", f"normal {limit}")
+    assert FREE_OUTPUT_BYTES < node.core.clients.least_output_limit() < 1 << 63
 
 
 def test_buffers_have_no_limit_by_default(node: Embedded) -> None:
