@@ -1,4 +1,4 @@
-"""For every directive the values to try: the ends of its range, one beyond each, nonsense, and what only bytes can be."""
+"""For every directive the values to try: the ends of its range, one beyond each, nonsense, and odd bytes."""
 
 from __future__ import annotations
 
