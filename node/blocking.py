@@ -1,13 +1,16 @@
 """Clients that wait: for a key (BLPOP and its kin), for replicas (WAIT), until a deadline.
 
 A handler that finds nothing returns replies.Blocked and ends. The session is parked here; when one of its keys changes,
-`serve` asks its `resume` again, in the order in which the clients came, after the command that changed the key has
-ended and before any other command runs. Nothing here knows the time but through `tick`.
+`serve` asks its `resume`, which tries the whole command again (so the first of several keys that has something is the
+one that is served, whichever changed first). They are asked in the order in which they came, after the command that
+changed the key has ended and before any other command runs, and only as far as what is there goes: of a thousand who
+wait for one element, one is asked. Nothing here knows the time but through `tick`.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
 KeyId = tuple[int, bytes]
+Queue = tuple[str, bytes]
+"""For what kind of value clients wait at a key; readers of a group have one of their own for each group."""
+
+KEPT_TIMERS = 32
+"""So many of waits that have ended are not worth tidying up."""
 
 
 class Waiting:
@@ -29,14 +37,15 @@ class Waiting:
     __slots__ = (
         "argv",
         "command",
-        "deadline_ms",
+        "forget",
         "keys",
         "kind",
         "on_timeout",
-        "ready_key",
+        "queue",
         "resume",
         "session",
         "started_ms",
+        "timer",
     )
 
     def __init__(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked, now_ms: int) -> None:
@@ -44,13 +53,79 @@ class Waiting:
         self.command = command
         self.argv = argv
         self.kind = blocked.kind
+        self.queue: Queue = (blocked.kind, blocked.group)
         self.keys: list[KeyId] = [(session.db.index, key) for key in dict.fromkeys(blocked.keys)]
-        self.ready_key = b""
-        """The key that changed, when `resume` is called."""
         self.resume = blocked.resume
         self.on_timeout = blocked.on_timeout
+        self.forget = blocked.forget
         self.started_ms = now_ms
-        self.deadline_ms = now_ms + blocked.timeout_ms if blocked.timeout_ms else 0
+        self.timer: Timer | None = None
+
+
+class Timer:
+    """When a wait ends, whatever happens. `waiting` is None once it has ended otherwise."""
+
+    __slots__ = ("at_ms", "number", "waiting")
+
+    def __init__(self, at_ms: int, number: int, waiting: Waiting) -> None:
+        self.at_ms = at_ms
+        self.number = number
+        self.waiting: Waiting | None = waiting
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.at_ms, self.number) < (other.at_ms, other.number)
+
+
+class Timers:
+    """The deadlines of waits. Those of waits that have ended go with the next one of as many as are still needed."""
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._ended = 0
+        self._number = 0
+
+    def __len__(self) -> int:
+        """How many waits have a deadline."""
+        return len(self._heap) - self._ended
+
+    @property
+    def kept(self) -> int:
+        """How many there are in memory."""
+        return len(self._heap)
+
+    def start(self, waiting: Waiting, at_ms: int) -> None:
+        self._number += 1
+        waiting.timer = Timer(at_ms, self._number, waiting)
+        heapq.heappush(self._heap, waiting.timer)
+
+    def drop(self, waiting: Waiting) -> None:
+        """The wait is over. Its timer holds nothing any more, and is not kept until its time comes."""
+        timer, waiting.timer = waiting.timer, None
+        if timer is None:
+            return
+        timer.waiting = None
+        self._ended += 1
+        if self._ended > KEPT_TIMERS and self._ended > len(self._heap) // 2:
+            self._heap = [each for each in self._heap if each.waiting is not None]
+            heapq.heapify(self._heap)
+            self._ended = 0
+
+    def take_due(self, now_ms: int) -> Waiting | None:
+        """A wait whose deadline has passed."""
+        at_ms = self.next_ms()
+        if at_ms is None or at_ms > now_ms:
+            return None
+        waiting = heapq.heappop(self._heap).waiting
+        assert waiting is not None
+        waiting.timer = None
+        return waiting
+
+    def next_ms(self) -> int | None:
+        """When the next wait runs out."""
+        while self._heap and self._heap[0].waiting is None:
+            heapq.heappop(self._heap)
+            self._ended -= 1
+        return self._heap[0].at_ms if self._heap else None
 
 
 class BlockedClients:
@@ -59,9 +134,8 @@ class BlockedClients:
     def __init__(self, engine: Engine, wake_at: Callable[[int], None] = lambda at_ms: None) -> None:
         self.engine = engine
         self.wake_at = wake_at
-        self._by_key: dict[KeyId, dict[Waiting, None]] = {}
-        self._deadlines: list[tuple[int, int, Waiting]] = []
-        self._sequence = 0
+        self._by_key: dict[KeyId, dict[Queue, OrderedDict[Waiting, None]]] = {}
+        self.timers = Timers()
         self._ready: dict[KeyId, None] = {}
         self._resumed: list[Session] = []
         self._serving = False
@@ -74,25 +148,24 @@ class BlockedClients:
         session.blocked = waiting
         self.count += 1
         for key in waiting.keys:
-            self._by_key.setdefault(key, {})[waiting] = None
+            queues = self._by_key.setdefault(key, {})
+            # Not a plain dict: to find the first of one that has lost many takes as long as it once was.
+            queues.setdefault(waiting.queue, OrderedDict())[waiting] = None
         if waiting.keys:
             self.engine.hooks |= flags.HOOK_BLOCKED
-        if waiting.deadline_ms:
-            self._sequence += 1
-            heapq.heappush(self._deadlines, (waiting.deadline_ms, self._sequence, waiting))
-            self.wake_at(waiting.deadline_ms)
+        if blocked.timeout_ms:
+            deadline_ms = waiting.started_ms + blocked.timeout_ms
+            self.timers.start(waiting, deadline_ms)
+            self.wake_at(deadline_ms)
 
     def keys_waited_for(self, db_index: int) -> list[bytes]:
         """The keys of a database that somebody waits for."""
         return [key for index, key in self._by_key if index == db_index]
 
-    def waiting_for(self, db_index: int, key: bytes) -> list[Waiting]:
-        """Those who wait for this key, first come first."""
-        return list(self._by_key.get((db_index, key), ()))
-
     def all(self) -> list[Waiting]:
         """Everyone who waits for a key."""
-        return list(dict.fromkeys(waiting for queue in self._by_key.values() for waiting in queue))
+        queues = (queue for by_queue in self._by_key.values() for queue in by_queue.values())
+        return list(dict.fromkeys(waiting for queue in queues for waiting in queue))
 
     def signal(self, db_index: int, key: bytes) -> None:
         """The key changed: whoever waits for it is asked after the running command."""
@@ -108,12 +181,9 @@ class BlockedClients:
         try:
             while self._ready or self._resumed:
                 while self._ready:
-                    key = next(iter(self._ready))
-                    del self._ready[key]
-                    for waiting in list(self._by_key.get(key, ())):
-                        if waiting.session.blocked is waiting:
-                            waiting.ready_key = key[1]
-                            self._ask(waiting)
+                    ready, self._ready = self._ready, {}
+                    for key in ready:
+                        self._serve_key(key)
                 resumed, self._resumed = self._resumed, []
                 for session in resumed:
                     session.go_on()
@@ -121,14 +191,36 @@ class BlockedClients:
             self._serving = False
             self.engine.ready = False
 
+    def _serve_key(self, key: KeyId) -> None:
+        """Ask who waits for a key, in the order in which they came, until what is there has been taken."""
+        db = self.engine.space.dbs[key[0]]
+        for (kind, _), queue in list(self._by_key.get(key, {}).items()):
+            if kind == "stream":
+                if db.type_of(key[1]) == kind:
+                    for waiting in list(queue):
+                        self._ask(waiting)
+                continue
+            # Readers of a group are told, too, when the stream or the group is gone.
+            while queue and (kind == "group" or db.type_of(key[1]) == kind):
+                waiting = next(iter(queue))
+                self._ask(waiting)
+                if waiting.session.blocked is waiting:
+                    break  # there is nothing for it, and so for nobody behind it
+
     def _ask(self, waiting: Waiting) -> None:
+        """Try the command again: it ends with its reply or an error, or goes on waiting at its place."""
         session, engine = waiting.session, self.engine
+        if session.blocked is not waiting:
+            return
+        started_us = engine.node.now_us()
         dirty = engine.space.dirty
         outer, engine.current = engine.current, session
         try:
             reply = waiting.resume(session)
         except CommandError as error:
             reply = error
+        except Exception as error:
+            reply = engine.node.internal_error(session, waiting.argv, error)
         finally:
             engine.current = outer
         if engine.propagating:
@@ -136,33 +228,39 @@ class BlockedClients:
                 engine.node.propagate(session, waiting.command, waiting.argv)
             engine.node.stream.end_unit()
         if reply is not None:
-            self.finish(waiting, reply)
+            self.finish(waiting, reply, engine.node.now_us() - started_us)
 
-    def finish(self, waiting: Waiting, reply: Reply) -> None:
-        """End a wait with this reply."""
+    def finish(self, waiting: Waiting, reply: Reply, work_us: int = 0) -> None:
+        """End a wait with this reply. Statistics count the work for it, and not the waiting."""
         self.remove(waiting)
-        duration_ns = (self.engine.space.now_ms - waiting.started_ms) * 1_000_000
-        waiting.command.record(duration_ns)
+        waiting.command.record(work_us * 1000)
         waiting.command.failed += isinstance(reply, CommandError)
         if self.engine.slow_ns == 0:
-            # The slow log counts work, not waiting; where it takes everything it takes this too.
-            self.engine.node.slow_command(waiting.session, waiting.command, waiting.argv, 0)
+            # Where the slow log takes everything it takes this too.
+            self.engine.node.slow_command(waiting.session, waiting.command, waiting.argv, work_us * 1000)
         waiting.session.unblock(reply)
         self._resumed.append(waiting.session)
         self.engine.ready = True
 
     def remove(self, waiting: Waiting) -> None:
         """Forget a wait (it ended, or the client is gone)."""
-        if waiting.session.blocked is not waiting:
+        session = waiting.session
+        if session.blocked is not waiting:
             return
-        waiting.session.blocked = None
-        waiting.session.flags &= ~flags.BLOCKED
+        session.blocked = None
+        session.flags &= ~flags.BLOCKED
         self.count -= 1
+        self.timers.drop(waiting)
+        if waiting.forget is not None:
+            waiting.forget(session)
         for key in waiting.keys:
-            queue = self._by_key[key]
-            queue.pop(waiting, None)
+            queues = self._by_key[key]
+            queue = queues[waiting.queue]
+            del queue[waiting]
             if not queue:
-                del self._by_key[key]
+                del queues[waiting.queue]
+                if not queues:
+                    del self._by_key[key]
         if not self._by_key:
             self.engine.hooks &= ~flags.HOOK_BLOCKED
 
@@ -183,23 +281,10 @@ class BlockedClients:
 
     def tick(self, now_ms: int) -> None:
         """End the waits whose deadline has passed."""
-        while self._deadlines and self._deadlines[0][0] <= now_ms:
-            _, _, waiting = heapq.heappop(self._deadlines)
-            if waiting.session.blocked is waiting:
-                self.finish(waiting, self._timed_out(waiting))
+        while (waiting := self.timers.take_due(now_ms)) is not None:
+            self.finish(waiting, self._timed_out(waiting))
         if self._resumed:
             self.serve()
-
-    @property
-    def with_deadline(self) -> int:
-        """How many clients wait no longer than until a deadline."""
-        return sum(waiting.session.blocked is waiting for _, _, waiting in self._deadlines)
-
-    def next_due_ms(self) -> int | None:
-        """When the next wait runs out."""
-        while self._deadlines and self._deadlines[0][2].session.blocked is not self._deadlines[0][2]:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
 
     @staticmethod
     def _timed_out(waiting: Waiting) -> Any:

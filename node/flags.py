@@ -29,6 +29,9 @@ UNIX = 8388608
 REPLAY = 16777216
 UNRECORDED = 33554432
 
+NEVER_WAITS = EXEC | SCRIPT | PRIMARY | REPLAY
+"""Whose commands do not wait: they reply at once what they would when time is up."""
+
 HOOK_WATCH = 1
 HOOK_NOTIFY = 2
 HOOK_BLOCKED = 4

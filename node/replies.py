@@ -105,11 +105,12 @@ class Raw:
 class Blocked:
     """The command waits: for one of `keys` to become ready, or until `timeout_ms` has passed (0: for ever).
 
-    `resume(session)` is called when a key may be ready and returns the reply, or None to go on waiting.
-    `on_timeout` is the reply when time is up.
+    `resume(session)` tries the command again when a key may be ready and returns the reply, or None to go on waiting.
+    `on_timeout` is the reply when time is up. `kind` is the type of value that is waited for ("group": a stream by
+    readers of the group named `group`), or what else. `forget(session)` is called when the wait ends, however it does.
     """
 
-    __slots__ = ("keys", "kind", "on_timeout", "resume", "timeout_ms")
+    __slots__ = ("forget", "group", "keys", "kind", "on_timeout", "resume", "timeout_ms")
 
     def __init__(
         self,
@@ -118,12 +119,16 @@ class Blocked:
         resume: Callable[[Any], Reply | None],
         on_timeout: Reply = NULL_ARRAY,
         kind: str = "list",
+        group: bytes = b"",
+        forget: Callable[[Any], object] | None = None,
     ) -> None:
         self.keys = keys
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.on_timeout = on_timeout
         self.kind = kind
+        self.group = group
+        self.forget = forget
 
 
 OK = "OK"

@@ -407,7 +407,7 @@ class Server:
         self._blocked_timer = None
         self.node.space.now_ms = unix_ms()
         self.node.blocking.tick(self.node.space.now_ms)
-        due_ms = self.node.blocking.next_due_ms()
+        due_ms = self.node.blocking.timers.next_ms()
         if due_ms is not None:
             self._wake_blocked(due_ms)
 

@@ -461,18 +461,15 @@ def pop(s: Session, key: bytes, values: List, left: bool, count: int | None) -> 
 
 def blocking_pop(s: Session, keys: list[bytes], left: bool, count: int | None, timeout_ms: int) -> Reply:
     """BLPOP, BRPOP and BLMPOP."""
-    for key in keys:
-        values = s.write(key, List)
-        if values is not None:
-            return pop(s, key, values, left, count)
 
-    def resume(session: Session) -> Reply | None:
-        key = session.blocked.ready_key
-        values = session.db.get_write(key)
-        # The key may hold something else by now: that is no error for who only waits for a list.
-        return pop(session, key, values, left, count) if type(values) is List else None
+    def take(session: Session) -> Reply | None:
+        for key in keys:
+            values = session.write(key, List)
+            if values is not None:
+                return pop(session, key, values, left, count)
+        return None
 
-    return Blocked(keys, timeout_ms, resume)
+    return take(s) or Blocked(keys, timeout_ms, take)
 
 
 def move(s: Session, source: bytes, destination: bytes, from_left: bool, to_left: bool) -> bytes | None:
@@ -497,15 +494,13 @@ def blocking_move(s: Session, argv: list[bytes], from_left: bool, to_left: bool,
     source, destination = argv[1], argv[2]
     plain = [b"LMOVE", *argv[1:5]] if len(argv) == 6 else [b"RPOPLPUSH", source, destination]
 
-    def resume(session: Session) -> Reply | None:
-        if session.db.type_of(source) != "list":
-            return None
+    def take(session: Session) -> Reply | None:
         element = move(session, source, destination, from_left, to_left)
-        session.effect(*plain)
+        if element is not None:
+            session.effect(*plain)
         return element
 
-    if s.write(source, List) is not None:
-        return resume(s)
-    if s.flags & (flags.EXEC | flags.SCRIPT):
-        return None  # not the null array that ends a wait
-    return Blocked([source], timeout_ms, resume)
+    element = take(s)
+    if element is not None or s.flags & (flags.EXEC | flags.SCRIPT):
+        return element  # in a transaction None is not the null array that ends a wait
+    return Blocked([source], timeout_ms, take)

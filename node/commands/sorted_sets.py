@@ -291,15 +291,12 @@ def pop(s: Session, key: bytes, members: ZSet, lowest: bool, count: int | None) 
 
 def blocking_pop(s: Session, keys: list[bytes], lowest: bool, count: int | None, timeout_ms: int) -> Reply:
     """BZPOPMIN, BZPOPMAX and BZMPOP."""
-    for key in keys:
-        members = s.write(key, ZSet)
-        if members is not None:
-            return pop(s, key, members, lowest, count)
 
-    def resume(session: Session) -> Reply | None:
-        key = session.blocked.ready_key
-        members = session.db.get_write(key)
-        # The key may hold something else by now: that is no error for who only waits for a sorted set.
-        return pop(session, key, members, lowest, count) if type(members) is ZSet else None
+    def take(session: Session) -> Reply | None:
+        for key in keys:
+            members = session.write(key, ZSet)
+            if members is not None:
+                return pop(session, key, members, lowest, count)
+        return None
 
-    return Blocked(keys, timeout_ms, resume, kind="zset")
+    return take(s) or Blocked(keys, timeout_ms, take, kind="zset")

@@ -17,6 +17,7 @@ from node.commands.stream_ids import (
     Id,
     change_stream,
     effect_of_claim,
+    effect_of_consumer,
     effect_of_position,
     id_after,
     id_text,
@@ -66,7 +67,7 @@ def xautoclaim(s: Session, argv: list[bytes]) -> Reply:
             just_ids = True
         else:
             raise SYNTAX
-    claim = Claim(s, key, *_stream_and_group(s, argv), argv[3], s.db.space.now_ms, just_ids)
+    claim = Claim.start(s, key, *_stream_and_group(s, argv), argv[3], s.db.space.now_ms, just_ids)
     deleted: list[bytes] = []
     following = LOWEST
     attempts = count * LOOKED_AT_FOR_EACH
@@ -80,6 +81,7 @@ def xautoclaim(s: Session, argv: list[bytes]) -> Reply:
             deleted.append(id_text(id))
         elif not min_idle_ms or claim.now_ms - delivered_ms >= min_idle_ms:
             claim.take(id, id_text(id), deliveries + (not just_ids))
+    claim.end()
     return [id_text(following), claim.claimed, deleted]
 
 
@@ -114,7 +116,7 @@ def xclaim(s: Session, argv: list[bytes]) -> Reply:
     moved = options.last_id > group.last_id
     if moved:
         group.last_id = options.last_id
-    claim = Claim(s, key, stream, group, argv[3], options.delivered_ms, options.just_ids)
+    claim = Claim.start(s, key, stream, group, argv[3], options.delivered_ms, options.just_ids)
     for id, text in options.ids:
         pending = group.pending(id)
         if id not in stream:
@@ -125,6 +127,7 @@ def xclaim(s: Session, argv: list[bytes]) -> Reply:
                 claim.take(id, text, options.deliveries(1))
         elif not min_idle_ms or claim.now_ms - pending[2] >= min_idle_ms:
             claim.take(id, text, options.deliveries(pending[3]))
+    claim.end()
     if moved and not claim.told:
         effect_of_position(s, key, group)
         s.db.space.dirty += 1
@@ -198,30 +201,41 @@ def _stream_and_group(s: Session, argv: list[bytes]) -> tuple[Stream, Group]:
 
 @dataclass(slots=True)
 class Claim:
-    """Claims of one consumer, which is made with the first of them."""
+    """Claims of one consumer, which is made, and seen, even if nothing becomes of them."""
 
     s: Session
     key: bytes
     stream: Stream
     group: Group
-    name: bytes
+    consumer: Consumer
+    is_new: bool
+    """The consumer was made for this."""
     delivered_ms: int
     just_ids: bool
     claimed: list[Reply] = field(default_factory=list)
     told: bool = False
     """Something was replicated, and the group's last id with it."""
-    consumer: Consumer | None = None
+
+    @staticmethod
+    def start(
+        s: Session, key: bytes, stream: Stream, group: Group, name: bytes, delivered_ms: int, just_ids: bool
+    ) -> Claim:
+        return Claim(s, key, stream, group, *touch_consumer(s, key, group, name), delivered_ms, just_ids)
 
     @property
     def now_ms(self) -> int:
         return self.s.db.space.now_ms
 
     def take(self, id: Id, text: bytes, deliveries: int) -> None:
-        if self.consumer is None:
-            self.consumer, _ = touch_consumer(self.s, self.key, self.group, self.name)
+        self.consumer.active_ms = self.now_ms
         self.group.assign(id, self.consumer, self.delivered_ms, deliveries)
         self.claimed.append(id_text(id) if self.just_ids else self.stream.entry(id))
         self._tell(text, self.consumer, self.delivered_ms, deliveries)
+
+    def end(self) -> None:
+        """Replicas learn of a new consumer by what it has claimed, otherwise from here."""
+        if self.is_new and not self.claimed:
+            effect_of_consumer(self.s, self.key, self.group, self.consumer)
 
     def forget(self, id: Id, text: bytes) -> None:
         """The entry is gone from the stream, so nobody can acknowledge it any more."""

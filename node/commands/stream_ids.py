@@ -160,6 +160,11 @@ def effect_of_claim(s: Session, key: bytes, group: Group, id: bytes, pending: tu
     )
 
 
+def effect_of_consumer(s: Session, key: bytes, group: Group, consumer: Consumer) -> None:
+    """Replicate that there is a consumer."""
+    s.effect(b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name)
+
+
 def effect_of_position(s: Session, key: bytes, group: Group) -> None:
     """Replicate how far a group has read."""
     s.effect(

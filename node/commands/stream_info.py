@@ -40,6 +40,7 @@ container(
     complexity="O(1)",
     args="key groupname",
     tips="nondeterministic_output",
+    history={"7.2.0": "The field `inactive`."},
 )
 def xinfo_consumers(s: Session, argv: list[bytes]) -> Reply:
     group = _stream(s, argv[2]).group(argv[3])
@@ -47,7 +48,12 @@ def xinfo_consumers(s: Session, argv: list[bytes]) -> Reply:
         raise no_group(argv[3], argv[2])
     now_ms = s.db.space.now_ms
     return [
-        {b"name": consumer.name, b"pending": len(consumer), b"idle": max(now_ms - consumer.seen_ms, 0)}
+        {
+            b"name": consumer.name,
+            b"pending": len(consumer),
+            b"idle": max(now_ms - consumer.seen_ms, 0),
+            b"inactive": -1 if consumer.active_ms < 0 else max(now_ms - consumer.active_ms, 0),
+        }
         for consumer in group.all_consumers()
     ]
 
@@ -92,7 +98,11 @@ help_for("XINFO", group="stream", since="5.0.0")
     summary="Describe a stream.",
     complexity="O(1)",
     args="key [FULL ([COUNT count:int])=full]",
-    history={"6.0.0": "`FULL`.", "7.0.0": "Deleted and added entries, the first id recorded, and the lag of groups."},
+    history={
+        "6.0.0": "`FULL`.",
+        "7.0.0": "Deleted and added entries, the first id recorded, and the lag of groups.",
+        "7.2.0": "`active-time`, and the meaning of `seen-time`: when a consumer last asked, whatever it got.",
+    },
 )
 def xinfo_stream(s: Session, argv: list[bytes]) -> Reply:
     stream = _stream(s, argv[2])
@@ -161,6 +171,7 @@ def _consumer(group: Group, consumer: Consumer, count: int) -> dict[bytes, Any]:
     return {
         b"name": consumer.name,
         b"seen-time": consumer.seen_ms,
+        b"active-time": consumer.active_ms,
         b"pel-count": len(consumer),
         b"pending": [[id_text(id), delivered_ms, deliveries] for id, _, delivered_ms, deliveries in pending],
     }

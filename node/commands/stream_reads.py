@@ -19,6 +19,7 @@ from node.commands.stream_ids import (
     Id,
     change_stream,
     effect_of_claim,
+    effect_of_consumer,
     effect_of_position,
     id_after,
     id_text,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 BAD_TIMEOUT = CommandError("ERR timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
-UNBALANCED = CommandError("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
+UNBALANCED = "ERR Unbalanced '{}' list of streams: for each stream key an ID or '{}' must be specified."
 MISSING_GROUP = CommandError("ERR Missing GROUP option for XREADGROUP")
 MEANINGLESS_END = CommandError(
     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
@@ -45,14 +46,8 @@ MEANINGLESS_END = CommandError(
 NEW_WITHOUT_GROUP = CommandError(
     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 )
-KEY_IS_GONE = CommandError("UNBLOCKED the stream key no longer exists")
-GROUP_IS_GONE = CommandError("NOGROUP the consumer group this client was blocked on no longer exists")
-
 NEW = HIGHEST
 """Stands for the id `>`."""
-
-COUNT_AFTER_WAITING = 1000
-"""So many entries at most go to a client that has waited and named no COUNT."""
 
 
 @command(
@@ -69,16 +64,16 @@ COUNT_AFTER_WAITING = 1000
 def xread(s: Session, argv: list[bytes]) -> Reply:
     options = ReadOptions.parse(s, argv)
     ids = [_id_to_read_after(read_stream(s, key), text) for key, text in options.streams]
-    served = []
-    for (key, _), after in zip(options.streams, ids, strict=True):
-        stream = read_stream(s, key)
-        if stream is not None and len(stream) and stream.top_id > after:
-            served.append((key, _entries_after(stream, after, options.count)))
-    if served:
-        return _shaped(s, served)
-    if options.timeout_ms is None:
-        return NULL_ARRAY
-    return _wait(s, options, dict(zip(reversed(options.keys), reversed(ids), strict=True)))
+
+    def read(session: Session) -> Reply | None:
+        served = []
+        for key, after in zip(options.keys, ids, strict=True):
+            stream = read_stream(session, key)
+            if stream is not None and len(stream) and stream.top_id > after:
+                served.append((key, _entries_after(stream, after, options.count)))
+        return _shaped(session, served) if served else None
+
+    return read(s) or _nothing_yet(options, Blocked(options.keys, options.timeout_ms or 0, read, kind="stream"))
 
 
 @command(
@@ -97,27 +92,12 @@ def xread(s: Session, argv: list[bytes]) -> Reply:
 )
 def xreadgroup(s: Session, argv: list[bytes]) -> Reply:
     options = ReadOptions.parse(s, argv, in_group=True)
-    found = []
-    for key, text in options.streams:
-        stream = change_stream(s, key)
-        group = stream.group(options.group) if stream is not None else None
-        if stream is None or group is None:
-            raise no_key_or_group(key, options.group, b" in XREADGROUP with GROUP option")
-        if text == b"$":
-            raise MEANINGLESS_END
-        found.append((key, stream, group, NEW if text == b">" else parse_id(text)))
-    served = []
-    for key, stream, group, after in found:
-        if after != NEW:
-            consumer = _reader(s, key, group, options, will_claim=False)
-            served.append((key, _history(s, stream, group, consumer, after, options.count)))
-        elif len(stream) and stream.top_id > group.last_id:
-            served.append((key, _deliver(s, key, stream, group, options)))
-    if served:
-        return _shaped(s, served)
-    if options.timeout_ms is None:
-        return NULL_ARRAY
-    return _wait(s, options, {})
+
+    def read(session: Session) -> Reply | None:
+        return _read_in_group(session, options)
+
+    waits = Blocked(options.keys, options.timeout_ms or 0, read, kind="group", group=options.group)
+    return read(s) or _nothing_yet(options, waits)
 
 
 @dataclass(slots=True)
@@ -148,7 +128,7 @@ class ReadOptions:
             elif word == b"STREAMS" and args.left:
                 rest = args.take_rest()
                 if len(rest) % 2:
-                    raise UNBALANCED
+                    raise CommandError(UNBALANCED.format(*(("xreadgroup", ">") if in_group else ("xread", "$"))))
                 half = len(rest) // 2
                 found.streams = list(zip(rest[:half], rest[half:], strict=True))
             elif word == b"GROUP" and args.left >= 2:
@@ -194,6 +174,10 @@ def _entries_after(stream: Stream, after: Id, count: int) -> list[Reply]:
     return [] if start is None else stream.range(start, None, count)
 
 
+def _nothing_yet(options: ReadOptions, waits: Blocked) -> Reply:
+    return NULL_ARRAY if options.timeout_ms is None else waits
+
+
 def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
     """A map from keys to entries; in RESP2 its pairs are arrays of their own."""
     return dict(served) if s.proto == 3 else [[key, entries] for key, entries in served]
@@ -202,19 +186,44 @@ def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
 # Groups.
 
 
+def _read_in_group(s: Session, options: ReadOptions) -> Reply | None:
+    """What XREADGROUP replies, None if there is nothing. A consumer that asks is made, and seen, all the same."""
+    found = []
+    for key, text in options.streams:
+        stream = change_stream(s, key)
+        group = stream.group(options.group) if stream is not None else None
+        if stream is None or group is None:
+            raise no_key_or_group(key, options.group, b" in XREADGROUP with GROUP option")
+        if text == b"$":
+            raise MEANINGLESS_END
+        found.append((key, stream, group, NEW if text == b">" else parse_id(text)))
+    served = []
+    for key, stream, group, after in found:
+        has_new = after == NEW and len(stream) > 0 and stream.top_id > group.last_id
+        consumer = _reader(s, key, group, options, will_claim=has_new and not options.noack)
+        if after != NEW:
+            served.append((key, _history(s, stream, group, consumer, after, options.count)))
+        elif has_new:
+            served.append((key, _deliver(s, key, stream, group, consumer, options)))
+    return _shaped(s, served) if served else None
+
+
 def _reader(s: Session, key: bytes, group: Group, options: ReadOptions, will_claim: bool) -> Consumer:
     """The consumer that reads, made if it is new. Replicas learn of it from what it claims, otherwise from here."""
     consumer, is_new = touch_consumer(s, key, group, options.consumer)
     if is_new and not will_claim:
-        s.effect(b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name)
+        effect_of_consumer(s, key, group, consumer)
     return consumer
 
 
-def _deliver(s: Session, key: bytes, stream: Stream, group: Group, options: ReadOptions) -> list[Reply]:
+def _deliver(
+    s: Session, key: bytes, stream: Stream, group: Group, consumer: Consumer, options: ReadOptions
+) -> list[Reply]:
     """Entries that are new to the group."""
     now_ms = s.db.space.now_ms
-    consumer = _reader(s, key, group, options, will_claim=not options.noack)
     entries = stream.deliver(group, consumer, options.count, not options.noack, now_ms)
+    if not options.noack:
+        consumer.active_ms = now_ms
     s.db.space.dirty += 1
     if s.engine.propagating:
         if not options.noack:
@@ -236,35 +245,3 @@ def _history(s: Session, stream: Stream, group: Group, consumer: Consumer, after
             group.assign(id, consumer, now_ms, pending[3] + 1)
         entries.append(entry or [id_text(id), NULL_ARRAY])
     return entries
-
-
-# Waiting.
-
-
-def _wait(s: Session, options: ReadOptions, ids: dict[bytes, Id]) -> Blocked:
-    """Wait for the first entries of any stream. `ids` says after which, where no group knows that."""
-    assert options.timeout_ms is not None
-    options.count = options.count or COUNT_AFTER_WAITING
-
-    def resume_reading(session: Session) -> Reply | None:
-        key = session.blocked.ready_key
-        stream = session.db.peek(key)
-        if type(stream) is not Stream:
-            return None
-        entries = _entries_after(stream, ids[key], options.count)
-        return _shaped(session, [(key, entries)]) if entries else None
-
-    def resume_in_group(session: Session) -> Reply | None:
-        key = session.blocked.ready_key
-        stream = session.db.get_write(key)
-        if type(stream) is not Stream:
-            raise KEY_IS_GONE
-        group = stream.group(options.group)
-        if group is None:
-            raise GROUP_IS_GONE
-        if not len(stream) or stream.top_id <= group.last_id:
-            return None
-        return _shaped(session, [(key, _deliver(session, key, stream, group, options))])
-
-    resume = resume_reading if ids else resume_in_group
-    return Blocked(options.keys, options.timeout_ms, resume, kind="stream")

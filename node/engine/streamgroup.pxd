@@ -11,7 +11,8 @@ ctypedef struct Pending:           # a record of Group.pel; Consumer.pel has the
 
 cdef class Consumer:
     cdef readonly bytes name
-    cdef public int64_t seen_ms    # when it last read or claimed
+    cdef public int64_t seen_ms    # when it last asked for entries, whether it got any or not
+    cdef public int64_t active_ms  # when it last got some that it has to acknowledge; -1: never
     cdef IdMap pel
 
 cdef class Group:

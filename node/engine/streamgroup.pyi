@@ -3,6 +3,7 @@ Pending = tuple[Id, "Consumer", int, int]
 
 class Consumer:
     seen_ms: int
+    active_ms: int
     def __init__(self, name: bytes, seen_ms: int = 0) -> None: ...
     @property
     def name(self) -> bytes: ...

@@ -23,6 +23,7 @@ cdef class Consumer:
     def __cinit__(self, bytes name not None, int64_t seen_ms=0):
         self.name = name
         self.seen_ms = seen_ms
+        self.active_ms = -1
         idmap_init(&self.pel, sizeof(Id))
         mem_account(CONSUMER_BYTES + name_bytes(name))
 
@@ -202,6 +203,7 @@ cdef Group group_copy(Group g):
     idmap_copy(&g.pel, &copied.pel)
     for consumer in g.consumers.values():
         twin = Consumer(consumer.name, consumer.seen_ms)
+        twin.active_ms = consumer.active_ms
         idmap_copy(&consumer.pel, &twin.pel)
         copied.consumers[consumer.name] = twin
     pending = <Pending*>idmap_first(&copied.pel, &spot)

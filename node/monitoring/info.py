@@ -95,7 +95,7 @@ def clients(node: NodeCore) -> Fields:
         "client_recent_max_output_buffer": max((each.output_capacity for each in sessions), default=0),
         "blocked_clients": node.blocking.count + len(node.pause.waiting),
         "tracking_clients": 0,
-        "clients_in_timeout_table": node.blocking.with_deadline,
+        "clients_in_timeout_table": len(node.blocking.timers),
     }
 
 

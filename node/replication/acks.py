@@ -31,7 +31,8 @@ class Acknowledgements:
     def __init__(self, owner: Replicas) -> None:
         self.owner = owner
         self.node = owner.node
-        self._waiting: dict[Session, int] = {}
+        self.waiting: dict[Session, int] = {}
+        """Who waits in WAIT, for how many replicas."""
         self.good = 0
         """How many replicas are in reach, by min-replicas-max-lag."""
         config = self.node.config
@@ -64,24 +65,20 @@ class Acknowledgements:
         """WAIT: how many replicas have the client's writes, at once if enough have."""
         offset = session.written
         count = self.count(offset)
-        if count >= replicas or session.flags & (flags.EXEC | flags.SCRIPT):
+        if count >= replicas or session.flags & flags.NEVER_WAITS:
             return count
-        self._waiting[session] = replicas
+        self.waiting[session] = replicas
         self.node.engine.wants_acks = True
-        return Blocked([], timeout_ms, lambda _: None, lambda: self.count(offset), kind="wait")
+        return Blocked([], timeout_ms, lambda _: None, lambda: self.count(offset), kind="wait", forget=self.waiting.pop)
 
     def heard(self, replica: Replica) -> None:
         """A replica has told how far it is."""
         self.look_who_is_good()
-        for session, wanted in list(self._waiting.items()):
-            waiting = session.blocked
-            if waiting is None or waiting.kind != "wait":
-                del self._waiting[session]
-                continue
-            count = self.count(session.written)
-            if count >= wanted:
-                del self._waiting[session]
-                self.node.blocking.finish(waiting, count)
+        # How much so many of them have, once for all who wait.
+        offsets = sorted((each.offset for each in self.owner.attached.values() if each.is_online), reverse=True)
+        for session, wanted in list(self.waiting.items()):
+            if wanted <= len(offsets) and offsets[wanted - 1] >= session.written:
+                self.node.blocking.finish(session.blocked, self.count(session.written))
         self.node.durable.look()
         self._release()
 

@@ -20,7 +20,8 @@ class DurableWrites:
 
     def __init__(self, node: NodeCore) -> None:
         self.node = node
-        self._waiting: dict[Session, tuple[int, int]] = {}
+        self.waiting: dict[Session, tuple[int, int]] = {}
+        """Who waits in WAITAOF: for how many disks here, and of replicas."""
 
     def counts(self, offset: int) -> list[int]:
         """On how many disks so much of the stream is: here (0 or 1), and of replicas."""
@@ -35,24 +36,24 @@ class DurableWrites:
         """WAITAOF: at once if that many disks have the client's writes already."""
         offset = session.written
         counts = self.counts(offset)
-        if self._enough(counts, (local, replicas)) or session.flags & (flags.EXEC | flags.SCRIPT):
+        if self._enough(counts, (local, replicas)) or session.flags & flags.NEVER_WAITS:
             return counts
-        self._waiting[session] = (local, replicas)
+        self.waiting[session] = (local, replicas)
         if replicas:
             self.node.engine.wants_acks = True
-        return Blocked([], timeout_ms, lambda _: None, lambda: self.counts(offset), kind="waitaof")
+        return Blocked(
+            [], timeout_ms, lambda _: None, lambda: self.counts(offset), kind="waitaof", forget=self.waiting.pop
+        )
 
     def look(self) -> None:
         """More may be on disk, here or elsewhere."""
-        for session, wanted in list(self._waiting.items()):
-            waiting = session.blocked
-            if waiting is None or waiting.kind != "waitaof":
-                del self._waiting[session]
-                continue
-            counts = self.counts(session.written)
-            if self._enough(counts, wanted):
-                del self._waiting[session]
-                self.node.blocking.finish(waiting, counts)
+        here, attached = self.node.aof.durable_offset, self.node.replicas.attached.values()
+        # How much so many of the replicas have on disk, once for all who wait.
+        offsets = sorted((each.durable_offset for each in attached if each.is_online), reverse=True)
+        for session, (local, replicas) in list(self.waiting.items()):
+            is_here = not local or (here is not None and here >= session.written)
+            if is_here and (not replicas or (replicas <= len(offsets) and offsets[replicas - 1] >= session.written)):
+                self.node.blocking.finish(session.blocked, self.counts(session.written))
         if self.node.engine.ready and self.node.engine.current is None:
             self.node.after_command()
 

@@ -93,8 +93,7 @@ def _read_consumer(r: Reader, group: Group, kind: int) -> None:
     consumer: Consumer | None = group.create_consumer(name, seen_ms)
     if consumer is None:
         raise Malformed("Duplicate stream consumer detected")
-    if kind == kinds.STREAM_72:
-        _read_time_ms(r)
+    consumer.active_ms = _read_time_ms(r) if kind == kinds.STREAM_72 else seen_ms
     for _ in range(r.length()):
         if not group.give(_read_raw_id(r), consumer):
             raise Malformed(

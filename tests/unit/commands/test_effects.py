@@ -50,6 +50,7 @@ CASES = [
 
 GROUP = ["XADD s 1-0 f v", "XADD s 2-0 f v", "XGROUP CREATE s g 0"]
 PENDING = [*GROUP, "XREADGROUP GROUP g ann STREAMS s >"]
+NEW_BOB = "XGROUP CREATECONSUMER s g bob"
 CLAIM = "XCLAIM s g {} 0 {} TIME 1000000 RETRYCOUNT {} FORCE JUSTID LASTID 2-0"
 
 GROUP_CASES = [
@@ -72,9 +73,14 @@ GROUP_CASES = [
     (PENDING, "XACK s g 1-0 9-0", ["XACK s g 1-0 9-0"]),
     (PENDING, "XACK s g 9-0", []),
     (PENDING, "XCLAIM s g bob 0 1-0 9-0", [CLAIM.format("bob", "1-0", 2)]),
-    (PENDING, "XCLAIM s g bob 1 1-0", []),
-    (PENDING, "XCLAIM s g bob 1 1-0 LASTID 9", ["XGROUP SETID s g 9-0 ENTRIESREAD 2"]),
-    ([*PENDING, "XDEL s 1-0"], "XCLAIM s g bob 0 1-0", [CLAIM.format("ann", "1-0", 1)]),
+    (PENDING, "XCLAIM s g bob 1 1-0", [NEW_BOB]),
+    (PENDING, "XCLAIM s g bob 1 1-0 LASTID 9", [NEW_BOB, "XGROUP SETID s g 9-0 ENTRIESREAD 2"]),
+    ([*PENDING, "XDEL s 1-0"], "XCLAIM s g bob 0 1-0", [CLAIM.format("ann", "1-0", 1), NEW_BOB]),
+    ([*PENDING, "XGROUP CREATECONSUMER s g bob"], "XCLAIM s g bob 1 1-0", []),
+    (PENDING, "XAUTOCLAIM s g bob 1 0", [NEW_BOB]),
+    (PENDING, "XREADGROUP GROUP g bob STREAMS s >", [NEW_BOB]),
+    (PENDING, "XREADGROUP GROUP g bob BLOCK 0 STREAMS s >", [NEW_BOB]),
+    (PENDING, "XREADGROUP GROUP g ann STREAMS s >", []),
     (
         [*PENDING, "XDEL s 1-0"],
         "XAUTOCLAIM s g bob 0 0",
@@ -109,7 +115,7 @@ def test_effect_on_a_group(before: list[str], typed: str, replicated: list[str])
     assert lines == replicated
     for line in lines:
         copy.client()(*line.split())
-    assert copy.client()("XINFO", "STREAM", "s", "FULL") == client("XINFO", "STREAM", "s", "FULL")
+    assert copy.client()("XINFO", "STREAM", "s", "FULL") == node.client()("XINFO", "STREAM", "s", "FULL")
 
 
 def test_how_often_a_consumer_looks_at_its_history_is_not_replicated() -> None:

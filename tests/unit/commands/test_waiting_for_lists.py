@@ -8,7 +8,7 @@ from tests.support.embedded import Embedded
 WRONGTYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
-def test_the_key_that_changed_is_served_not_the_first_argument() -> None:
+def test_the_first_key_that_has_something_is_served_not_the_one_that_changed_first() -> None:
     node = Embedded()
     waiting, other = node.client(), node.client()
     waiting.send("BLPOP", "a", "b", "0")
@@ -16,8 +16,19 @@ def test_the_key_that_changed_is_served_not_the_first_argument() -> None:
     other("RPUSH", "b", "from b")
     other("RPUSH", "a", "from a")
     other("EXEC")
-    assert waiting.take() == [b"b", b"from b"]
-    assert other("LRANGE", "a", "0", "-1") == [b"from a"]
+    assert waiting.take() == [b"a", b"from a"]
+    assert other("LRANGE", "b", "0", "-1") == [b"from b"]
+
+
+def test_a_key_of_another_type_before_the_one_that_changed_is_an_error() -> None:
+    node = Embedded()
+    waiting, other = node.client(), node.client()
+    waiting.send("BLPOP", "a", "b", "0")
+    other("SET", "a", "x")
+    assert waiting.take() is None
+    other("RPUSH", "b", "from b")
+    assert waiting.take() == WRONGTYPE
+    assert other("LRANGE", "b", "0", "-1") == [b"from b"]
 
 
 def test_first_come_first_served_and_only_as_far_as_elements_go() -> None:

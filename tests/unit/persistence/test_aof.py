@@ -110,6 +110,8 @@ def test_all_types_come_back(disk: MemoryDisk, preamble: bool) -> None:
     third = again(disk)
     assert third.digest == second.digest
     assert third.run("HPEXPIRETIME h FIELDS 2 f g").take() == [-1, 1_500_000]
+    if preamble:  # RDB of 7.0 has no room for when a consumer was active last: it comes back as when it was seen.
+        node.core.space.dbs[0].get(b"x").group(b"g").consumer(b"idle").active_ms = 1_000_000
     groups = third.run("XINFO STREAM x FULL").take()
     assert groups == node.run("XINFO STREAM x FULL").take()
     assert third.run("XINFO STREAM y").take() == node.run("XINFO STREAM y").take()
