@@ -37,13 +37,13 @@ class ClusterAdmin:
 
     def del_slots(self, args: Sequence[bytes], now_ms: int) -> None:
         slots = [parse_slot(arg) for arg in args]
-        self._change_slots([(slot, slot) for slot in slots], self._core.unassign, _must_be_assigned, now_ms)
+        self._change_slots([(slot, slot) for slot in slots], self._delete, _must_be_assigned, now_ms)
 
     def add_slots_range(self, args: Sequence[bytes], now_ms: int) -> None:
         self._change_slots(_parse_ranges(args, "addslotsrange"), self._add, _must_be_free, now_ms)
 
     def del_slots_range(self, args: Sequence[bytes], now_ms: int) -> None:
-        self._change_slots(_parse_ranges(args, "delslotsrange"), self._core.unassign, _must_be_assigned, now_ms)
+        self._change_slots(_parse_ranges(args, "delslotsrange"), self._delete, _must_be_assigned, now_ms)
 
     def flush_slots(self, now_ms: int) -> None:
         if len(self._core.keyspace):
@@ -84,10 +84,17 @@ class ClusterAdmin:
         return self._core.keyspace.slot_keys(slot, count)
 
     def _add(self, slots: SlotSet) -> None:
-        core = self._core
-        for slot in [slot for slot in core.slotmap.importing if slots >> slot & 1]:
-            core.slotmap.import_from(slot, None)  # we are the real owner now
-        core.slotmap.assign(slots, core.myself)
+        self._end_imports(slots)  # we are the real owner now
+        self._core.slotmap.assign(slots, self._core.myself)
+
+    def _delete(self, slots: SlotSet) -> None:
+        self._end_imports(slots)
+        self._core.unassign(slots)
+
+    def _end_imports(self, slots: SlotSet) -> None:
+        slotmap = self._core.slotmap
+        for slot in [slot for slot in slotmap.importing if slots >> slot & 1]:
+            slotmap.import_from(slot, None)
 
     def _change_slots(
         self,

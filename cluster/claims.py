@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs
+from cluster import epochs, open_slots
 from cluster.effects import DropKeys
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
 from gossip.messages import Header, Places, Update
@@ -53,6 +53,7 @@ class Claims:
         primary = self._core.members.get(header.primary_id)
         if primary is not None and sender.primary is not primary and primary is not sender:
             sender.follow(primary)
+            open_slots.became_replica(self._core.state, sender, self._core.keyspace)
             self._core.changed()
 
     def hear_update(self, message: Update) -> None:
@@ -80,9 +81,11 @@ class Claims:
 
     def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
         """A primary claims these slots: rebind what it wins, and see what that makes of us."""
-        shard = self._core.state.my_primary
+        state = self._core.state
+        shard, ends = state.my_primary, open_slots.ends_with_slots(state)
         outcome = self._core.slotmap.claim(sender, epoch, claimed, self._core.myself)
         if outcome.taken:
+            open_slots.claimed(state, sender, outcome.taken, ends, self._core.keyspace)
             self._core.changed(state=True, durable=True)
             self._core.drop_channels(outcome.from_my_primary)
         lost = outcome.from_my_primary

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.slots import ALL_SLOTS, SLOTS, SlotSet, members, range_set, ranges
+from cluster.slots import ALL_SLOTS, SLOTS, SlotSet, members, ranges
 from gossip.peer import Peer
 
 
@@ -99,7 +99,7 @@ class SlotMap:
         """`sender` says, under `epoch`, that exactly these slots are its own. Believe what the epochs support."""
         had = self.owned_by(sender)
         self.unclaimed = (self.unclaimed | (had & ~claimed)) & ~(had & claimed)
-        wanted = claimed & ~had & ~self._importing_set()
+        wanted = claimed & ~had
         if not wanted:
             return Claimed()
         free = wanted & (self.unclaimed | ~self.assigned() & ALL_SLOTS)
@@ -136,12 +136,6 @@ class SlotMap:
             table[slot] = 1
         for slot in self.migrating:
             table[slot] = 0
-
-    def _importing_set(self) -> SlotSet:
-        slots = 0
-        for slot in self.importing:
-            slots |= range_set(slot, slot)
-        return slots
 
     def _take_away(self, slots: SlotSet) -> None:
         for owner in list(self._owned):
