@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.glob import compile_glob
+from node.engine.glob import Glob
 from node.replies import Push
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PubSub:
         self.channels: dict[bytes, dict[Session, None]] = {}
         self.patterns: dict[bytes, dict[Session, None]] = {}
         self.shard_channels: dict[bytes, dict[Session, None]] = {}
-        self._matchers: dict[bytes, Callable[[bytes], bool]] = {}
+        self._matchers: dict[bytes, Glob] = {}
 
     # -- subscribing
 
@@ -59,7 +59,7 @@ class PubSub:
             mine[channel] = None
             table.setdefault(channel, {})[session] = None
             if kind == "p":
-                self._matchers[channel] = compile_glob(channel)
+                self._matchers[channel] = Glob(channel)
         self._mark(session)
         return len(own.shard_channels) if kind == "s" else own.count
 

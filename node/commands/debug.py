@@ -236,7 +236,7 @@ def set_skip_checksum_validation(s: Session, args: list[bytes]) -> Reply:
 
 @action("STRINGMATCH-LEN", 2)
 def stringmatch_len(s: Session, args: list[bytes]) -> Reply:
-    from node.glob import matches
+    from node.engine.glob import matches
 
     return int(matches(args[1], b"x" * require_int(args[0])))
 

@@ -9,8 +9,8 @@ from node.commands.cursor import Cursor, parse_int
 from node.commands.help import help_for
 from node.commands.scripting import COMPLEXITY, KEYS, KEYS_READ, MAY_WRITE, READS, read_call, show_to_monitors
 from node.commands.spec import command, container
+from node.engine.glob import Glob
 from node.engine.rdb import Malformed
-from node.glob import matches
 from node.persistence.rdb.payload import WrongFooter, dump_functions, load_functions
 from node.replies import OK, CommandError, Reply, ReplySet, wrong_syntax
 from node.scripting.functions import ENGINE, Function, Library
@@ -163,10 +163,11 @@ def function_list(s: Session, argv: list[bytes]) -> Reply:
         else:
             raise CommandError(b"ERR Unknown argument %s" % argv[args.at - 1])
     libraries = s.node.functions.libraries.values()
+    matches = Glob(pattern.lower()) if pattern is not None else None
     return [
         _library(library, with_code)
         for library in libraries
-        if pattern is None or matches(pattern.lower(), library.name.lower())
+        if matches is None or matches(library.name.lower())
     ]
 
 

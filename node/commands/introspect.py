@@ -15,9 +15,9 @@ from node.commands.help import help_for
 from node.commands.keyspec import KEY_FLAGS, KeySpec
 from node.commands.registry import Registry
 from node.commands.spec import CATEGORIES, FLAGS, CommandSpec, command
+from node.engine.glob import Glob
 from node.engine.session import Session
 from node.engine.wire import render
-from node.glob import compile_glob
 from node.replies import SYNTAX, CommandError, Raw, Reply, ReplySet
 
 INVALID_COMMAND = CommandError("ERR Invalid command specified")
@@ -175,7 +175,7 @@ def _list_filter(args: Cursor) -> Callable[[CommandSpec], bool]:
             category = operand.decode("utf-8", "replace").lower()
             return lambda spec: category in spec.categories
         case b"PATTERN":
-            matches = compile_glob(operand.lower())
+            matches = Glob(operand.lower())
             return lambda spec: matches(spec.name.encode())
         case _:
             raise SYNTAX

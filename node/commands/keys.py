@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import Cursor
 from node.commands.help import help_for
 from node.commands.spec import command, container, native
-from node.glob import compile_glob
+from node.engine.glob import Glob
 from node.replies import NO_SUCH_KEY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ native(
     tips="request_policy:all_shards nondeterministic_output_order",
 )
 def keys(s: Session, argv: list[bytes]) -> Reply:
-    wanted = compile_glob(argv[1])
-    return [key for key in s.db.keys() if wanted(key)]
+    if argv[1] == b"*":
+        return s.db.keys()
+    return s.db.keys(Glob(argv[1]))
 
 
 @command(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
-from node import flags, glob
+from node import flags
 from node.commands.help import help_for
 from node.commands.spec import command, container
+from node.engine.glob import Glob
 from node.replies import NO_REPLY, CommandError, Push, Reply, wrong_syntax
 
 if TYPE_CHECKING:
@@ -249,7 +250,8 @@ def matching(channels: Iterable[bytes], argv: list[bytes]) -> list[bytes]:
         return list(channels)
     if len(argv) > 3:
         raise wrong_syntax(argv[1], "PUBSUB")
-    return [channel for channel in channels if glob.matches(argv[2], channel)]
+    matches = Glob(argv[2])
+    return [channel for channel in channels if matches(channel)]
 
 
 def counts(table: Mapping[bytes, Sized], channels: list[bytes]) -> list[Any]:

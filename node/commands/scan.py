@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from node.commands.cursor import Cursor
 from node.commands.spec import command
+from node.engine.glob import Glob
 from node.engine.hash import Hash
 from node.engine.numbers import format_double, format_score
 from node.engine.set import Set
 from node.engine.zset import ZSet
-from node.glob import compile_glob
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def scan_options(argv: list[bytes], at: int, typed: bool = False) -> ScanOptions
             if options.count < 1:
                 raise SYNTAX
         elif word == b"MATCH" and args.left:
-            options.wants = compile_glob(args.take())
+            pattern = args.take()
+            if pattern != b"*":  # an empty name matches no pattern, but is scanned
+                options.wants = Glob(pattern)
         elif word == b"TYPE" and typed and args.left:
             options.type = args.take().decode("latin-1").lower()
         else:

@@ -11,7 +11,7 @@ from node.config.kinds import BadValue
 from node.config.rewrite import rewritten
 from node.config.table import DIRECTIVES, NAMES
 from node.config.words import to_bytes
-from node.glob import compile_glob
+from node.engine.glob import Glob
 from node.replies import LOADING, CommandError
 
 
@@ -92,7 +92,7 @@ class Config:
                     plain.add(name)
                     found[pattern] = self.show(pattern)
                 continue
-            matches = compile_glob(to_bytes(pattern.lower()))
+            matches = Glob(to_bytes(pattern.lower()))
             for name, directive in NAMES.items():
                 if not directive.hidden and name not in found and matches(name.encode()):
                     found[name] = self.show(name)

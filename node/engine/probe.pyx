@@ -9,6 +9,7 @@ from node.engine.dict cimport (
     KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_place, dict_random,
     dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_item, word_set,
 )
+from node.engine.glob cimport glob_matches
 from node.engine.listpack cimport (
     element, lp_append, lp_append_int, lp_bytes, lp_copy, lp_count, lp_delete, lp_equals, lp_find, lp_free, lp_get_int,
     lp_insert, lp_new, lp_prepend, lp_prev, lp_replace, lp_seek, lp_t, lp_valid,
@@ -247,3 +248,9 @@ cdef class ListpackProbe:
 def set_form(Set s) -> str:
     """What really holds the set; its `encoding` is the name that clients know."""
     return "index" if s.index != NULL else "listpack" if s.lp != NULL else "intset"
+
+
+def glob_steps(bytes pattern, bytes text) -> tuple:
+    """Whether a pattern matches, and how many bytes of it were looked at on the way."""
+    cdef uint64_t steps = 0
+    return glob_matches(pattern, len(pattern), text, len(text), &steps), steps

@@ -10,6 +10,7 @@ from node.engine.entry cimport (
     entry_int, entry_key, entry_klen, entry_object, entry_put_int, entry_raw, entry_string, entry_type, entry_value,
     raw_bytes,
 )
+from node.engine.glob cimport Glob
 from node.engine.graves cimport Grave
 from node.engine.keyslot cimport SLOTS, key_slot
 
@@ -108,4 +109,4 @@ cdef class Db:
     cdef object value_of(self, Entry* e)
     cdef Entry* become(self, Entry* e, int slot, int encoding, size_t payload) noexcept
     cdef bint set_clock(self, bytes key, uint32_t clock) except -1
-    cdef int gather(self, int slot, long limit, list found) except -1
+    cdef int gather(self, int slot, long limit, Glob wanted, list found) except -1

@@ -865,12 +865,12 @@ cdef class Db:
             self.expire(key)
         return (at << SLOT_BITS | <uint64_t>slot if slot >= 0 else 0), alive
 
-    def keys(self) -> list:
-        """All living keys."""
+    def keys(self, Glob wanted=None) -> list:
+        """All living keys, or those of a pattern."""
         cdef list found = []
         cdef int slot = self.next_slot(0)
         while slot >= 0:
-            self.gather(slot, -1, found)
+            self.gather(slot, -1, wanted, found)
             slot = self.next_slot(slot + 1)
         return found
 
@@ -878,14 +878,14 @@ cdef class Db:
         """Up to `limit` living keys of a slot."""
         cdef list found = []
         if self.size:
-            self.gather(slot, limit, found)
+            self.gather(slot, limit, None, found)
         return found
 
-    cdef int gather(self, int slot, long limit, list found) except -1:
+    cdef int gather(self, int slot, long limit, Glob wanted, list found) except -1:
         cdef uint64_t pos = 0
         cdef Entry* e = <Entry*>dict_next(&self.slots[slot], &pos)
         while e != NULL and len(found) != limit:
-            if not self.space.is_dead(e):
+            if not self.space.is_dead(e) and (wanted is None or wanted.matches(entry_key(e), entry_klen(e))):
                 found.append(key_bytes(e))
             e = <Entry*>dict_next(&self.slots[slot], &pos)
         return 0
