@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from node.engine.hash import Hash
 from node.engine.list import List
 from node.engine.set import Set
+from node.engine.shortest import format_shortest
 from node.engine.stream import Stream
 from node.engine.zset import ZSet
 
@@ -66,7 +67,7 @@ def of_value(digest: bytes, value: Any) -> bytes:
         return digest
     pairs: Iterable[tuple[bytes, bytes]] = ()
     if isinstance(value, ZSet):
-        pairs = [(member, b"%.17g" % score) for member, score in value.range(0, -1)]
+        pairs = [(member, format_shortest(score)) for member, score in value.range(0, -1)]
     for first, second in pairs:
         digest = xor(digest, mix(mix(ZERO, first), second))
     return digest

@@ -15,7 +15,7 @@ from node.commands.cursor import Cursor
 from node.commands.spec import command
 from node.engine.glob import Glob
 from node.engine.hash import Hash
-from node.engine.numbers import format_double, format_score
+from node.engine.numbers import format_score
 from node.engine.set import Set
 from node.engine.zset import ZSet
 from node.replies import SYNTAX, CommandError, Reply
@@ -112,7 +112,7 @@ def zscan(s: Session, argv: list[bytes]) -> Reply:
         return scan_reply(0, [])
     options = scan_options(argv, 3)
     # Scores are strings here, even in RESP3, and each form of the sorted set writes them in its own way.
-    text = format_score if members.encoding == "listpack" else format_double
+    text = format_score if members.encoding == "listpack" else b"%.17g".__mod__
     cursor, pairs = members.scan(cursor, options.count)
     return scan_reply(cursor, [part for m, score in pairs if options.wants(m) for part in (m, text(score))])
 

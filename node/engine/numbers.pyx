@@ -2,16 +2,17 @@
 
 Clients, snapshots and replicas compare these texts byte by byte, so every rule here is Redis' own: which texts are
 integers (canonical ones only), which are floats (what strtod takes, without spaces and NaN), and how a float is
-written (17 significant digits in replies, 17 decimals of a C long double after INCRBYFLOAT).
+written (the shortest text that reads back in replies, 17 decimals of a C long double after INCRBYFLOAT).
 """
 
 from libc.errno cimport ERANGE, errno
-from libc.math cimport HUGE_VAL, fabs, isinf, isnan
+from libc.math cimport HUGE_VAL, fabs, isnan
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc, strtod
 from libc.string cimport memcpy
 from node.engine.digits cimport format_int64, parse_int64 as read_int64
+from node.engine.shortest cimport shortest_text
 
 cdef extern from "<stdlib.h>" nogil:
     long double strtold(const char* s, char** end)
@@ -25,6 +26,8 @@ cdef extern from "<math.h>" nogil:
 cdef enum:
     # Redis refuses longer texts where it reads a long double, and its longest answer fits as well.
     LONG_DOUBLE_TEXT = 5 * 1024
+
+cdef double WHOLE_MAX = 4611686018427387904.0
 
 cdef double[23] POWERS_OF_TEN = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
@@ -92,23 +95,25 @@ cdef bint text_to_double(const char* s, size_t n, double* value) noexcept nogil:
     return not (errno == ERANGE and (fabs(value[0]) == HUGE_VAL or value[0] == 0))
 
 
+cdef inline bint is_whole(double value) noexcept nogil:
+    """Integers up to here are written in full, whatever their shortest text is."""
+    return fabs(value) <= WHOLE_MAX and value == <double><int64_t>value
+
+
 cdef int double_to_text(double value, char* buf) noexcept nogil:
-    if isinf(value):
-        memcpy(buf, b"-inf" if value < 0 else b"inf\0", 4)
-        return 4 if value < 0 else 3
     if isnan(value):
         memcpy(buf, b"nan", 3)
         return 3
-    # %.17g writes an integer of up to 17 digits in full; minus zero keeps its sign and so is left to it.
-    if fabs(value) < 1e17 and value == <double><int64_t>value and value != 0:
+    # Minus zero keeps its sign.
+    if value != 0 and is_whole(value):
         return format_int64(<int64_t>value, buf)
-    return snprintf(buf, DOUBLE_TEXT, b"%.17g", value)
+    return shortest_text(value, buf)
 
 
 cdef int score_to_text(double value, char* buf) noexcept nogil:
-    if fabs(value) < 4611686018427387904.0 and value == <double><int64_t>value:
+    if is_whole(value):
         return format_int64(<int64_t>value, buf)
-    return double_to_text(value, buf)
+    return shortest_text(value, buf)
 
 
 cdef bint text_to_long_double(const char* s, size_t n, long double* value) noexcept nogil:
@@ -158,7 +163,7 @@ def format_double(double value):
 
 
 def format_score(double value):
-    """The text of a score as a sorted set's listpack stores it: like format_double, but large integers in full."""
+    """The text of a score as a sorted set's listpack stores it: like format_double, but for minus zero."""
     cdef char[DOUBLE_TEXT] buf
     return buf[:score_to_text(value, buf)]
 

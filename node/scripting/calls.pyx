@@ -10,10 +10,10 @@ protocol, or `!` and the text of an error that INFO has not counted. As a C func
 stack in `return redis.call(...)`, so that errors know their line. See libraries/lua51.pxd for what such a function may do.
 """
 
-from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod, strtoll
 from libc.string cimport memchr, strlen
 
+from node.engine.numbers cimport DOUBLE_TEXT, score_to_text
 from node.scripting.libraries.lua51 cimport (
     FIRST_UPVALUE, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_call, lua_createtable, lua_error, lua_gettop, lua_insert,
     lua_pushboolean, lua_pushcclosure, lua_pushfstring, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring,
@@ -23,7 +23,6 @@ from node.scripting.libraries.lua51 cimport (
 
 cdef enum:
     WORDS_DIRECT = 64             # more words than that come as a table
-    DIGITS = 64
     SLOTS = 6                     # that one level of a reply needs
 
 cdef struct Reader:
@@ -77,10 +76,10 @@ cdef int refuse(lua_State* L, const char* text, bint raises) noexcept nogil:
 
 cdef bint as_word(lua_State* L, int index) noexcept nogil:
     """Make a number a string, in full precision. False: it is neither."""
-    cdef char digits[DIGITS]
+    cdef char digits[DOUBLE_TEXT]
     cdef int kind = lua_type(L, index), length
     if kind == LUA_TNUMBER:
-        length = snprintf(digits, DIGITS, "%.17g", lua_tonumber(L, index))
+        length = score_to_text(lua_tonumber(L, index), digits)
         lua_pushlstring(L, digits, length)
         lua_replace(L, index)
         return True

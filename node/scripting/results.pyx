@@ -6,6 +6,7 @@
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, strlen
 
+from node.engine.numbers cimport DOUBLE_TEXT, double_to_text
 from node.scripting.libraries.buffer cimport Buffer, buffer_add, buffer_byte, buffer_init, buffer_push
 from node.scripting.libraries.lua51 cimport (
     LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_call, lua_checkstack, lua_gettop, lua_next, lua_Number,
@@ -126,8 +127,8 @@ cdef void put_table(Result* r, int table) noexcept nogil:
 
 
 cdef void put_double(Result* r, lua_Number value) noexcept nogil:
-    cdef char text[TEXT]
-    cdef int length = snprintf(text, TEXT, "%.17g", value)
+    cdef char text[DOUBLE_TEXT]
+    cdef int length = double_to_text(value, text)
     if r.client == 2:
         bulk(r, text, length)
     else:

@@ -34,7 +34,7 @@ VALUES: dict[str, tuple[str, list[list[str]]]] = {
     "hash:compact": ("listpack", [["HSET", "hash:compact", "f", "v", "1", "2", "big", "4294967296000"]]),
     "hash:table": ("hashtable", [["HSET", "hash:table", *(f"{n}" for n in range(2000))]]),
     "hash:long value": ("hashtable", [["HSET", "hash:long value", "f", NOISE, "g", "v"]]),
-    "zset:compact": ("listpack", [["ZADD", "zset:compact", "1", "a", "-inf", "b", "inf", "c", "0.1", "d"]]),
+    "zset:compact": ("listpack", [["ZADD", "zset:compact", "1", "a", "-inf", "b", "inf", "c", "0.5", "d"]]),
     "zset:tree": ("skiplist", [["ZADD", "zset:tree", *(f"{n}" for n in range(2000))]]),
     "zset:long member": ("skiplist", [["ZADD", "zset:long member", "-1.5", NOISE]]),
     "stream:empty": ("stream", [["XADD", "stream:empty", "5-5", "f", "v"], ["XDEL", "stream:empty", "5-5"]]),

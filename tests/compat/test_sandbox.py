@@ -336,7 +336,7 @@ SNIPPETS = r"""
     redis.setresp(3) return redis.call('debug','protocol','attrib')
     return redis.call('set','k',1.5)
     return redis.call('set','k',1e20), redis.call('get','k')
-    redis.call('set','k',0.1) return redis.call('get','k')
+    redis.call('set','k',0.5) return redis.call('get','k')
     redis.call('set','k',3) return redis.call('get','k')
     redis.call('set','k',2^53+2) return redis.call('get','k')
     redis.call('set','k',1/0) return redis.call('get','k')

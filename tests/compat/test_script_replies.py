@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.compare import difference, same_but_for_doubles
 from tests.support.lua import literal, wrapped
-from tests.support.resp import Connection, Word
+from tests.support.resp import Connection, Frame, Word
 from tests.support.servers import Pair
 
 TEXTS = st.one_of(
@@ -62,14 +63,14 @@ class Both:
         servers = (pair.ours("standalone"), pair.oracle("standalone"))
         self.connections: list[Connection] = [server.connect(protocol) for server in servers]
 
-    def ask(self, *words: Word) -> list[bytes]:
+    def ask(self, *words: Word) -> list[Frame]:
         for connection in self.connections:
             connection.send(*words)
-        return [connection.read().raw for connection in self.connections]
+        return [connection.read() for connection in self.connections]
 
     def same(self, *words: Word) -> None:
         ours, theirs = self.ask(*words)
-        assert ours == theirs
+        assert same_but_for_doubles(ours, theirs), difference(repr(words), ours, theirs)
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["resp2", "resp3"])

@@ -39,7 +39,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.support.compare import FORMS, Check, difference, near
+from tests.support.compare import Check, difference, form
 from tests.support.peers import PEERS
 from tests.support.resp import CLOSED, Connection, Frame, pack, show
 from tests.support.servers import Server, wait_until
@@ -67,11 +67,8 @@ class Step:
     sleep_ms: int = 0
     hangs_up: bool = False
 
-    @property
-    def check(self) -> Check:
-        if self.form.startswith("near"):
-            return near(float(self.form[5:] or 1000))
-        return FORMS[self.form]
+    def check(self, old_doubles: bool) -> Check:
+        return form("same" if self.form in ("scan", "none") else self.form, old_doubles)
 
     @property
     def frames(self) -> int:
@@ -289,6 +286,7 @@ def tell(story: Story, ours: Server, oracle: Server, proto: int) -> list[str]:
 
 
 def _tell(story: Story, sides: list[Side]) -> Iterator[str]:
+    old_doubles = story.oracle == "redis"
     for batch in _batches([*story.steps, parse_line("PING the-end")]):
         step = batch[0]
         if step.sleep_ms:
@@ -300,19 +298,19 @@ def _tell(story: Story, sides: list[Side]) -> Iterator[str]:
             for side in sides:
                 side.send_blocking(step)
         elif step.form == "scan":
-            yield from _compare(step, [[side.scan(step)] for side in sides])
+            yield from _compare(step, [[side.scan(step)] for side in sides], old_doubles)
         else:
             if step.words:
                 for side in sides:
                     side.send(batch)
             for each in batch:
-                yield from _compare(each, [side.read(each, each.frames if each.words else 1) for side in sides])
+                answers = [side.read(each, each.frames if each.words else 1) for side in sides]
+                yield from _compare(each, answers, old_doubles)
 
 
-def _compare(step: Step, answers: list[list[Frame]]) -> Iterator[str]:
+def _compare(step: Step, answers: list[list[Frame]], old_doubles: bool) -> Iterator[str]:
     for ours, theirs in zip(*answers, strict=False):
-        check = FORMS["same"] if step.form in ("scan", "none") else step.check
-        if not check(ours, theirs) or theirs is SILENCE:
+        if not step.check(old_doubles)(ours, theirs) or theirs is SILENCE:
             yield difference(step.text[:300], ours, theirs)
     if len(answers[0]) != len(answers[1]):
         longer = max(answers, key=len)

@@ -10,6 +10,7 @@ from itertools import islice
 
 from node.engine.hash import Hash
 from node.engine.list import List
+from node.engine.numbers import format_double
 from node.engine.set import Set
 from node.engine.stream import Stream
 from node.engine.streamgroup import Consumer, Group
@@ -31,7 +32,7 @@ def commands_for(key: bytes, value: Value, expire_at_ms: int | None) -> Iterator
         case Set():
             yield from _chunks([b"SADD", key], ([member] for member in value.members()))
         case ZSet():
-            yield from _chunks([b"ZADD", key], ([b"%.17g" % score, member] for member, score in value.range(0, -1)))
+            yield from _chunks([b"ZADD", key], ([format_double(score), member] for member, score in value.range(0, -1)))
         case Hash():
             yield from _chunks([b"HSET", key], (list(pair) for pair in value.items()))
             for field, at_ms in value.deaths():
