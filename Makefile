@@ -2,7 +2,7 @@
 
 VENV ?= .venv
 PYTHON_BIN = $(VENV)/bin/python
-ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test'
+ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test' make
 
 .DEFAULT_GOAL := help
 .PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash drills rolling kubernetes sim docs clean
@@ -68,4 +68,4 @@ docs: build  ## Write docs/directives.md and docs/commands.md from the tables in
 clean:  ## Remove what builds and tests leave behind; the environment stays
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find cluster gossip node tests -name __pycache__ -prune -exec rm -rf {} + -o -name "*.so" -exec rm -f {} +
-	@rm -f $(VENV)/shardis-installed
+	@rm -f $(VENV)/shardis-built

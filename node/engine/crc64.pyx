@@ -4,6 +4,7 @@ Eight table lookups advance eight bytes at a time: a payload is checked at memor
 in a profile of a snapshot or of a migration.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -52,11 +53,13 @@ cdef uint64_t crc64_update(uint64_t crc, const uint8_t* p, size_t n) noexcept no
     return crc
 
 
-def crc64(const uint8_t[::1] data not None, uint64_t crc=0) -> int:
+def crc64(data, uint64_t crc=0) -> int:
     """The checksum of `data`, going on from `crc`, the checksum of what came before it."""
-    if data.shape[0] == 0:
-        return crc
-    return crc64_update(crc, &data[0], data.shape[0])
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    crc = crc64_update(crc, <const uint8_t*>view.buf, <size_t>view.len)
+    PyBuffer_Release(&view)
+    return crc
 
 
 fill_tables()

@@ -10,6 +10,7 @@ Any parse of the input into such runs is a right answer. Ours makes the choices 
 three bytes, one candidate a hash, two positions entered after a match), so that equal values give equal payloads.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stddef cimport size_t
 from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
@@ -158,12 +159,17 @@ def compress(bytes data not None) -> bytes | None:
     return bytes(out[:size]) if size else None
 
 
-def decompress(const uint8_t[::1] data not None, size_t size) -> bytes | None:
+def decompress(data, size_t size) -> bytes | None:
     """The original, `size` bytes long; None when the input is malformed or has another length."""
+    cdef Py_buffer view
     cdef bytearray out
-    if data.shape[0] == 0 or size == 0 or size > <size_t>data.shape[0] * MATCH_MAX:
-        return None                                  # nothing expands further: refuse before reserving memory
-    out = bytearray(size)
-    if lzf_unpack(&data[0], data.shape[0], <uint8_t*><char*>out, size) != size:
-        return None
-    return bytes(out)
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        if view.len == 0 or size == 0 or size > <size_t>view.len * MATCH_MAX:
+            return None                              # nothing expands further: refuse before reserving memory
+        out = bytearray(size)
+        if lzf_unpack(<const uint8_t*>view.buf, <size_t>view.len, <uint8_t*><char*>out, size) != size:
+            return None
+        return bytes(out)
+    finally:
+        PyBuffer_Release(&view)
