@@ -214,15 +214,12 @@ class BlockedClients:
             return
         started_us = engine.node.now_us()
         dirty = engine.space.dirty
-        outer, engine.current = engine.current, session
         try:
-            reply = waiting.resume(session)
+            reply = session.work(lambda: waiting.resume(session))
         except CommandError as error:
             reply = error
         except Exception as error:
             reply = engine.node.internal_error(session, waiting.argv, error)
-        finally:
-            engine.current = outer
         if engine.propagating:
             if engine.space.dirty != dirty or session.effects is not None:
                 engine.node.propagate(session, waiting.command, waiting.argv)

@@ -235,7 +235,8 @@ class Clients:
         line = b"+%d.%06d [%d %s]" % (now_ms // 1000, now_ms % 1000 * 1000, session.db.index, source)
         line += b"".join(b" " + quoted(arg) for arg in argv) + b"\r\n"
         for monitor in self.node.monitors:
-            monitor.raw(line)
+            if not monitor.flags & (flags.REPLY_OFF | flags.REPLY_SKIP):
+                monitor.raw(line)
 
 
 def check_name(name: bytes, what: str = "Client names") -> None:

@@ -225,10 +225,9 @@ def client_reply(s: Session, argv: list[bytes]) -> Reply:
             s.flags &= ~(flags.REPLY_OFF | flags.REPLY_SKIP | flags.REPLY_SKIP_NEXT)
             return OK
         case b"OFF":
-            s.flags |= flags.REPLY_OFF
+            s.mute()
         case b"SKIP":
-            if not s.flags & flags.REPLY_OFF:
-                s.flags |= flags.REPLY_SKIP_NEXT
+            s.skip_reply()
         case _:
             raise SYNTAX
     return NO_REPLY

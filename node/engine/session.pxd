@@ -127,6 +127,7 @@ cdef class Session:
     cdef size_t sent                    # bytes of `out` already written
     cdef public object sink             # of another carrier (TLS): called with the session when output waits
     cdef public Command command         # the last one
+    cdef size_t muted_from              # where in `out` the command that runs has switched its own replies off
     cdef bytes kept                     # pushes to a client whose own replies are switched off
     cdef size_t request_bytes           # of the request that runs
     cdef public int64_t created_ms, active_ms

@@ -317,9 +317,35 @@ cdef class Session:
 
     def unblock(self, reply) -> None:
         """End a wait with this reply. go_on() then looks at the requests that came meanwhile."""
+        cdef size_t before = self.out.len
         self.flags &= ~<uint32_t>F_BLOCKED
         self.blocked = None
         self.reply(reply)
+        silence(self, before)
+
+    def mute(self) -> None:
+        """CLIENT REPLY OFF. What a transaction has replied before stays, or nobody could read the rest."""
+        if not self.flags & F_REPLY_OFF:
+            self.muted_from = self.out.len
+        self.flags |= F_REPLY_OFF
+
+    def skip_reply(self) -> None:
+        """CLIENT REPLY SKIP: drop the reply of the command that comes next."""
+        if not self.flags & F_REPLY_OFF:
+            self.flags |= F_REPLY_SKIP_NEXT
+
+    def work(self, job):
+        """What `job` returns, which goes on with the client's own command outside of its request: a wait that is tried
+        again, or a slice of a long script. CLIENT REPLY applies to what it writes, and not to what others send."""
+        cdef Engine e = self.engine
+        cdef Session outer = e.current
+        cdef size_t before = self.out.len
+        e.current = self
+        try:
+            return job()
+        finally:
+            e.current = outer
+            silence(self, before)
 
     @property
     def output_bytes(self) -> int:
@@ -652,8 +678,10 @@ cdef void keep_input(Session s, const char* p, size_t n) noexcept:
 
 cdef int protocol_error(Session s) except -1:
     error = CommandError(b"ERR Protocol error: " + <bytes>s.parser.error)
+    cdef size_t before = s.out.len
     s.engine.node.protocol_error(s, error)
     s.error(error)
+    silence(s, before)
     s.flags |= F_CLOSE
     return 0
 
@@ -740,6 +768,24 @@ cdef int run_slowly(Session s, Arg* a, int argc) except -1:
     return run_argv(s, arguments(a, argc))
 
 
+cdef int silence(Session s, size_t before) except -1:
+    """Apply CLIENT REPLY to what the client's own command has written from `before` on.
+
+    A command whose reply is skipped may still wait, or be held back, and reply later: the skip is for that, too.
+    """
+    if s.flags & (F_REPLY_OFF | F_REPLY_SKIP):
+        s.out.len = max(before, s.muted_from)
+        if s.kept is not None:
+            buf_put(&s.out, PyBytes_AS_STRING(s.kept), PyBytes_GET_SIZE(s.kept))
+            s.kept = None
+    s.muted_from = 0
+    if not s.flags & (F_BLOCKED | F_PAUSED):
+        s.flags &= ~<uint32_t>F_REPLY_SKIP
+        if s.flags & F_REPLY_SKIP_NEXT:
+            s.flags = (s.flags & ~<uint32_t>F_REPLY_SKIP_NEXT) | F_REPLY_SKIP
+    return 0
+
+
 cdef int run_argv(Session s, list argv) except -1:
     cdef Engine e = s.engine
     cdef Session outer = e.current
@@ -752,14 +798,7 @@ cdef int run_argv(Session s, list argv) except -1:
     finally:
         e.current = outer
     e.last_ns = monotonic_ns()
-    if s.flags & (F_REPLY_OFF | F_REPLY_SKIP):
-        s.out.len = before
-        s.flags &= ~<uint32_t>F_REPLY_SKIP
-        if s.kept is not None:
-            buf_put(&s.out, PyBytes_AS_STRING(s.kept), PyBytes_GET_SIZE(s.kept))
-            s.kept = None
-    if s.flags & F_REPLY_SKIP_NEXT:
-        s.flags = (s.flags & ~<uint32_t>F_REPLY_SKIP_NEXT) | F_REPLY_SKIP
+    silence(s, before)
     if e.ready:
         e.node.after_command()
     return 0

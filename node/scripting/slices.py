@@ -81,14 +81,13 @@ class Slices:
         node, caller = self.node, self._caller
         assert caller is not None
         assert self.schedule is not None
-        space, engine = node.space, node.engine
-        outer, engine.current = engine.current, caller
+        space = node.space
         now_ms, space.now_ms = space.now_ms, self._now_ms
         caller.flags |= self._flags
         try:
-            reply = self._step()
+            reply = caller.work(self._step)
         finally:
-            engine.current, space.now_ms = outer, now_ms
+            space.now_ms = now_ms
         if self.suspended:
             self.schedule()
         else:
