@@ -21,6 +21,8 @@ def main(argv: list[str]) -> int:
         print(f"shardis node: {problem}", file=sys.stderr)
         return 1
     from node.aio.config_files import load_config
+    from node.aio.logfile import why_not_writable
+    from node.aio.supervision import Supervisor, go_into_background
     from node.config import ConfigFileError
 
     try:
@@ -34,9 +36,15 @@ def main(argv: list[str]) -> int:
         print(f"Cannot use 'dir {config['dir']}': {error.strerror}", file=sys.stderr)
         return 1
     config.put("dir", os.getcwd())
+    if config["logfile"] and (why := why_not_writable(config["logfile"])):
+        print(f"Can't open the log file 'logfile {config['logfile']}': {why}", file=sys.stderr)
+        return 1
+    supervisor = Supervisor(config["supervised"])
+    if config["daemonize"] and config["supervised"] == "no":
+        go_into_background()
     from node.aio.server import run
 
-    return run(config)
+    return run(config, supervisor)
 
 
 def _foreign_package() -> str | None:

@@ -23,6 +23,8 @@ LEAST_BUFFERS_BYTES = 128 * 1024
 
 NO_LIMIT = 1 << 62
 
+PROTECTED_BY = {"debug": "enable-debug-command"}
+
 ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
 
 
@@ -128,11 +130,12 @@ class Clients:
     def protected(self, session: Session, command: Command) -> CommandError | None:
         """DEBUG may be switched off, or kept to clients on this host."""
         container = command.name.decode().partition("|")[0]
-        setting = self.node.config[f"enable-{container}-command"]
+        directive = PROTECTED_BY[container]
+        setting = self.node.config[directive]
         if setting == "yes" or (setting == "local" and is_local(session)):
             return None
         return CommandError(
-            f"ERR {container.upper()} command not allowed. If the enable-{container}-command option is set to "
+            f"ERR {container.upper()} command not allowed. If the {directive} option is set to "
             '"local", you can run it from a local connection, otherwise you need to set this option in the '
             "configuration file, and then restart the server."
         )

@@ -106,6 +106,8 @@ class NodeCore:
         self.crash: Callable[[], None] = lambda: None
         """Set by the host: what only the operating system knows, the exact time, DEBUG SLEEP, the end at once, and
         DEBUG SEGFAULT."""
+        self.collate: Callable[[bytes], Any] | None = None
+        """Set by the host: what SORT ALPHA compares instead of the bytes (locale-collate)."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)

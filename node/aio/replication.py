@@ -130,6 +130,10 @@ class ReplicationHost:
         finally:
             os.close(folder)
 
+    def remove_file(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
     def drop_file(self) -> None:
         if self._file is not None:
             self._file.close()

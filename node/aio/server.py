@@ -13,6 +13,8 @@ import signal
 import socket
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 
 from node.aio.admin.listener import AdminListener
 from node.aio.aof_files import DiskFiles
@@ -22,10 +24,12 @@ from node.aio.crash import report_crashes, stop_reporting
 from node.aio.disk import WorkingDirectory, nameless_file, remove_old_drafts, remove_own_draft
 from node.aio.listening import CannotListen, Listeners, Move, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
-from node.aio.logfile import LogFile
+from node.aio.locales import collation
+from node.aio.logfile import LogFile, SystemLog
 from node.aio.process import read_facts
 from node.aio.replication import ReplicationHost
 from node.aio.sockets import SocketDriver
+from node.aio.supervision import Supervisor
 from node.config import BadValue, Config
 from node.core import NodeCore
 from node.engine.session import Session
@@ -47,24 +51,31 @@ IDLE_AFTER_TICKS = 20
 IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
 MOST_KEEPALIVE_S = 32767  # of the kernel
+ENDING_SIGNALS: dict[int, str] = {signal.SIGTERM: "shutdown-on-sigterm", signal.SIGINT: "shutdown-on-sigint"}
 CANNOT_BIND = "Failed to bind to specified addresses."
 CANNOT_LISTEN = "Unable to listen on this port. Check server logs."
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
 
 
+class CannotStart(Exception):
+    """Something that the configuration asks for cannot be had; the text says what."""
+
+
 class Server:
     """One node that serves clients until `stop`."""
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, supervisor: Supervisor) -> None:
         self.config = config
         self.loop = loop
+        self.supervisor = supervisor
         self.log_file = LogFile(config["logfile"])
-        log = Log(self.log_file, config["loglevel"])
+        sink: Callable[[str, str], None] = self.log_file
+        if config["syslog-enabled"]:
+            sink = SystemLog(config["syslog-ident"], config["syslog-facility"], beside=sink)
+        log = Log(sink, config["loglevel"])
         self.node = NodeCore(config, unix_ms(), random.Random(), log)
         self.driver = SocketDriver(self.node.engine, self._connected, self.node.clients.gone)
-        self.listeners = Listeners(
-            begin=lambda sock: self.driver.listen(sock.fileno()), end=lambda sock: self.driver.unlisten(sock.fileno())
-        )
+        self.listeners = Listeners(begin=self._begin_listening, end=lambda sock: self.driver.unlisten(sock.fileno()))
         self.unix_listener: socket.socket | None = None
         self.exit_code = 0
         self._freeing = False
@@ -77,6 +88,7 @@ class Server:
         self._timers: list[asyncio.TimerHandle] = []
         self._stopping = False
         self._pidfile = config["pidfile"]
+        self._unixsocket = ""
         self._load_task: asyncio.Task[None] | None = None
         self.cluster_bus: ClusterBus | None = None
         self.admin = AdminListener(self.node, loop)
@@ -90,7 +102,7 @@ class Server:
         remove_old_drafts()
         node.aof.parts.files = self.aof_files = DiskFiles(self.loop, self._die)
         node.clients.disconnect = self.driver.disconnect
-        node.replicas.stream_to = self.driver.stream_to
+        node.replicas.stream_to = self._stream_to
         node.replicas.sync.open_file = nameless_file
         node.engine.wake = lambda: self.loop.call_soon(self.driver.flush_pending)
         node.blocking.wake_at = self._wake_blocked
@@ -105,6 +117,10 @@ class Server:
         node.crash = lambda: signal.raise_signal(signal.SIGSEGV)
         node.following.host = self.replication = ReplicationHost(node, self.loop)
         node.following.waits_for_data = True
+        try:
+            self._collate(config)
+        except BadValue as error:
+            raise CannotStart(f"locale-collate: {error}") from None
         self._listen()
         if config["cluster-enabled"]:
             self.cluster_bus = ClusterBus(node, self.loop, self._fatal)
@@ -112,7 +128,7 @@ class Server:
         if config["admin-port"]:
             self._listen_admin()
         self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             # Not the loop's handlers: a second SIGINT ends a save that holds the loop.
             signal.signal(number, self._signalled)
         config.prepare(["dir"], lambda config: _ChangedDir(node, config))
@@ -121,16 +137,29 @@ class Server:
         self._limit_output(config)
         config.subscribe(["maxmemory-clients", "maxmemory"], self._limit_buffers)
         self._limit_buffers(config)
+        config.subscribe(["locale-collate"], self._collate)
         config.subscribe(["crash-log-enabled"], _report_crashes)
         _report_crashes(config)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
         config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
         _raise_file_limit(config["maxclients"], node.log)
-        if self._pidfile:
-            with open(self._pidfile, "w") as file:
-                file.write(f"{os.getpid()}\n")
+        self._write_pidfile()
+        self.supervisor.starting()
+        if self.supervisor.problem:
+            node.log.warning(self.supervisor.problem)
         self._cron()
         self._load_task = self.loop.create_task(self._load())
+
+    def _write_pidfile(self) -> None:
+        if not self._pidfile:
+            return
+        self._pidfile = os.path.abspath(self._pidfile)
+        try:
+            with open(self._pidfile, "w") as file:
+                file.write(f"{os.getpid()}\n")
+        except OSError as error:
+            self.node.log.warning(f"Failed to write PID file {self._pidfile}: {error.strerror}")
+            self._pidfile = ""
 
     async def _load(self) -> None:
         """Load the data, serving meanwhile; a node that cannot must not go on without it."""
@@ -156,6 +185,7 @@ class Server:
         if self.config["replicaof"]:
             node.following.begin(*self.config["replicaof"])
         node.log.notice("Ready to accept connections tcp")
+        self.supervisor.ready()
 
     def _die(self) -> None:
         """What clients are about to be told cannot be kept: not one byte more may leave this process."""
@@ -177,9 +207,26 @@ class Server:
         self.listeners.move(config["bind"], config["port"], config["tcp-backlog"]).commit()
         if config["unixsocket"]:
             self.unix_listener = listen_unix(config["unixsocket"], config["unixsocketperm"], config["tcp-backlog"])
+            self._unixsocket = os.path.abspath(config["unixsocket"])  # `dir` may change
             self.driver.listen(self.unix_listener.fileno())
         if not self.listeners.sockets and self.unix_listener is None:
             raise CannotListen("Configured to not listen anywhere: set port and bind, or unixsocket")
+
+    def _begin_listening(self, sock: socket.socket) -> None:
+        if self.config["socket-mark-id"]:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self.config["socket-mark-id"])
+            except OSError as error:
+                self.node.log.warning(f"Cannot set socket-mark-id {self.config['socket-mark-id']}: {error.strerror}")
+        self.driver.listen(sock.fileno())
+
+    def _stream_to(self, session: Session) -> None:
+        """The client is a replica from now on."""
+        if self.config["repl-disable-tcp-nodelay"] and session.file_descriptor >= 0:
+            with socket.socket(fileno=os.dup(session.file_descriptor)) as same:
+                if same.family != socket.AF_UNIX:
+                    same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        self.driver.stream_to(session)
 
     def _listen_admin(self) -> None:
         config = self.config
@@ -200,6 +247,9 @@ class Server:
             raise BadValue("Nobody could connect any more: without TCP there must be a unixsocket")
         return move
 
+    def _collate(self, config: Config) -> None:
+        self.node.collate = collation(config["locale-collate"])
+
     def _limit_output(self, config: Config) -> None:
         """From which length on the output of a client has to be looked at."""
         self.driver.output_check_bytes = self.node.clients.least_output_limit() - 1
@@ -216,7 +266,7 @@ class Server:
             remove_own_draft()
             os._exit(1)
         self.node.log.warning(f"Received {name} scheduling shutdown...")
-        leaving.schedule(Leave(**dict.fromkeys(self.config[f"shutdown-on-{name.lower()}"], True)))
+        leaving.schedule(Leave(**dict.fromkeys(self.config[ENDING_SIGNALS[number]], True)))
 
     def _wake_leaving(self) -> None:
         """Called by the signal handler, too, which a loop that sleeps does not notice by itself."""
@@ -234,6 +284,7 @@ class Server:
 
     def _stop(self) -> None:
         self._stopping = True
+        self.supervisor.stopping()
         for timer in self._timers:
             timer.cancel()
         if self._load_task is not None:
@@ -247,10 +298,9 @@ class Server:
         self.driver.stop()
         self.replication.stop()
         self.node.aof.shutdown()
-        if self.config["unixsocket"] and os.path.exists(self.config["unixsocket"]):
-            os.unlink(self.config["unixsocket"])
-        if self._pidfile and os.path.exists(self._pidfile):
-            os.unlink(self._pidfile)
+        for path in filter(None, (self._unixsocket, self._pidfile)):
+            with suppress(OSError):
+                os.unlink(path)
         self.loop.create_task(self._leave())
 
     async def _leave(self) -> None:
@@ -351,10 +401,10 @@ class Server:
         waits = node.pause.active or node.loading.active or node.scripts.suspended or not node.engine.lease_runs()
         may_expire = node.space.lazy_expire and not waits
         if may_expire and node.space.active_expire:
-            started = monotonic_ms()
-            more = node.space.expire_some(EXPIRE_BUDGET_US)
+            started, effort = monotonic_ms(), self.config["active-expire-effort"]
+            more = node.space.expire_some(EXPIRE_BUDGET_US, effort)
             node.latency.add("expire-cycle", node.space.now_ms // 1000, monotonic_ms() - started)
-            more |= node.space.expire_fields(EXPIRE_HASHES)
+            more |= node.space.expire_fields(EXPIRE_HASHES * effort)
             if node.engine.ready:
                 node.after_command()
             if more:
@@ -460,13 +510,13 @@ def _raise_file_limit(clients: int, log: Log) -> None:
         log.warning(f"maxclients needs {needed} open files, the system grants {granted}: raise it with ulimit -n")
 
 
-def run(config: Config) -> int:
+def run(config: Config, supervisor: Supervisor) -> int:
     """Serve until told to stop; the exit code."""
     import uvloop
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    server = Server(config, loop)
+    server = Server(config, loop, supervisor)
     log = server.node.log
     mode = "cluster" if config["cluster-enabled"] else "standalone"
     try:
@@ -474,7 +524,7 @@ def run(config: Config) -> int:
     except CannotListen as error:
         log.warning(f"Failed listening on port {config['port']} (tcp), aborting. {error}")
         return 1
-    except CannotJoin as error:
+    except (CannotJoin, CannotStart) as error:
         log.warning(str(error))
         return 1
     # Not before clients can connect: supervisors and test suites look for this line.

@@ -173,11 +173,15 @@ def in_order(s: Session, query: Query) -> list[bytes]:
 
 
 def by_text(s: Session, query: Query, elements: list[bytes]) -> list[bytes]:
-    """ALPHA. An element whose weight does not exist comes before all others."""
+    """ALPHA. An element whose weight does not exist comes before all others.
+
+    What is stored must be the same on every replica, whatever its locale is.
+    """
+    collate = s.node.collate if query.store is None else None
     if query.by is None:
-        return sorted(elements, reverse=query.descending)
+        return sorted(elements, key=collate, reverse=query.descending)
     texts = [look_up(s, query.by, element) for element in elements]
-    weights = [(text is not None, text or b"") for text in texts]
+    weights: list[Any] = [(text is not None, collate(text or b"") if collate else text or b"") for text in texts]
     order = sorted(range(len(elements)), key=weights.__getitem__, reverse=query.descending)
     return [elements[i] for i in order]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from node.config.directive import choice, flag, memory, number, special, text
-from node.config.kinds import INT64_MAX, UINT64_MAX, BadValue, Kind, Line
+from node.config.kinds import INT64_MAX, UINT64_MAX, BadValue, Kind, Line, check_path
 
 HOSTNAME_MAX = 256
 
@@ -50,7 +50,13 @@ class Seeds(Kind):
 
 CLUSTER = (
     flag("cluster-enabled", False, "Run as a node of a cluster.", fixed=True),
-    text("cluster-config-file", "nodes.conf", "File in which the node keeps what it knows of the cluster.", fixed=True),
+    text(
+        "cluster-config-file",
+        "nodes.conf",
+        "File in which the node keeps what it knows of the cluster.",
+        check=check_path,
+        fixed=True,
+    ),
     # Redis waits 15000 ms; suspicion here also rests on evidence, so that a shorter silence can be trusted.
     number("cluster-node-timeout", 5000, "Milliseconds of silence that make a failure; at least 200.", hi=INT64_MAX),
     number("cluster-port", 0, "Port of the cluster bus; 0 is the client port + 10000.", hi=65535, fixed=True),

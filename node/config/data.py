@@ -16,18 +16,24 @@ MEMORY = (
         "Which keys to evict when maxmemory is reached.",
     ),
     number("maxmemory-samples", 5, "Keys compared for each eviction.", lo=1),
-    number("maxmemory-eviction-tenacity", 10, "How long eviction may hold up requests, from 0 to 100.", hi=100),
+    number(
+        "maxmemory-eviction-tenacity",
+        10,
+        "eviction holds up a request for a few milliseconds at most, and goes on with the next one.",
+        hi=100,
+        accepted=True,
+    ),
     number("lfu-log-factor", 10, "How slowly the access counter of LFU grows."),
     number("lfu-decay-time", 1, "Minutes after which the access counter of LFU shrinks by one."),
     number("active-expire-effort", 1, "How hard to look for expired keys, from 1 to 10.", lo=1, hi=10),
-    flag("activerehashing", True, "Accepted: tables resize a little at a time in any case."),
+    flag("activerehashing", True, "tables resize a little at a time in any case.", accepted=True),
 )
 
 LAZY_FREEING = (
     flag("lazyfree-lazy-eviction", False, "Free evicted values in the background."),
     flag("lazyfree-lazy-expire", False, "Free expired values in the background."),
-    flag("lazyfree-lazy-server-del", False, "Free values that a command replaces in the background."),
-    flag("lazyfree-lazy-user-del", False, "Let DEL free in the background, as UNLINK does."),
+    flag("lazyfree-lazy-server-del", False, "see lazyfree-lazy-user-del.", accepted=True),
+    flag("lazyfree-lazy-user-del", False, "large values are always freed bit by bit, between requests.", accepted=True),
     flag("lazyfree-lazy-user-flush", False, "Let FLUSHALL and FLUSHDB free in the background unless told otherwise."),
 )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from node.config.directive import choice, flag, memory, number, special, text
-from node.config.kinds import INT64_MAX, INT_MAX, BadValue, Directory, Memory
+from node.config.kinds import INT64_MAX, INT_MAX, BadValue, Directory, Memory, check_path
 from node.config.special import PrimaryAddress, SavePoints
 
 
 def _file_name(value: str, directive: str, what: str = "filename") -> None:
+    check_path(value)
     if "/" in value or "\\" in value:
         raise BadValue(f"{directive} can't be a path, just a {what}")
 
@@ -102,7 +103,12 @@ REPLICATION = (
         "slave-lazy-flush",
     ),
     flag("replica-ignore-maxmemory", True, "Leave eviction to the primary.", "slave-ignore-maxmemory"),
-    flag("replica-ignore-disk-write-errors", False, "Go on replicating when the append-only file cannot be written."),
+    flag(
+        "replica-ignore-disk-write-errors",
+        False,
+        "a replica goes on whatever its disk does, and logs it.",
+        accepted=True,
+    ),
     flag("replica-announced", True, "Show this replica to monitoring tools."),
     number("replica-priority", 100, "Order in which replicas are promoted; 0 is never.", "slave-priority"),
     text("replica-announce-ip", "", "Address of this replica that the primary shows.", "slave-announce-ip"),

@@ -173,8 +173,17 @@ class Text(Kind):
         return [(f"{name} {quote(value)}", value != default)]
 
 
+def check_path(value: str) -> None:
+    """No path holds a zero byte; the system's calls would read less than what was said."""
+    if "\0" in value:
+        raise BadValue("a path cannot hold a zero byte")
+
+
 class Directory(Text):
     """The working directory: written into every file, since a relative path means nothing after a restart."""
+
+    def __init__(self) -> None:
+        super().__init__(check=check_path)
 
     def lines(self, name: str, value: Any, default: Any) -> list[Line]:
         return [(f"{name} {quote(value)}", True)]

@@ -120,7 +120,7 @@ class _Loader:
         elif name == "include" and len(values) == 1:
             self._include(values[0])
         elif name == "user" and values:
-            self.config.users.append(values)
+            raise BadValue("There is no user but 'default' in this version: protect it with requirepass")
         elif name == "rename-command" and len(values) == 2:
             self.config.renamed_commands[values[0].lower()] = values[1]
         elif name == "loadmodule":
@@ -137,7 +137,7 @@ class _Loader:
         elif len(words) != 1:
             raise BadValue("wrong number of arguments")
         current = self.config[directive.name]
-        value = kind.parse(words, current)
+        value = directive.parse(words, current)
         if kind.accumulates:
             if directive.name in self.begun and value:
                 value = current + value

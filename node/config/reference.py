@@ -9,7 +9,8 @@ HEAD = """# Directives
 
 Every directive can stand in a configuration file (`maxmemory 100mb`) and on the command line (`--maxmemory 100mb`);
 those that are not marked *fixed* can be changed with `CONFIG SET`. Names and defaults are those of Redis 7.0 and 7.2,
-with one exception: `cluster-node-timeout`. "Accepted" means: read so that existing files load, without effect.
+with one exception: `cluster-node-timeout`. "Accepted, without effect" means: read so that existing files load.
+What would promise safety that is not there yet refuses any value but its default.
 
 This page is written by `make docs`.
 """
@@ -27,7 +28,7 @@ def markdown() -> str:
 def _row(directive: Directive) -> str:
     default = directive.kind.show(directive.default)
     marks = [mark for mark in ("fixed", "protected") if getattr(directive, mark)]
-    notes = [directive.help, *(f"*{mark}*" for mark in marks)]
+    notes = [directive.text, *(f"*{mark}*" for mark in marks)]
     if directive.aliases:
         notes.append(f"Also called `{'`, `'.join(directive.aliases)}`.")
     return f"| `{directive.name}` | {f'`{default}`' if default else ''} | {' '.join(notes)} |\n"

@@ -50,7 +50,6 @@ class Config:
         self._preparers: list[tuple[frozenset[str], Prepare]] = []
         self.file: ConfigFile | None = None
         self.path = ""
-        self.users: list[list[str]] = []
         self.renamed_commands: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -104,7 +103,7 @@ class Config:
         values: dict[str, Any] = {}
         for directive, called, text in changes:
             try:
-                values[directive.name] = directive.kind.parse(_words(directive, text), self._values[directive.name])
+                values[directive.name] = directive.parse(_words(directive, text), self._values[directive.name])
             except BadValue as error:
                 raise _failed(called, str(error)) from None
         self._apply({directive.name: called for directive, called, _ in changes}, values)

@@ -1,8 +1,9 @@
 """Active expiry: a walk over the slots that have keys with an expiry, in slices, deleting the dead.
 
 The walk knows no clock but the keyspace's, so a slice is bounded by estimated work instead of by time: that keeps it
-repeatable. While few keys are found dead a slice is small; where more than a tenth are, it uses its whole budget and asks
-to be called again soon, so that many keys which die together are gone within seconds.
+repeatable. While few keys are found dead a slice is small; where more than a tenth are (at the usual effort), it uses its whole budget and asks
+to be called again soon, so that many keys which die together are gone within seconds. A greater effort (active-expire-effort)
+takes longer slices and is content with fewer dead keys.
 """
 
 cimport cython
@@ -18,7 +19,6 @@ cdef enum:
     UNITS_A_US = 20              # a unit of work takes about 50 ns: to look at a bucket, or at an entry
     DEAD_COST = 60               # units: to delete a key and tell who wants to know
     IDLE_PART = 8                # of the budget, a slice uses one part in so many unless it finds many dead
-    STALE_PERCENT = 10
 
 # What a look at a bucket needs and gathers.
 cdef struct Visit:
@@ -51,10 +51,11 @@ cdef class ActiveExpiry:
     def __init__(self, Keyspace space):
         self.space = space
 
-    def some(self, long budget_us) -> bool:
-        """One slice of about that many microseconds; True: many keys were dead and more may be, come again soon."""
+    def some(self, long budget_us, int effort) -> bool:
+        """One slice of about that many microseconds, more with an effort above 1; True: many keys were dead and more may be, come again soon."""
         cdef Keyspace space = self.space
-        cdef long full = budget_us * UNITS_A_US, limit = full // IDLE_PART, spent = 0
+        cdef int tolerated_percent = 11 - effort
+        cdef long full = budget_us * UNITS_A_US * (effort + 3) // 4, limit = full // IDLE_PART, spent = 0
         cdef long dead = 0, living = 0, databases = 0
         cdef bint stale = False
         cdef Visit visit
@@ -75,7 +76,7 @@ cdef class ActiveExpiry:
                 found.clear()
                 if self.cursor == 0:
                     self.slot += 1
-                stale = dead * 100 > STALE_PERCENT * (dead + living + visit.living)
+                stale = dead * 100 > tolerated_percent * (dead + living + visit.living)
                 if stale:
                     limit = full
             average_ttl(db, &visit)

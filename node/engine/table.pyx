@@ -117,13 +117,13 @@ cdef class Keyspace:
 
     # -- time and room -------------------------------------------------------------------------------------------------
 
-    def expire_some(self, long budget_us) -> bool:
+    def expire_some(self, long budget_us, int effort=1) -> bool:
         """A slice of the active expiry (expiry.pyx); True: many keys were found dead, come again soon."""
         if self._expiry is None:
             from node.engine.expiry import ActiveExpiry
 
             self._expiry = ActiveExpiry(self)
-        return self._expiry.some(budget_us)
+        return self._expiry.some(budget_us, effort)
 
     def expire_fields(self, long hashes) -> bool:
         """A slice of the active expiry of fields: look at up to so many hashes; True: there are more."""

@@ -352,6 +352,9 @@ class Following:
         data = self.node.saving.disk.map(name)
         if data is None:
             raise CannotLoad("the file is gone")
+        config = self.node.config
+        if config["rdb-del-sync-files"] and not config["save"] and not config["appendonly"]:
+            self.host.remove_file(name)  # the mapped data stays
         return data
 
     def _loaded(self, error: Exception | None) -> None:

@@ -23,6 +23,9 @@ class Host(Protocol):
     def finish_file(self, name: str) -> None:
         """Put the file, which is whole now, into the place of this one."""
 
+    def remove_file(self, name: str) -> None:
+        """Delete a file that is not to stay. Harmless if that cannot be."""
+
     def drop_file(self) -> None:
         """Forget a file that is not whole. Harmless if there is none."""
 
@@ -56,6 +59,9 @@ class NoHost:
 
     def finish_file(self, name: str) -> None:
         raise OSError("this node has no disk")
+
+    def remove_file(self, name: str) -> None:
+        pass
 
     def drop_file(self) -> None:
         pass

@@ -56,6 +56,9 @@ class Primary:
     def store_file(self, data: bytes) -> None:
         self.file += data
 
+    def remove_file(self, name: str) -> None:
+        self.removed.append(name)
+
     def finish_file(self, name: str) -> None:
         pass
 
