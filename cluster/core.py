@@ -33,6 +33,7 @@ from gossip.core import GossipCore
 from gossip.effects import Deliver, Effect, Event, Persist
 from gossip.membership import Members
 from gossip.messages import (
+    IN_SYNC,
     OURS,
     PRIMARY_FAILED,
     STANDING,
@@ -90,6 +91,7 @@ class ClusterCore:
         self._unsaved_durable = not restored
         self._reexamine = True
         self._leased = True
+        self._told_in_sync = False
         self._recheck_ms = now_ms
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
         self._pair_known = False
@@ -121,6 +123,11 @@ class ClusterCore:
         """Whether `cluster_state` is ok."""
         return self.health.ok
 
+    @property
+    def in_sync(self) -> bool:
+        """Whether this node is a replica that has its primary's data, and hears what the primary writes."""
+        return self.myself.is_replica and self.replication.link_up
+
     # The host's side: events, time, effects.
 
     def step(self, event: Event, now_ms: int) -> None:
@@ -138,6 +145,10 @@ class ClusterCore:
 
     def _attend(self, now_ms: int) -> None:
         """Everybody looks at what has changed."""
+        if self.in_sync != self._told_in_sync:
+            self._told_in_sync = self.in_sync
+            if self.in_sync:
+                self.bus.broadcast_pong()  # clients are told of this replica from now on
         self.voter.attend(now_ms)
         self.empty.attend(now_ms)
         self.manual.attend(now_ms)
@@ -379,7 +390,8 @@ class ClusterCore:
             state_fail=not self.health.ok,
             paused=self.manual.paused,
             to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
-            | (STANDING if self.election.standing else 0),
+            | (STANDING if self.election.standing else 0)
+            | (IN_SYNC if self.in_sync else 0),
         )
 
     def quorum_against(self, peer: Peer) -> int:
@@ -436,7 +448,9 @@ class ClusterCore:
             self.changed(durable=True)
         sender.repl_offset = header.offset
         sender.repl_offset_ms = now_ms
-        sender.primary_failed = header.mflags[1] & (OURS | PRIMARY_FAILED) == OURS | PRIMARY_FAILED
+        to_ours = header.mflags[1] if header.mflags[1] & OURS else 0
+        sender.primary_failed = bool(to_ours & PRIMARY_FAILED)
+        sender.in_sync = bool(to_ours & IN_SYNC)
         self.voter.hear_header(sender, header)
         self.manual.hear_header(sender, header)
 

@@ -124,8 +124,13 @@ class ClusterViews:
         return [host, client_port(peer, plain_client), peer.id.encode(), metadata]
 
     def _available(self, replica: Peer) -> bool:
-        """Whether it can serve reads: alive, and past its first synchronisation."""
-        return not replica.failed and self._offset(replica) != 0
+        """Whether it can serve reads: alive, and past its first synchronisation.
+
+        Redis knows the second by the offset alone, which stays 0 until there is something to replicate: whoever
+        connects before the first write sees no replica, and may keep that until there is a reason to ask again.
+        """
+        in_sync = self._core.in_sync if replica.is_myself else replica.in_sync
+        return not replica.failed and (in_sync or self._offset(replica) != 0)
 
     def _offset(self, peer: Peer) -> int:
         return self._core.replication.offset if peer.is_myself else peer.repl_offset
@@ -147,7 +152,8 @@ class ClusterViews:
             node[b"hostname"] = peer.hostname.encode()
         node[b"role"] = b"replica" if peer.is_replica else b"master"
         node[b"replication-offset"] = offset
-        node[b"health"] = b"fail" if peer.failed else b"loading" if peer.is_replica and not offset else b"online"
+        loading = peer.is_replica and not self._available(peer)
+        node[b"health"] = b"fail" if peer.failed else b"loading" if loading else b"online"
         return node
 
 

@@ -25,7 +25,7 @@ class Facts:
     primary_id: str | None = None
     state_fail: bool = True
     paused: bool = False
-    to_ours: int = 0  # message flags for nodes of this project: PRIMARY_FAILED, STANDING
+    to_ours: int = 0  # message flags for nodes of this project: PRIMARY_FAILED, STANDING, IN_SYNC
 
 
 class Agreement(Protocol):

@@ -56,6 +56,7 @@ OURS = 1
 PRIMARY_FAILED = 2  # I hold my primary failed: the offset that I state is the last that I shall have from it
 STANDING = 4  # I stand for election
 REFUSED = 8  # in a PONG: this answer does not let you go on serving your slots
+IN_SYNC = 16  # I have my primary's data, and what it writes comes in
 
 
 @dataclass(frozen=True, slots=True)

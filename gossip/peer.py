@@ -79,6 +79,7 @@ class Peer:
     voted_ms: int = 0  # when we last voted for somebody to take this primary's place, for whom and in which epoch
     voted_for: str = ""
     voted_epoch: int = 0
+    in_sync: bool = False  # it said that it has its primary's data and that what the primary writes comes in
     primary_failed: bool = False  # it said that it holds its primary failed, so that its offset is final
 
     link: Link | None = None

@@ -73,6 +73,7 @@ class Following:
         self._done = 0
         self._in_memory: bytearray | None = None
         self._running = False
+        self._was_connected = False
         node.config.subscribe(DIRECTIVES, lambda config: self._apply_role())
 
     # -- what others ask
@@ -236,6 +237,10 @@ class Following:
             self._leave_stream()
         self.host.read(self.link.reading)
         self.node.set_gate(flags.GATE_STALE, self.stale())
+        if self.connected != self._was_connected:
+            self._was_connected = self.connected
+            if self.node.clustering is not None:
+                self.node.clustering.attend()  # the others are told that clients may read here
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

@@ -11,11 +11,11 @@ from cluster.errors import ClusterError
 from cluster.nodesconf import CorruptConfig
 from cluster.redirect import Moved, Request
 from cluster.slots import SLOTS, range_set
-from cluster.state import ClusterSettings
+from cluster.state import ClusterSettings, NoReplication
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist, Send
-from gossip.messages import Pong
+from gossip.messages import IN_SYNC, OURS, Header, Pong
 from gossip.peer import Link
 from gossip.wire import decode
 from tests.unit.topology.worlds import NOW, primary
@@ -272,6 +272,46 @@ def test_replicas_are_shown_once_they_have_data():
     replica.flags |= flags.FAIL
     assert len(one.views.slots()[0]) == 3
     assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
+
+
+def test_a_replica_without_anything_to_replicate_is_shown_as_soon_as_it_says_that_it_is_in_sync():
+    one = One()
+    replica, _ = one.with_peer()
+    one.admin.add_slots([b"0"], NOW)
+    replica.become_replica()
+    replica.follow(one.core.myself)
+    for to_ours, shown in ((OURS, False), (OURS | IN_SYNC, True), (OURS, False), (IN_SYNC, False)):
+        one.core.heard_header(replica, Header(replica.id, mflags=(0, to_ours, 0)), NOW)
+        assert len(one.views.slots()[0]) == 3 + shown
+        assert one.views.shards()[0][b"nodes"][1][b"health"] == (b"online" if shown else b"loading")
+
+
+def test_a_replica_tells_everybody_that_it_is_in_sync_in_that_moment():
+    one = One()
+    one.core.replication = Copies()
+    peer, peer_id = one.with_peer()
+    peer.link = Link(1, NOW, False, peer, established=True)
+    one.admin.replicate(peer_id, NOW)
+    said = told(one)
+    assert said
+    assert not any(header.mflags[1] & IN_SYNC for header in said)
+    assert len(one.views.slots()) == 0
+    one.core.replication.link_up = True
+    one.core.tick(NOW)
+    assert [header.mflags[1] & IN_SYNC for header in told(one)] == [IN_SYNC]
+    assert one.views.shards()[0][b"nodes"][1][b"health"] == b"online"
+    one.core.tick(NOW)
+    assert not told(one)
+
+
+class Copies(NoReplication):
+    link_up = False
+
+
+def told(one):
+    """The headers of what is sent now without being asked."""
+    packets = [decode(effect.data) for effect in one.effects() if isinstance(effect, Send)]
+    return [packet.header for packet in packets if isinstance(packet, Pong)]
 
 
 @pytest.mark.parametrize("forbidden", [False, True])
