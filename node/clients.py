@@ -23,6 +23,13 @@ LEAST_BUFFERS_BYTES = 128 * 1024
 
 NO_LIMIT = 1 << 62
 
+HTTP_WARNING = (
+    "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Shardis. This is "
+    "likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Shardis instance. "
+    "Connection from {} aborted."
+)
+HTTP_WARNING_MS = 60_000  # one warning in such a time
+
 PROTECTED_BY = {"debug": "enable-debug-command"}
 
 ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
@@ -36,6 +43,7 @@ class Clients:
         self.by_id: dict[int, Session] = {}
         self.next_id = 1
         self.disconnect: Any = self._disconnect_without_host
+        self._warned_of_http_ms = 0
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -106,6 +114,14 @@ class Clients:
         node.replicas.gone(session)
         self.stop_monitoring(session)
         discard(session, node.watches)
+
+    def spoke_http(self, session: Session) -> None:
+        """Hang up before the commands in what may be the body of a request are run."""
+        session.flags |= flags.CLOSE
+        now_ms = self.node.space.now_ms
+        if now_ms - self._warned_of_http_ms > HTTP_WARNING_MS:
+            self._warned_of_http_ms = now_ms
+            self.node.log.warning(HTTP_WARNING.format((session.peer or b"?").decode("utf-8", "backslashreplace")))
 
     def _disconnect_without_host(self, session: Session) -> None:
         session.flags |= flags.CLOSED

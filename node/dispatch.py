@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # What a client in MULTI runs at once; everything else is queued.
 NOT_QUEUED = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
+# Words that begin a line of HTTP. A browser can be made to send such requests, with commands in their body.
+OF_HTTP = frozenset({b"post", b"host:"})
 # What a RESP2 client that has subscriptions may send.
 WHILE_SUBSCRIBED = frozenset(
     {b"ping", b"subscribe", b"ssubscribe", b"sunsubscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit"}
@@ -44,6 +46,9 @@ def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
         return
     command = find(node, argv)
     if isinstance(command, CommandError):
+        if argv[0].lower() in OF_HTTP:
+            node.clients.spoke_http(session)
+            return
         refuse(node, session, None, argv, command)
         return
     if not accepts(command, len(argv)):
