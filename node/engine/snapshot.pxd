@@ -13,6 +13,7 @@ cdef class FlushedSlots:
     cdef Keyspace space
     cdef Dict* slots
     cdef size_t pending                  # keys
+    cdef size_t bytes                    # about what they occupy
     cdef bint lazy
     cdef int users                       # snapshots that have not walked them yet
     cdef int release(self) except -1     # the last user buries them

@@ -21,8 +21,10 @@ pay for thousands of neighbours), and a log of old values beside the data (a sec
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
+from node.engine.alloc cimport mem_used
 from node.engine.crc64 cimport crc64_update
 from node.engine.dict cimport dict_next, dict_scan
 from node.engine.entry cimport ENC_RAW, entry_encoding, entry_value
@@ -34,6 +36,9 @@ from node.engine.session cimport monotonic_ns
 
 cdef extern from *:
     void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject* o)
 
 cdef enum:
     OP_SELECTDB = 254
@@ -525,7 +530,25 @@ cdef class Snapshots(Saver):
             flushed.users += 1
         if flushed.users:
             flushed.slots = slots
+            # Databases do not know what each of them occupies: their keys share it evenly.
+            flushed.bytes = <size_t>(<double>mem_used * pending / (pending + sum([len(each) for each in self.space.dbs])))
         return flushed.users > 0
+
+    cdef size_t held_bytes(self) noexcept:
+        cdef Snapshot snapshot
+        cdef Source source
+        cdef LargeValue large
+        cdef list counted = []
+        cdef size_t n = 0
+        for snapshot in self.active:
+            for source in snapshot.sources:
+                if source.flushed is not None and source.flushed not in counted:
+                    counted.append(source.flushed)
+                    n += source.flushed.bytes
+            for large, _ in snapshot.large:
+                if large.guarded and Py_REFCNT(<PyObject*>large.value) == 1:
+                    n += large.value.memory()
+        return n
 
     cdef void swapped(self, Db a, Db b) noexcept:
         cdef Snapshot snapshot

@@ -20,6 +20,7 @@ cdef class Saver:
     # A database loses all its keys at once. True: the slots are kept, and buried when they are no longer needed.
     cdef bint keep_slots(self, Db db, Dict* slots, size_t pending, bint lazy) noexcept
     cdef void swapped(self, Db a, Db b) noexcept
+    cdef size_t held_bytes(self) noexcept      # what it alone still has of what was deleted
 
 cdef class Keyspace:
     """The databases of one node, its clock, its counters, and what waits to be freed (DESIGN: the engine)."""

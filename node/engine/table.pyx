@@ -55,6 +55,9 @@ cdef class Saver:
     cdef void swapped(self, Db a, Db b) noexcept:
         pass
 
+    cdef size_t held_bytes(self) noexcept:
+        return 0
+
 
 @cython.final
 cdef class Keyspace:
@@ -114,6 +117,16 @@ cdef class Keyspace:
         if budget_items > 0:
             return mem_trim(1 + budget_items // ITEMS_A_PAGE)
         return True
+
+    @property
+    def freeing(self) -> bool:
+        """Whether something that was deleted still waits to be freed by `free_some`."""
+        return len(self._graves) > 0
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory belongs to what was deleted, and is needed by a snapshot that is being taken."""
+        return self.saver.held_bytes() if self.saver is not None else 0
 
     # -- time and room -------------------------------------------------------------------------------------------------
 

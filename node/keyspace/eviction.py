@@ -3,6 +3,9 @@
 The engine samples candidates (Redis' approximated LRU and LFU with a pool); this module decides when to stop. Work is
 bounded: when a few milliseconds were not enough the command goes on as long as some memory was freed, and the next one
 continues.
+
+What has been deleted but is still being freed, in slices, comes first: nothing more goes, and nobody is refused, as
+long as there is some of it. What only a snapshot still holds counts as gone; nothing here can hasten that.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ class Eviction:
     def over_limit(self) -> int:
         """Bytes over maxmemory, or 0."""
         limit = self.node.engine.maxmemory
-        return max(0, mem_used() + used_by_buffers() - limit) if limit else 0
+        excess = mem_used() + used_by_buffers() - limit if limit else 0
+        return max(0, excess - self.node.space.held_bytes) if excess > 0 else 0
 
     def make_room(self) -> bool:
         """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""
@@ -51,14 +55,11 @@ class Eviction:
     def _evict(self) -> bool:
         node, space = self.node, self.node.space
         policy = node.config["maxmemory-policy"]
-        if policy == "noeviction":
-            return False
         samples = node.config["maxmemory-samples"]
         lazy = node.config["lazyfree-lazy-eviction"]
         slices = 0
         for _ in range(KEYS_A_CALL):
-            if space.lazyfree_pending:
-                # A large collection on its way out may be all the room that is needed: no other key before it is gone.
+            if space.freeing:
                 if slices == FREEING_SLICES:
                     return True
                 slices += 1
@@ -66,6 +67,8 @@ class Eviction:
                 if not self.over_limit():
                     return True
                 continue
+            if policy == "noeviction":
+                return False
             candidate = space.evict_candidate(policy, samples)
             if candidate is None:
                 return False

@@ -6,7 +6,8 @@ import pytest
 
 from node import flags
 from node.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
-from tests.support.embedded import Embedded
+from node.engine.snapshot import Snapshot
+from tests.support.embedded import Embedded, EmbeddedClient
 
 
 @pytest.fixture
@@ -134,3 +135,95 @@ def test_buffers_have_no_limit_by_default(node: Embedded) -> None:
     node.core.clients.evict()
     assert len(node.core.clients.by_id) == 0
     assert node.core.clients.buffers_limit() > 1 << 60
+
+
+LARGE = 200_000
+"""Members of a set that takes many turns to be freed."""
+
+
+def filled(node: Embedded) -> EmbeddedClient:
+    """A client of a node with a large set `big` and some other keys."""
+    client = node.client()
+    for i in range(100):
+        client("SET", f"key:{i}", "v" * 20)
+    for start in range(0, LARGE, 1000):
+        client("SADD", "big", *(b"member:%d" % i for i in range(start, start + 1000)))
+    return client
+
+
+def fill_up(node: Embedded, client: EmbeddedClient, policy: str = "noeviction") -> None:
+    """Set the limit below what is there now, by less than the large set has."""
+    client("CONFIG", "SET", "maxmemory-policy", policy, "maxmemory", used_bytes(node) - 3_000_000)
+
+
+DELETIONS = {
+    "DEL": [["DEL", "big"]],
+    "UNLINK": [["UNLINK", "big"]],
+    "FLUSHALL": [["FLUSHALL"]],
+    "FLUSHALL ASYNC": [["FLUSHALL", "ASYNC"]],
+    "RENAME over it": [["RENAME", "key:1", "big"]],
+    "SPOP of all": [["SPOP", "big", LARGE]],
+    "SREM of most": [["SPOP", "big", LARGE - 100], ["DEL", "big"]],
+    "DEL in a script": [["EVAL", "return redis.call('del', KEYS[1])", 1, "big"]],
+    "a time in the past": [["PEXPIREAT", "big", 1]],
+    "expiry": [["PEXPIRE", "big", 1]],
+    "GETDEL": [["DEL", "big"], ["GETDEL", "key:1"]],
+}
+
+
+@pytest.mark.parametrize("way", DELETIONS)
+def test_what_is_on_its_way_out_refuses_nobody(node: Embedded, way: str) -> None:
+    client = filled(node)
+    fill_up(node, client)
+    assert str(client("SET", "w", "1")).startswith("OOM")
+    for words in DELETIONS[way]:
+        client(*words)
+    node.core.space.now_ms += 10
+    client("EXISTS", "big")
+    for _ in range(100):
+        assert client("SET", "w", "1") == b"OK"
+    assert used_bytes(node) < node.core.engine.maxmemory
+
+
+def test_a_node_that_stays_too_full_refuses_all_the_same(node: Embedded) -> None:
+    client = filled(node)
+    client("CONFIG", "SET", "maxmemory", 100_000)
+    client("SADD", "other", *range(100))
+    client("DEL", *(f"key:{i}" for i in range(100)), "other")
+    assert str(client("SET", "w", "1")).startswith("OOM")
+
+
+def test_no_key_is_evicted_for_room_that_is_on_its_way(node: Embedded) -> None:
+    client = filled(node)
+    client("UNLINK", "big")
+    fill_up(node, client, "allkeys-random")
+    assert used_bytes(node) > node.core.engine.maxmemory
+    for _ in range(100):
+        client("SET", "w", "1")
+    assert node.core.space.evicted == 0
+    assert client("DBSIZE") == 101
+
+
+def test_what_waits_to_be_freed_is_shown(node: Embedded) -> None:
+    client = filled(node)
+    before = used_bytes(node)
+    client("DEL", "big")
+    memory = client("INFO", "memory")
+    assert b"lazyfree_pending_objects:1\r\n" in memory
+    assert int(memory.split(b"used_memory:")[1].split(b"\r\n")[0]) > before // 2
+
+
+@pytest.mark.parametrize("deletion", [["DEL", "big"], ["FLUSHALL"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-random"])
+def test_what_only_a_snapshot_still_needs_counts_as_gone(node: Embedded, policy: str, deletion: list[str]) -> None:
+    client = filled(node)
+    snapshot = Snapshot(node.core.space)
+    client(*deletion)
+    fill_up(node, client, policy)
+    assert used_bytes(node) > node.core.engine.maxmemory
+    for _ in range(100):
+        assert client("SET", "w", "1") == b"OK"
+    assert node.core.space.evicted == 0
+    snapshot.cancel()
+    assert node.core.space.held_bytes == 0
+    assert client("SET", "w", "1") == b"OK"
