@@ -130,8 +130,10 @@ class Clients:
     def refusal(self, peer_is_local: bool) -> bytes | None:
         """The error that a new connection is closed with, or None to welcome it."""
         config = self.node.config
-        if len(self.by_id) >= config["maxclients"]:
+        if len(self.by_id) + self.node.cluster_connections() >= config["maxclients"]:
             self.node.stats.rejected_connections += 1
+            if self.node.clustering is not None:
+                return b"-ERR max number of clients + cluster connections reached\r\n"
             return b"-ERR max number of clients reached\r\n"
         if config["protected-mode"] and not config["requirepass"] and not peer_is_local:
             self.node.stats.rejected_connections += 1

@@ -65,6 +65,8 @@ ENCODING_LIMITS = (
     "stream-node-max-entries",
 )
 
+ACCEPT_WARNING_MS = 1000  # one warning in such a time
+
 
 class NodeCore:
     """One node. `config` may change while it runs; `rng` decides what is random."""
@@ -95,6 +97,7 @@ class NodeCore:
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.eviction = Eviction(self)
+        self._accept_failed_ms = 0
         self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
         self.cron_paused = False
@@ -284,7 +287,11 @@ class NodeCore:
         return self.clients.over_output_limit(session, waiting_bytes)
 
     def accept_failed(self, error: str) -> None:
-        self.log.warning(f"Cannot accept a connection: {error}")
+        """A connection came for which the system has no file any more: it was refused, or waits for better times."""
+        self.stats.rejected_connections += 1
+        if self.space.now_ms - self._accept_failed_ms >= ACCEPT_WARNING_MS:
+            self._accept_failed_ms = self.space.now_ms
+            self.log.warning(f"Cannot accept a connection: {error}. Raise 'ulimit -n', or lower maxclients")
 
     # -- figures
 
@@ -300,7 +307,8 @@ class NodeCore:
 
     def cluster_connections(self) -> int:
         """Links of the bus, both ways."""
-        return len(self.clustering.views.links(self.clustering.buffers)) if self.clustering else 0
+        members = self.clustering.core.members if self.clustering else ()
+        return sum((peer.link is not None) + (peer.inbound is not None) for peer in members)
 
     def cluster_link_bytes(self) -> int:
         """Bytes that wait to be sent on the bus."""

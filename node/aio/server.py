@@ -22,6 +22,7 @@ from node.aio.clock import monotonic_ms, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.crash import report_crashes, stop_reporting
 from node.aio.disk import WorkingDirectory, nameless_file, remove_old_drafts, remove_own_draft
+from node.aio.filelimit import allow_files, clients_among, own_files
 from node.aio.listening import CannotListen, Listeners, Move, endpoint, listen_tcp, listen_unix
 from node.aio.loading import run_in_slices
 from node.aio.locales import collation
@@ -52,6 +53,7 @@ IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it li
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
 MOST_KEEPALIVE_S = 32767  # of the kernel
 ENDING_SIGNALS: dict[int, str] = {signal.SIGTERM: "shutdown-on-sigterm", signal.SIGINT: "shutdown-on-sigint"}
+TOO_MANY_CLIENTS = "The operating system is not able to handle the specified number of clients"
 CANNOT_BIND = "Failed to bind to specified addresses."
 CANNOT_LISTEN = "Unable to listen on this port. Check server logs."
 SNAPSHOT_PAUSE_S = 0.002  # between slices while nobody takes what they write
@@ -117,6 +119,7 @@ class Server:
         node.crash = lambda: signal.raise_signal(signal.SIGSEGV)
         node.following.host = self.replication = ReplicationHost(node, self.loop)
         node.following.waits_for_data = True
+        self._allow_as_many_clients_as_possible()
         try:
             self._collate(config)
         except BadValue as error:
@@ -141,8 +144,7 @@ class Server:
         config.subscribe(["crash-log-enabled"], _report_crashes)
         _report_crashes(config)
         config.subscribe(["loglevel"], lambda config: setattr(node.log, "level", config["loglevel"]))
-        config.subscribe(["maxclients"], lambda config: _raise_file_limit(config["maxclients"], node.log))
-        _raise_file_limit(config["maxclients"], node.log)
+        config.subscribe(["maxclients"], self._allow_clients)
         self._write_pidfile()
         self.supervisor.starting()
         if self.supervisor.problem:
@@ -247,6 +249,33 @@ class Server:
             raise BadValue("Nobody could connect any more: without TCP there must be a unixsocket")
         return move
 
+    def _allow_clients(self, config: Config) -> None:
+        """CONFIG SET maxclients."""
+        own = own_files(config)
+        files = allow_files(config["maxclients"] + own)
+        if clients_among(files, own) < config["maxclients"]:
+            raise BadValue(f"{TOO_MANY_CLIENTS}, try with {max(1, clients_among(files, own))}")
+
+    def _allow_as_many_clients_as_possible(self) -> None:
+        """At the start maxclients is lowered to what the system grants."""
+        config, log = self.config, self.node.log
+        wanted, own = config["maxclients"], own_files(config)
+        files = allow_files(wanted + own)
+        possible = clients_among(files, own)
+        if possible >= wanted:
+            return
+        if possible < 1:
+            raise CannotStart(
+                f"Your current 'ulimit -n' of {files} is not enough for the server to start. Please increase your open "
+                f"file limit to at least {wanted + own}. Exiting."
+            )
+        config.put("maxclients", possible)
+        log.warning(f"You requested maxclients of {wanted} requiring at least {wanted + own} max file descriptors.")
+        log.warning(
+            f"Current maximum open files is {files}. maxclients has been reduced to {possible} to compensate for low "
+            "ulimit. If you need higher maxclients increase 'ulimit -n'."
+        )
+
     def _collate(self, config: Config) -> None:
         self.node.collate = collation(config["locale-collate"])
 
@@ -341,6 +370,7 @@ class Server:
         """The regular work; its own lateness is known from the interval."""
         node = self.node
         node.space.now_ms = unix_ms()
+        self.driver.accept_again()
         if not node.cron_paused:
             node.tick()
             node.clients.tick()
@@ -494,20 +524,6 @@ def _tune(connection: socket.socket, keepalive_s: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-def _raise_file_limit(clients: int, log: Log) -> None:
-    """Allow as many open files as clients may connect; what the system does not grant is logged."""
-    import resource
-
-    needed = clients + 32
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return
-    granted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
-    if granted < needed:
-        log.warning(f"maxclients needs {needed} open files, the system grants {granted}: raise it with ulimit -n")
 
 
 def run(config: Config, supervisor: Supervisor) -> int:

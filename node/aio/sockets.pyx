@@ -8,10 +8,11 @@ asyncio transport a client was measured at up to three times the CPU per pipelin
 TLS clients come through asyncio and feed the same sessions; their `sink` is called when output waits.
 """
 
-from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, errno
+from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport abort, free, malloc
-from libc.string cimport memset
+from libc.string cimport memset, strlen
+from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open as c_open
 from posix.unistd cimport close as c_close
 
 from node.engine cimport wire
@@ -75,6 +76,9 @@ cdef enum:
     SLICE_NS = 2_000_000          # how long one on_ready may go on
 
 
+cdef const char* NO_FILE = b"-ERR max number of clients reached\r\n"
+
+
 cdef class SocketDriver:
     """The clients of one node that have plain sockets.
 
@@ -86,6 +90,8 @@ cdef class SocketDriver:
     cdef int epfd
     cdef list sessions            # by file descriptor; None: no client
     cdef set listeners
+    cdef set resting              # listeners that are not looked at, since no file is left for who comes
+    cdef int spare                # a file kept back, to be given up for telling somebody that there is none
     cdef object on_connect, on_close
     cdef char* buffer
     cdef set replicas             # sessions that read the stream of writes
@@ -95,6 +101,7 @@ cdef class SocketDriver:
 
     def __cinit__(self):
         self.epfd = -1
+        self.spare = -1
         self.buffer = <char*>malloc(READ_BYTES)
         if self.buffer == NULL:
             abort()
@@ -106,16 +113,20 @@ cdef class SocketDriver:
         self.on_close = on_close
         self.sessions = []
         self.listeners = set()
+        self.resting = set()
         self.replicas = set()
         self.output_check_bytes = 1 << 20
         self.clients_limit_bytes = 1 << 62
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.epfd < 0:
             raise OSError(errno, "epoll_create1")
+        self.spare = c_open(b"/dev/null", O_RDONLY | O_CLOEXEC)
 
     def __dealloc__(self):
         if self.epfd >= 0:
             c_close(self.epfd)
+        if self.spare >= 0:
+            c_close(self.spare)
         free(self.buffer)
         wire.buffer_bytes -= READ_BYTES
 
@@ -349,13 +360,45 @@ cdef class SocketDriver:
         for i in range(ACCEPTS):
             fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
-                if errno == EMFILE or errno == ENFILE:
-                    self.engine.node.accept_failed(errors.errorcode.get(errno, str(errno)))
+                if errno == EMFILE or errno == ENFILE or errno == ENOMEM or errno == ENOBUFS:
+                    if not self.refuse(listener):
+                        return 0
+                    continue
                 return 0
             session = self.on_connect(fd, listener)
             if session is not None:
                 self.add(fd, session)
         return 0
+
+    cdef bint refuse(self, int listener) except? False:
+        """There is no file for who waits to be accepted. The one kept back for this lets it be told so, or, where even
+        that fails, nobody is accepted until accept_again: the listener would be ready all the time."""
+        cdef int reason = errno, fd
+        if self.spare >= 0:
+            c_close(self.spare)
+            fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd >= 0:
+                send(fd, NO_FILE, strlen(NO_FILE), MSG_NOSIGNAL | MSG_DONTWAIT)
+                c_close(fd)
+            self.spare = c_open(b"/dev/null", O_RDONLY | O_CLOEXEC)
+            self.engine.node.accept_failed(errors.errorcode.get(reason, str(reason)))
+            if fd >= 0 and self.spare >= 0:
+                return True
+        else:
+            self.engine.node.accept_failed(errors.errorcode.get(reason, str(reason)))
+        self.watch(listener, 0, EPOLL_CTL_MOD)
+        self.resting.add(listener)
+        return False
+
+    def accept_again(self) -> None:
+        """Look at the listeners that were left alone because the system had no files. The host calls it regularly."""
+        if not self.resting:
+            return
+        if self.spare < 0:
+            self.spare = c_open(b"/dev/null", O_RDONLY | O_CLOEXEC)
+        for listener in self.resting & self.listeners:
+            self.watch(listener, EPOLLIN, EPOLL_CTL_MOD)
+        self.resting.clear()
 
     cdef int close(self, Session s) except -1:
         cdef int fd = s.fd

@@ -12,6 +12,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
+from node.aio.filelimit import ADMIN_CONNECTIONS
+
 if TYPE_CHECKING:
     from node.aio.admin.app import Application
     from node.core import NodeCore
@@ -32,6 +34,7 @@ class AdminListener:
         self._loading: asyncio.Task[ProtocolFactory] | None = None
         self._welcomes: set[asyncio.Task[None]] = set()
         self._application: Application | None = None
+        self._open: list[asyncio.Transport] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections at these listening sockets."""
@@ -45,6 +48,14 @@ class AdminListener:
             welcome.cancel()
         if self._application is not None:
             await self._application.close()
+
+    def has_room_for(self, transport: asyncio.Transport) -> bool:
+        """Whether one connection more may be served: who asks for pages must not take the files of all others."""
+        self._open = [each for each in self._open if not each.is_closing()]
+        if len(self._open) >= ADMIN_CONNECTIONS:
+            return False
+        self._open.append(transport)
+        return True
 
     def arrived(self, arrival: Arrival) -> None:
         """A connection is there."""
@@ -74,7 +85,10 @@ class Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._listener.arrived(self)
+        if self._listener.has_room_for(self._transport):
+            self._listener.arrived(self)
+        else:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._said += data
