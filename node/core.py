@@ -56,6 +56,8 @@ ENCODING_LIMITS = (
     "hash-max-listpack-entries",
     "hash-max-listpack-value",
     "set-max-intset-entries",
+    "set-max-listpack-entries",
+    "set-max-listpack-value",
     "zset-max-listpack-entries",
     "zset-max-listpack-value",
     "list-max-listpack-size",

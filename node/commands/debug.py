@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from node import digest
 from node.commands.cursor import require_float, require_int
 from node.commands.spec import command
+from node.engine.list import List
+from node.engine.quicklist import quicklist_nodes
 from node.persistence import loading
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad
@@ -122,6 +124,17 @@ def _describe(s: Session, key: bytes) -> Reply:
     return (
         f"Value at:0x0 refcount:1 encoding:{db.encoding(key)} serializedlength:{size} "
         f"lru:{s.node.space.now_ms // 1000 - idle_s & 0xFFFFFF} lru_seconds_idle:{idle_s}"
+        f"{_nodes_of(s, value) if isinstance(value, List) and value.encoding == 'quicklist' else ''}"
+    )
+
+
+def _nodes_of(s: Session, value: List) -> str:
+    """The fields of a quicklist, by the nodes in which it would be dumped."""
+    nodes = quicklist_nodes(value)
+    return (
+        f" ql_nodes:{len(nodes)} ql_avg_node:{len(value) / len(nodes):.2f} "
+        f"ql_listpack_max:{s.node.config['list-max-listpack-size']} ql_compressed:0 "
+        f"ql_uncompressed_size:{sum(len(data) for _, data in nodes)}"
     )
 
 

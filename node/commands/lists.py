@@ -478,11 +478,12 @@ def move(s: Session, source: bytes, destination: bytes, from_left: bool, to_left
     if values is None:
         return None
     target = s.write(destination, List)
-    element: bytes = values.pop(from_left)
     if target is None:
         target = List()
+        element: bytes = values.move(target, from_left, to_left)
         s.db.set(destination, target)
-    target.push(element, to_left)
+    else:
+        element = values.move(target, from_left, to_left)
     s.changed(destination, "lpush" if to_left else "rpush", "l")
     s.changed(source, "lpop" if from_left else "rpop", "l", 0)
     s.drop_if_empty(source, values)

@@ -5,7 +5,9 @@ from libc.stdint cimport int64_t, uint32_t
 
 from node.engine.dict cimport Entry
 from node.engine.hot cimport arg_int, clamp_range, drop_key, find_read, find_write, not_integer, wrong_type
-from node.engine.list cimport List, list_len, list_peek, list_pop, list_push, list_range
+from node.engine.list cimport (
+    List, list_growing, list_len, list_peek, list_pop, list_push, list_range, list_shrunk,
+)
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_LIST, entry_object, entry_type
 from node.engine.framer cimport Arg
@@ -18,6 +20,7 @@ cdef int push(Session s, Arg* a, int argc, bint left, bint only_existing) except
     cdef Entry* e = find_write(s, &a[1])
     cdef List values
     cdef int i
+    cdef size_t total = 0
     if e == NULL:
         if only_existing:
             w_int(&s.out, 0)
@@ -28,6 +31,10 @@ cdef int push(Session s, Arg* a, int argc, bint left, bint only_existing) except
         return wrong_type(s)
     else:
         values = <List>entry_object(e)
+    if not values.quick:
+        for i in range(2, argc):
+            total += a[i].n
+        list_growing(values, total, argc - 2)
     for i in range(2, argc):
         list_push(values, a[i].p, a[i].n, left)
     w_int(&s.out, list_len(values))
@@ -86,6 +93,7 @@ cdef int pop(Session s, Arg* a, int argc, bint left) except -1:
     for i in range(<size_t>count):
         element = list_pop(values, left)
         w_bulk(&s.out, <char*>element, len(element))
+    list_shrunk(values)
     touched(s, a[1].p, a[1].n, "lpop" if left else "rpop", "l", count)
     if list_len(values) == 0:
         drop_key(s, &a[1])

@@ -16,7 +16,7 @@ from node.engine.hot cimport (
     wrong_type,
 )
 from node.engine.session cimport Session, register_native, session_error, touched
-from node.engine.set cimport Set, set_add, set_each, set_has, set_len, set_pop, set_remove
+from node.engine.set cimport Set, set_add, set_each, set_expect, set_has, set_len, set_pop, set_popped, set_remove
 from node.engine.table cimport TYPE_SET, entry_object, entry_type
 from node.engine.framer cimport Arg
 from node.engine.wire cimport Buf, w_bulk, w_header, w_int, w_null
@@ -34,6 +34,7 @@ cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:
         return wrong_type(s)
     else:
         members = <Set>entry_object(e)
+    set_expect(members, a[2].p, <uint32_t>a[2].n, argc - 2)
     for i in range(2, argc):
         added += set_add(members, a[i].p, <uint32_t>a[i].n)
     if added:
@@ -139,6 +140,7 @@ cdef int cmd_spop(Session s, Arg* a, int argc) except -1:
             popped.append(member)
     if popped is not None:
         s.effect(*popped)
+    set_popped(members, count)
     touched(s, a[1].p, a[1].n, "spop", "s", count)
     if set_len(members) == 0:
         drop_key(s, &a[1])

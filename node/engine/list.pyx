@@ -10,6 +10,10 @@ a full node would move 8 KiB each time; so it moves at most one, and the rest no
 
 Redis links its nodes; the ring instead keeps their element counts side by side, so that finding an index in a list of
 millions reads a few cache lines instead of chasing a pointer for each node.
+
+Redis 7.2 keeps a list that fits one node in a bare listpack, and clients ask which of the two it is. Here that is no
+more than a word about the list (`quick`): it becomes a quicklist when what is about to be added might not fit one node,
+and a listpack again when what is left fits half of one.
 """
 
 cimport cython
@@ -28,6 +32,8 @@ cdef enum:
     ENTRY_OVERHEAD = 8            # what an element is taken to need beside its bytes, as in Redis
     SAFETY_BYTES = 8192           # a node's limit where only its elements are limited
     YOUNG_BYTES = 1024            # of a node at an end that small elements are pushed to: a block of the allocator's slabs
+    EMPTY_BYTES = 7               # a listpack without elements
+    SMALLEST_ELEMENT = 2          # bytes in a listpack
     FREED_AT_ONCE = 16384         # bytes that free_some counts as one more unit of work
 
 
@@ -154,6 +160,48 @@ cdef uint32_t find_node(List l, size_t index, uint32_t* offset) noexcept nogil:
         first -= node_at(l, i).count
     offset[0] = <uint32_t>(index - first)
     return i
+
+
+# --- What clients are told that the list is -----------------------------------------------------------------------
+
+cdef size_t packed_bytes(List l, size_t enough) noexcept nogil:
+    """The bytes of all elements in one listpack; counting stops when they are more than enough."""
+    cdef size_t n = EMPTY_BYTES
+    cdef uint32_t i
+    for i in range(l.node_count):
+        n += lp_bytes(node_at(l, i).lp) - EMPTY_BYTES
+        if n > enough:
+            break
+    return n
+
+
+cdef inline bint fits_one_node(List l, int share) noexcept nogil:
+    """The elements would take at most that share of a node: a whole one, half of one."""
+    cdef long fill = limits.list_max_listpack_size
+    if fill >= 0:
+        return l.size <= <size_t>max(fill, 1) // share
+    if l.size * SMALLEST_ELEMENT > bytes_limit() // share:
+        return False
+    return packed_bytes(l, bytes_limit() // share) <= bytes_limit() // share
+
+
+cdef void list_settle(List l) noexcept nogil:
+    l.quick = not fits_one_node(l, 1)
+
+
+cdef void list_growing(List l, size_t bytes, size_t count) noexcept nogil:
+    cdef long fill = limits.list_max_listpack_size
+    if l.quick:
+        return
+    if packed_bytes(l, bytes_limit()) + bytes > bytes_limit():
+        l.quick = True
+    elif fill >= 0 and l.size + count > <size_t>max(fill, 1):
+        l.quick = True
+
+
+cdef void list_shrunk(List l) noexcept nogil:
+    if l.quick and fits_one_node(l, 2):
+        l.quick = False
 
 
 # --- Changes inside ------------------------------------------------------------------------------------------------
@@ -409,6 +457,21 @@ cdef long index_of(List l, long index) except -1:
     return index
 
 
+cdef void replace_at(List l, size_t index, bytes value):
+    cdef uint32_t offset
+    cdef uint32_t i = find_node(l, index, &offset)
+    cdef ListNode* node = node_at(l, i)
+    cdef lp_t p = lp_seek(node.lp, offset)
+    cdef lp_t after = lp_next(node.lp, p)
+    cdef size_t old = (after if after != NULL else node.lp + lp_bytes(node.lp) - 1) - p
+    cdef size_t new = len(value) + ENTRY_OVERHEAD
+    if node.count == 1 or new <= old or lp_bytes(node.lp) - old + new <= bytes_limit():
+        node.lp = lp_replace(node.lp, p, value, <uint32_t>len(value), NULL)
+        return
+    delete_in(l, i, p, 1)
+    insert_at(l, i, offset, value, len(value))
+
+
 cdef void release(List l) noexcept:
     while l.node_count:
         free_node(l, l.node_count - 1)
@@ -451,6 +514,7 @@ cdef class List:
             list_add_node(l, container, <const unsigned char*>data, len(data))
         if l.size == 0:
             raise ValueError("a list without elements")
+        list_settle(l)
         return l
 
     def nodes(self) -> list:
@@ -470,13 +534,27 @@ cdef class List:
         return self.size
 
     def push(self, bytes value not None, bint left):
+        list_growing(self, len(value), 1)
         list_push(self, value, len(value), left)
 
     def pop(self, bint left):
         """Remove and return the first or the last element."""
+        cdef bytes out
         if self.size == 0:
             raise IndexError("pop from an empty list")
-        return list_pop(self, left)
+        out = list_pop(self, left)
+        list_shrunk(self)
+        return out
+
+    def move(self, List target not None, bint from_left, bint to_left):
+        """Take an element from one end to an end of the target, which may be this list; returns it."""
+        cdef bytes element
+        if self.size == 0:
+            raise IndexError("move from an empty list")
+        element = list_pop(self, from_left)
+        target.push(element, to_left)
+        list_shrunk(self)
+        return element
 
     def pop_many(self, bint left, long count):
         """Remove up to `count` elements of one end; they come in the order in which single pops would give them."""
@@ -489,6 +567,7 @@ cdef class List:
         else:
             list_range(self, self.size - n, self.size - 1, True, append_element, <void*>out)
         list_drop(self, left, n)
+        list_shrunk(self)
         return out
 
     def index(self, long index):
@@ -503,18 +582,9 @@ cdef class List:
 
     def set(self, long index, bytes value not None):
         """Replace the element at an index; IndexError when it is out of range."""
-        cdef uint32_t offset
-        cdef uint32_t i = find_node(self, index_of(self, index), &offset)
-        cdef ListNode* node = node_at(self, i)
-        cdef lp_t p = lp_seek(node.lp, offset)
-        cdef lp_t after = lp_next(node.lp, p)
-        cdef size_t old = (after if after != NULL else node.lp + lp_bytes(node.lp) - 1) - p
-        cdef size_t new = len(value) + ENTRY_OVERHEAD
-        if node.count == 1 or new <= old or lp_bytes(node.lp) - old + new <= bytes_limit():
-            node.lp = lp_replace(node.lp, p, value, <uint32_t>len(value), NULL)
-            return
-        delete_in(self, i, p, 1)
-        insert_at(self, i, offset, value, len(value))
+        list_growing(self, len(value), 1)
+        replace_at(self, index_of(self, index), value)
+        list_shrunk(self)
 
     def range(self, long start, long stop):
         """The elements start..stop, ends included, negative indexes from the end."""
@@ -530,6 +600,7 @@ cdef class List:
         cdef uint32_t i, offset
         cdef lp_t p
         cdef lp_t lp
+        list_growing(self, len(value), 1)
         for i in range(self.node_count):
             lp = node_at(self, i).lp
             p = lp_find(lp, lp_first(lp), pivot, <uint32_t>len(pivot), 0)
@@ -544,9 +615,13 @@ cdef class List:
 
     def remove(self, bytes value not None, long count):
         """Remove elements that equal value: the first `count`, the last -count, or all for 0; how many they were."""
+        cdef size_t removed
         if count < 0:
-            return remove_backwards(self, value, <uint32_t>len(value), -count)
-        return remove_forwards(self, value, <uint32_t>len(value), count if count else self.size)
+            removed = remove_backwards(self, value, <uint32_t>len(value), -count)
+        else:
+            removed = remove_forwards(self, value, <uint32_t>len(value), count if count else self.size)
+        list_shrunk(self)
+        return removed
 
     def trim(self, long start, long stop):
         """Keep only the elements that range(start, stop) names."""
@@ -554,6 +629,7 @@ cdef class List:
         begin, end = clamped(self, start, stop)
         list_drop(self, False, self.size - end)
         list_drop(self, True, begin)
+        list_shrunk(self)
 
     def positions(self, bytes value not None, long rank, long count, long maxlen):
         """Indexes of elements that equal value, from the rank-th match on (negative: from the end, backwards): at most
@@ -584,7 +660,7 @@ cdef class List:
 
     @property
     def encoding(self):
-        return "quicklist"
+        return "quicklist" if self.quick else "listpack"
 
     def memory(self):
         """Bytes that the list occupies, this object included."""
@@ -604,6 +680,7 @@ cdef class List:
             lp = node_at(self, i).lp
             add_node(l, i, lp_copy(lp, lp_bytes(lp)))
         l.size = self.size
+        l.quick = self.quick
         return l
 
     def free_some(self, long budget):

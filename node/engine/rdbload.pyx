@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy, memset
 from node.engine.dict cimport Entry
 from node.engine.hash cimport Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
 from node.engine.keyslot cimport key_slot
-from node.engine.list cimport List, list_add_node, list_len, list_push
+from node.engine.list cimport List, list_add_node, list_len, list_push, list_settle
 from node.engine.rdb cimport text_free
 from node.engine.set cimport Set, set_add, set_len, set_of_intset, set_of_listpack
 from node.engine.table cimport (
@@ -238,6 +238,8 @@ cdef class KeyLoader:
             if not self.unwanted():
                 self.put_text()
         elif kind in (KIND_LIST, KIND_LIST_NODES):
+            if self.value is not None:
+                list_settle(<List>self.value)
             self.put(TYPE_LIST, self.value)
         elif kind == KIND_SET:
             self.put(TYPE_SET, self.value)

@@ -1,8 +1,8 @@
 """Sets.
 
 A set of integers is an intset up to `set-max-intset-entries`. Any other is a listpack while it is small, else an index
-of members. Redis 7.0 has no listpack form for sets, so both of these are called `hashtable` to clients; the step between
-them is ours alone, and like the others it is never taken back.
+of members: `intset`, `listpack` and `hashtable` to clients, by the rules of Redis 7.2. No step is taken back, but for one:
+where most of an index is popped at once, what is left is a new set.
 """
 
 cimport cython
@@ -28,6 +28,7 @@ from node.engine.listpack cimport (
 
 cdef enum:
     INTS_MAX = 1 << 30          # an intset's count is 32 bits wide; Redis stops here too
+    REST_SHARE = 5              # what is left of an index after a pop is a new set if it is at most a fifth of what went
     SCAN_STEPS_PER_MEMBER = 10  # a sparse index is left after this many empty buckets for each member asked for
 
 
@@ -60,8 +61,8 @@ cdef inline bint fits_listpack(size_t members, size_t longest) noexcept nogil:
     return members <= limits.set_max_listpack_entries and longest <= limits.set_max_listpack_value
 
 
-cdef void leave_intset(Set s, size_t members, size_t longest) noexcept:
-    """Turn the intset into what a set of so many members, the longest so long, is kept in."""
+cdef void leave_intset(Set s, size_t members, size_t longest, bint indexed) noexcept:
+    """Turn the intset into what a set of so many members, the longest so long, is kept in; or into an index."""
     cdef ints_t ints = s.ints
     cdef uint32_t i, n
     cdef char buf[24]
@@ -71,7 +72,7 @@ cdef void leave_intset(Set s, size_t members, size_t longest) noexcept:
         longest = max(longest, n)
         n = format_int64(ints_get(ints, ints_count(ints) - 1), buf)      # one of the two ends has the most digits
         longest = max(longest, n)
-    if fits_listpack(members, longest):
+    if not indexed and fits_listpack(members, longest):
         s.lp = lp_new()
     else:
         s.index = items_new(KIND_MEMBER)
@@ -85,7 +86,8 @@ cdef void leave_intset(Set s, size_t members, size_t longest) noexcept:
     ints_free(ints)
 
 
-cdef void leave_listpack(Set s) noexcept:
+cdef void leave_listpack(Set s, size_t members) noexcept:
+    """Turn the listpack into an index for so many members."""
     cdef lp_t lp = s.lp
     cdef lp_t p = lp_first(lp)
     cdef char buf[24]
@@ -93,7 +95,7 @@ cdef void leave_listpack(Set s) noexcept:
     cdef uint32_t n
     s.lp = NULL
     s.index = items_new(KIND_MEMBER)
-    dict_reserve(&s.index.dict, lp_count(lp) + 1)
+    dict_reserve(&s.index.dict, members)
     while p != NULL:
         lp_get(p, buf, &m, &n)
         index_add(s.index, m, n, hash_bytes(m, n))
@@ -118,7 +120,7 @@ cdef bint add_integer(Set s, int64_t v) noexcept:
     if new:
         count = ints_count(s.ints)
         if count > limits.set_max_intset_entries or count > INTS_MAX:
-            leave_intset(s, count, 0)
+            leave_intset(s, count, 0, True)
     return new
 
 
@@ -128,7 +130,7 @@ cdef bint add_to_listpack(Set s, const char* m, uint32_t n) noexcept:
     if fits_listpack(lp_count(s.lp) + 1, n) and <size_t>lp_bytes(s.lp) + n < LP_MAX_BYTES:
         s.lp = lp_append(s.lp, m, n)
     else:
-        leave_listpack(s)
+        leave_listpack(s, lp_count(s.lp) + 1)
         index_add(s.index, m, n, hash_bytes(m, n))
     return True
 
@@ -148,11 +150,30 @@ cdef bint set_add(Set s, const char* m, uint32_t n) noexcept:
             s.ints = ints_new()
         if parse_int64(m, n, &v):
             return add_integer(s, v)
-        leave_intset(s, ints_count(s.ints) + 1, n)
+        leave_intset(s, ints_count(s.ints) + 1, n, False)
         if s.index != NULL:
             index_add(s.index, m, n, hash_bytes(m, n))
             return True
     return add_to_listpack(s, m, n)
+
+
+cdef void set_expect(Set s, const char* first, uint32_t n, size_t members) noexcept:
+    cdef int64_t v
+    if s.index != NULL:
+        return
+    if s.lp != NULL:
+        if members > limits.set_max_listpack_entries:
+            leave_listpack(s, members)
+    elif s.ints != NULL:
+        if members > limits.set_max_intset_entries:
+            leave_intset(s, members, 0, True)
+    elif members <= limits.set_max_intset_entries and parse_int64(first, n, &v):
+        s.ints = ints_new()
+    elif members <= limits.set_max_listpack_entries:
+        s.lp = lp_new()
+    else:
+        s.index = items_new(KIND_MEMBER)
+        dict_reserve(&s.index.dict, members)
 
 
 cdef bint set_remove(Set s, const char* m, uint32_t n) noexcept:
@@ -211,6 +232,19 @@ cdef bytes set_pop(Set s):
     return m
 
 
+cdef void set_popped(Set s, size_t count) noexcept:
+    cdef Items* old = s.index
+    cdef uint64_t pos = 0
+    cdef Member* member
+    if old == NULL or old.guard != NULL or old.dict.used == 0 or old.dict.used * REST_SHARE > count:
+        return                                              # a guard: a snapshot is on its way through this index
+    s.index = NULL
+    s.lp = lp_new()
+    while (member := <Member*>dict_next(&old.dict, &pos)) != NULL:
+        set_add(s, text_of(member), member.klen)
+    items_free(old)
+
+
 cdef void set_each(Set s, MemberFn visit, void* arg) noexcept:
     cdef uint64_t pos = 0
     cdef Member* member
@@ -239,12 +273,11 @@ cdef Set set_of_intset(const unsigned char* p, size_t n):
         raise ValueError("not an intset")
     s.ints = ints_copy(p, n)
     if ints_count(s.ints) > limits.set_max_intset_entries:
-        leave_intset(s, ints_count(s.ints), 0)
+        leave_intset(s, ints_count(s.ints), 0, True)
     return s
 
 
 cdef Set set_of_listpack(const unsigned char* p, size_t n):
-    """Later versions of Redis keep small sets in a listpack."""
     cdef Set s = Set()
     cdef lp_t lp = <lp_t>p
     cdef lp_t at
@@ -253,6 +286,7 @@ cdef Set set_of_listpack(const unsigned char* p, size_t n):
     cdef uint32_t mn
     if not lp_valid(lp, n) or lp_first(lp) == NULL:
         raise ValueError("not a listpack of members")
+    s.lp = lp_new()
     at = lp_first(lp)
     while at != NULL:
         lp_get(at, buf, &m, &mn)
@@ -334,6 +368,8 @@ cdef class Set:
 
     def add(self, bytes m):
         """True when the member is new."""
+        if set_len(self) == 0:
+            set_expect(self, PyBytes_AS_STRING(m), <uint32_t>PyBytes_GET_SIZE(m), 1)
         return set_add(self, PyBytes_AS_STRING(m), <uint32_t>PyBytes_GET_SIZE(m))
 
     def remove(self, bytes m):
@@ -382,7 +418,9 @@ cdef class Set:
             out = self.members()
             release(self)
             return out
-        return [set_pop(self) for i in range(count)]
+        out = [set_pop(self) for i in range(count)]
+        set_popped(self, count)
+        return out
 
     def scan(self, uint64_t cursor, size_t count):
         """The next cursor (0: done) and some members. A compact set is told at once."""
@@ -398,7 +436,7 @@ cdef class Set:
 
     @property
     def encoding(self):
-        return "hashtable" if self.index != NULL or self.lp != NULL else "intset"
+        return "hashtable" if self.index != NULL else "listpack" if self.lp != NULL else "intset"
 
     def memory(self):
         """Bytes that the set occupies, this object included."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.compat.test_replica_of_redis import caught_up, follow
+from tests.support.compare import encoding_in_7_0
 from tests.support.peers import needs
 from tests.support.servers import Fleet, Server
 
@@ -16,7 +17,7 @@ FAR_MS = 4_000_000_000_000
 BIG = 200_000  # bytes: more than 64 KB, and compressed in more than one step
 NOISE = "".join(chr(33 + n * n * 7919 % 89) for n in range(BIG))
 
-# Key -> the encoding that OBJECT ENCODING tells on both servers, and the commands that make it.
+# Key -> the encoding that OBJECT ENCODING tells on redis-server, and the commands that make it.
 VALUES: dict[str, tuple[str, list[list[str]]]] = {
     "string:int": ("int", [["SET", "string:int", "-9223372036854775808"]]),
     "string:embedded": ("embstr", [["SET", "string:embedded", "short"]]),
@@ -30,6 +31,7 @@ VALUES: dict[str, tuple[str, list[list[str]]]] = {
     "set:ints 16": ("intset", [["SADD", "set:ints 16", "1", "-5", "32767"]]),
     "set:ints 32": ("intset", [["SADD", "set:ints 32", "1", "70000"]]),
     "set:ints 64": ("intset", [["SADD", "set:ints 64", "1", "9223372036854775807"]]),
+    "set:text": ("hashtable", [["SADD", "set:text", "a", "1", "x" * 64]]),
     "set:table": ("hashtable", [["SADD", "set:table", *(f"member:{n}" for n in range(1000)), NOISE]]),
     "hash:compact": ("listpack", [["HSET", "hash:compact", "f", "v", "1", "2", "big", "4294967296000"]]),
     "hash:table": ("hashtable", [["HSET", "hash:table", *(f"{n}" for n in range(2000))]]),
@@ -76,7 +78,8 @@ def facts(server: Server) -> dict[str, object]:
     """What makes the data set, and what DEBUG DIGEST does not tell: times of death, encodings, groups."""
     found: dict[str, object] = {"digest": server.call("DEBUG", "DIGEST")}
     for key in VALUES:
-        found[key] = (server.call("OBJECT", "ENCODING", key), server.call("PEXPIRETIME", key))
+        kind, encoding = server.call("TYPE", key), server.call("OBJECT", "ENCODING", key)
+        found[key] = (encoding_in_7_0(kind, encoding), server.call("PEXPIRETIME", key))
     for key in ("stream:groups", "stream:empty"):
         found[f"{key} whole"] = server.call("XINFO", "STREAM", key, "FULL", "COUNT", "0")
         found[f"{key} groups"] = server.call("XINFO", "GROUPS", key)

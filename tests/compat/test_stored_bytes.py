@@ -69,7 +69,7 @@ def test_dump(pair: Pair, kind: str, seed: int) -> None:
     for command in build(rng, kind, rng.choice([1, 3, 30, 150, 700])):
         assert ours.call(*command) == redis.call(*command)
     dumped, expected = ours.call("DUMP", "k"), redis.call("DUMP", "k")
-    if ours.call("OBJECT", "ENCODING", "k") != b"hashtable":  # each server has its own order there
+    if redis.call("OBJECT", "ENCODING", "k") != b"hashtable":  # each server has its own order there
         assert dumped == expected
     for server, payload in ((ours, expected), (redis, dumped)):
         server.call("RESTORE", "copy", 0, payload)

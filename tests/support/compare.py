@@ -119,6 +119,15 @@ FORMS: dict[str, Check] = {
 }
 
 
+# Redis 7.0 has no compact form of lists, nor of sets of text: what 7.2 and we call a listpack, it calls so.
+_BEFORE_7_2 = {(b"list", b"listpack"): b"quicklist", (b"set", b"listpack"): b"hashtable"}
+
+
+def encoding_in_7_0(kind: bytes, encoding: bytes) -> bytes:
+    """What redis-server 7.0 answers to OBJECT ENCODING where a value of that TYPE is so to us."""
+    return _BEFORE_7_2.get((kind, encoding), encoding)
+
+
 def difference(command: str, ours: Frame, theirs: Frame) -> str:
     """One disagreement, for the reader of a failed test."""
     if show(ours) == show(theirs):

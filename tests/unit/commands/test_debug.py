@@ -39,3 +39,13 @@ def test_ticks_can_be_stopped(node: Embedded) -> None:
     assert node.core.cron_paused
     client("DEBUG", "PAUSE-CRON", "0")
     assert not node.core.cron_paused
+
+
+def test_the_nodes_of_a_quicklist(node: Embedded) -> None:
+    client = node.client()
+    client("RPUSH", "l", *("x" * 3000 for _ in range(3)))
+    told = client("DEBUG", "OBJECT", "l").decode()
+    assert "encoding:quicklist" in told
+    assert told.endswith(" ql_nodes:2 ql_avg_node:1.50 ql_listpack_max:-2 ql_compressed:0 ql_uncompressed_size:9026")
+    client("LTRIM", "l", "0", "0")
+    assert b"ql_nodes" not in client("DEBUG", "OBJECT", "l")

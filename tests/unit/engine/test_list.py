@@ -264,3 +264,33 @@ def test_freeing_in_slices() -> None:
     assert huge.free_some(20)
     del values, huge
     assert mem_used() == before
+
+
+def test_what_clients_are_told_it_is() -> None:
+    """A list is a listpack until one node may not hold what comes, and again when half a node holds what is left."""
+    set_limit("list-max-listpack-size", 6)
+    try:
+        values = filled([b"x"] * 6)
+        assert values.encoding == "listpack"
+        values.push(b"x", False)
+        assert values.encoding == "quicklist"
+        for size, encoding in ((6, "quicklist"), (4, "quicklist"), (3, "listpack"), (2, "listpack")):
+            while len(values) > size:
+                values.pop(True)
+            assert (values.encoding, values.copy().encoding) == (encoding, encoding)
+        set_limit("list-max-listpack-size", -2)
+        values.push(b"y" * 8190, True)
+        assert values.encoding == "quicklist"
+        values.set(0, b"y" * 4070)  # with what else is there this is half a node
+        assert values.encoding == "listpack"
+        assert List.from_nodes(values.nodes()).encoding == "listpack"
+    finally:
+        set_limit("list-max-listpack-size", -2)
+
+
+def test_elements_in_many_small_nodes_are_counted_together() -> None:
+    values = filled([b"some hundred bytes".ljust(100)] * 75)
+    assert len(values.nodes()) > 1  # the nodes at the ends are kept small
+    assert values.encoding == "listpack"
+    values.push(b"x" * 500, True)
+    assert values.encoding == "quicklist"

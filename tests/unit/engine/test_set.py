@@ -57,6 +57,9 @@ def test_the_width_of_an_intset_stays_when_the_wide_member_goes() -> None:
     assert s.intset() == bytes.fromhex("04000000 01000000 01000000")
 
 
+# What a client is told of each form.
+NAMES = {"intset": "intset", "listpack": "listpack", "index": "hashtable"}
+
 # the name of a case, the members in the order in which they come, what then holds them
 ENCODINGS: list[tuple[str, list[bytes], str]] = [
     ("integers", ints(512), "intset"),
@@ -77,7 +80,7 @@ ENCODINGS: list[tuple[str, list[bytes], str]] = [
 @pytest.mark.parametrize(("members", "form"), [e[1:] for e in ENCODINGS], ids=[e[0] for e in ENCODINGS])
 def test_encodings_change_at_redis_thresholds(members: list[bytes], form: str) -> None:
     s = set_of(*members)
-    encoding = "intset" if form == "intset" else "hashtable"
+    encoding = NAMES[form]
     assert (s.encoding, set_form(s)) == (encoding, form)
     assert sorted(s.members()) == sorted(set(members))
     assert (s.intset() is None) == (encoding != "intset")
@@ -92,7 +95,7 @@ def test_thresholds_are_settings(limit: Limit) -> None:
     assert set_of(*ints(3)).encoding == "intset"
     assert set_of(*ints(4)).encoding == "hashtable"
     limit("set-max-intset-entries", 0)
-    assert set_of(b"1").encoding == "hashtable"
+    assert set_of(b"1").encoding == "listpack"
     limit("set-max-listpack-value", 3)
     s = set_of(b"1000000", b"-1")
     assert set_form(s) == "index"
@@ -272,6 +275,15 @@ def test_noise_is_refused_or_a_set(width: int, count: int, noise: bytes) -> None
     assert all(m in s for m in s.members())
 
 
+def test_what_a_large_pop_leaves_is_compact_again(no_leak: None) -> None:
+    members = [b"m%d" % n for n in range(600)]
+    for popped, form in ((400, "index"), (499, "index"), (500, "listpack"), (599, "listpack")):
+        s = set_of(*members)
+        out = s.pops(popped)
+        assert (set_form(s), sorted([*out, *s.members()])) == (form, sorted(members))
+        del s
+
+
 def test_an_intset_beyond_the_threshold_is_indexed_as_it_comes(limit: Limit) -> None:
     data = set_of(*ints(300)).intset()
     assert data is not None
@@ -282,7 +294,8 @@ def test_an_intset_beyond_the_threshold_is_indexed_as_it_comes(limit: Limit) -> 
 
 def test_listpacks_from_outside(no_leak: None) -> None:
     s = Set.from_listpack(pack([b"a", b"5", b""]))
-    assert (s.encoding, sorted(s.members())) == ("hashtable", [b"", b"5", b"a"])
+    assert (s.encoding, sorted(s.members())) == ("listpack", [b"", b"5", b"a"])
+    assert Set.from_listpack(pack([b"5", b"6"])).encoding == "listpack"  # Redis keeps what it reads, too
     assert len(Set.from_listpack(pack([b"t%d" % i for i in range(500)]))) == 500
     for bad in (b"", pack([]), pack([b"a", b"b", b"a"]), pack([b"5", b"a", b"5"]), pack([b"a"])[:-1]):
         with pytest.raises(ValueError):
