@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
+from node.aio import signals
 from node.aio.admin.listener import AdminListener
 from node.aio.aof_files import DiskFiles
 from node.aio.clock import monotonic_ms, unix_ms
@@ -52,7 +53,6 @@ IDLE_AFTER_TICKS = 20
 IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
 IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
 MOST_KEEPALIVE_S = 32767  # of the kernel
-ENDING_SIGNALS: dict[int, str] = {signal.SIGTERM: "shutdown-on-sigterm", signal.SIGINT: "shutdown-on-sigint"}
 TOO_MANY_CLIENTS = "The operating system is not able to handle the specified number of clients"
 CANNOT_BIND = "Failed to bind to specified addresses."
 CANNOT_LISTEN = "Unable to listen on this port. Check server logs."
@@ -100,6 +100,7 @@ class Server:
     def start(self) -> None:
         """Listen and serve, at first only what may run while the data is loaded; raises CannotListen, CannotJoin."""
         node, config = self.node, self.config
+        signals.survive_harmless(node.log)
         node.saving.disk = WorkingDirectory(self.loop)
         remove_old_drafts()
         node.aof.parts.files = self.aof_files = DiskFiles(self.loop, self._die)
@@ -131,7 +132,7 @@ class Server:
         if config["admin-port"]:
             self._listen_admin()
         self.loop.add_reader(self.driver.fileno(), self.driver.on_ready)
-        for number in ENDING_SIGNALS:
+        for number in signals.ENDING:
             # Not the loop's handlers: a second SIGINT ends a save that holds the loop.
             signal.signal(number, self._signalled)
         config.prepare(["dir"], lambda config: _ChangedDir(node, config))
@@ -288,14 +289,14 @@ class Server:
         self.driver.clients_limit_bytes = self.node.clients.buffers_limit()
 
     def _signalled(self, number: int, frame: object) -> None:
-        """The handler of SIGTERM and SIGINT, which may come at any moment."""
-        leaving, name = self.node.leaving, signal.Signals(number).name
+        """The handler of the signals that end the node, which may come at any moment."""
+        leaving, name = self.node.leaving, signals.name_of(number)
         if leaving.asked and number == signal.SIGINT:
             self.node.log.warning("You insist... exiting now.")
             remove_own_draft()
             os._exit(1)
         self.node.log.warning(f"Received {name} scheduling shutdown...")
-        leaving.schedule(Leave(**dict.fromkeys(self.config[ENDING_SIGNALS[number]], True)))
+        leaving.schedule(Leave(**dict.fromkeys(self.config[signals.ENDING[number]], True)))
 
     def _wake_leaving(self) -> None:
         """Called by the signal handler, too, which a loop that sleeps does not notice by itself."""

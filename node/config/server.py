@@ -101,7 +101,9 @@ PROCESS = (
     ),
     text("pidfile", "", "File that holds the process id while the server runs.", check=check_path, fixed=True),
     special("shutdown-on-sigint", Signal(), (), "What an interrupt does: default; save, nosave, now, force, failover."),
-    special("shutdown-on-sigterm", Signal(), (), "What SIGTERM does: default; save, nosave, now, force, failover."),
+    special(
+        "shutdown-on-sigterm", Signal(), (), "What SIGTERM, SIGQUIT, SIGXCPU and SIGPWR do: as for shutdown-on-sigint."
+    ),
     number("shutdown-timeout", 10, "Seconds that a shutdown waits for replicas to catch up."),
     number("hz", 10, "Background tasks a second.", clamp=(1, 500)),
     flag("dynamic-hz", True, "clients are looked at as often as hz says, however many there are.", accepted=True),
