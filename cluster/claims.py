@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs, open_slots
+from cluster.common_map import compare
 from cluster.effects import DropKeys
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
 from gossip.messages import Header, Places, Update
@@ -30,6 +31,10 @@ class Claims:
     def hear_config(self, sender: Peer, header: Header) -> None:
         """A PING, PONG or MEET of a known node."""
         self.hear_role(sender, header)
+        if compare(self._core.voters, self._core.digest, header.electorate).same:
+            sender.updates_sent = 0
+        else:
+            self.hear_other_map(sender)
         owner = sender if sender.is_primary else sender.primary
         claimed = from_bitmap(header.slots)
         if owner is not None and claimed != self._core.slotmap.owned_by(owner):
@@ -70,6 +75,8 @@ class Claims:
             claimed |= owned
             if claimed == owned:
                 return
+        if peer.is_replica and not self._core.slotmap.winnable(message.node_epoch, claimed):
+            return  # it was its, and is somebody else's now: we know more than who tells us
         if peer.is_myself:
             self._note("warning", "Discarding UPDATE message about myself.")
             return
@@ -78,6 +85,17 @@ class Claims:
         peer.config_epoch = message.node_epoch
         self._core.changed(durable=True)
         self._hear_claim(peer, message.node_epoch, claimed)
+
+    def hear_other_map(self, sender: Peer) -> None:
+        """`sender` knows other voters than we: tell it of one owner, that with the highest epoch first."""
+        core = self._core
+        owners = sorted(core.voters - {sender}, key=lambda peer: (-peer.config_epoch, peer.id))
+        if sender.link is None or not owners:
+            return
+        owner = owners[sender.updates_sent % len(owners)]
+        sender.updates_sent += 1
+        slots = to_bitmap(core.slotmap.owned_by(owner) & ~core.slotmap.unclaimed)
+        core.bus.send(sender.link, Update(core.bus.header(), owner.id, owner.config_epoch, slots))
 
     def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
         """A primary claims these slots: rebind what it wins, and see what that makes of us."""
@@ -92,12 +110,12 @@ class Claims:
         me = self._core.myself
         if lost and shard is not None and not shard.slot_count and self._should_follow(claimed, lost):
             self._note("notice", f"Configuration change detected. Reconfiguring myself as a replica of {sender.id}")
-            self._core.set_primary(sender)
+            self._core.set_primary(sender, successor=True)
             return
         grand = me.primary.primary if me.primary else None
         if grand is not None and grand is not me:
             self._note("notice", f"I'm a sub-replica! Reconfiguring myself as a replica of grandmaster {grand.id}")
-            self._core.set_primary(grand)
+            self._core.set_primary(grand, successor=True)
             return
         dirty = tuple(slot for slot in members(outcome.from_myself) if self._core.keyspace.slot_len(slot))
         if dirty:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.claims import Claims
+from cluster.common_map import compare, digest, elected_voters, open_vote, token
 from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
+from cluster.electorate import is_pair, quorum, voters
 from cluster.empty_primary import EmptyPrimary
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
@@ -31,6 +33,7 @@ from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore
 from gossip.effects import Deliver, Effect, Event, Persist
+from gossip.failure import is_gone
 from gossip.membership import Members
 from gossip.messages import (
     IN_SYNC,
@@ -95,6 +98,8 @@ class ClusterCore:
         self._recheck_ms = now_ms
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
         self._pair_known = False
+        self._voters: frozenset[Peer] | None = None
+        self._digest = 0
         self.lease_end_ms = FOREVER_MS  # when this node must stop to serve, if it is a primary with slots
         if restored:
             self.health.restarted(self.state, now_ms)
@@ -127,6 +132,25 @@ class ClusterCore:
     def in_sync(self) -> bool:
         """Whether this node is a replica that has its primary's data, and hears what the primary writes."""
         return self.myself.is_replica and self.replication.link_up
+
+    @property
+    def voters(self) -> frozenset[Peer]:
+        """Those of whom a majority decides, as of now: in the middle of a step the map may just have changed."""
+        if self._voters is None:
+            self._voters = voters(self.state)
+            self._digest = digest(self._voters) if elected_voters(self.state, self._voters) else 0
+        return self._voters
+
+    @property
+    def digest(self) -> int:
+        """What stands for them in packets; 0 where elections do not change who votes."""
+        return self._digest if self.voters else 0
+
+    def given_away(self) -> Peer | None:
+        """The primary whose place we have voted to give to somebody of whom we have not heard since."""
+        vote = open_vote(self.state)
+        peer = self.members.get(vote.primary_id) if vote is not None else None
+        return peer if peer in self.voters else None
 
     # The host's side: events, time, effects.
 
@@ -259,12 +283,18 @@ class ClusterCore:
         """Draw the conclusions of changes made outside of a step."""
         self._settle(now_ms)
 
-    def set_primary(self, primary: Peer) -> None:
-        """Turn this node into a replica of `primary`."""
+    def set_primary(self, primary: Peer, *, successor: bool = False) -> None:
+        """Turn this node into a replica of `primary`. `successor`: it took the place of the one that we replicate.
+
+        What a replica had from the predecessor is the beginning of what the successor has. What a primary had that was
+        replaced, or a replica of another shard, is not, and says nothing of how much of the new primary's data we have.
+        """
         me = self.myself
         self.manual.reset()
         if me.become_replica():
             self.slotmap.close_all()
+            successor = False
+        self.state.strayed |= not successor
         me.follow(primary)
         me.shard_id = primary.shard_id or me.shard_id
         self.bus.effect(FollowPrimary(primary.id, primary.ip, primary.port))
@@ -295,11 +325,15 @@ class ClusterCore:
         self.slotmap.assign(slots, me)
         self.manual.reset()
         self.health.elected()
+        self.state.strayed = False
+        if grants is not None and self.digest:
+            # Whoever had our vote before may have granted leases with it.
+            self.state.newcomer_until_ms = now_ms + self.settings.node_timeout_ms
         self.changed(state=True, durable=True)
         self._settle(now_ms)
         self.bus.broadcast_pong()
         if now_ms >= self.lease_end_ms:
-            for peer in self.health.voters - {me}:
+            for peer in self.voters - {me}:
                 self.bus.ping(peer, now_ms)
 
     def successors(self) -> list[Peer]:
@@ -340,10 +374,11 @@ class ClusterCore:
 
     def _settle(self, now_ms: int) -> None:
         """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
+        self._date_data()
         due_ms = self.health.grace_end_ms if self.health.ok else self._recheck_ms
         look = self._reexamine or now_ms >= due_ms
         if look:
-            was_ours = self.state.only_ours
+            self._voters, was_ours = None, self.state.only_ours
             self.health.look(self.state, now_ms)
             if self.state.only_ours != was_ours:
                 self.changed(durable=True)
@@ -356,16 +391,33 @@ class ClusterCore:
             self.bus.note("notice", f"Cluster state changed: {'ok' if self.health.ok else 'fail'}")
             self.bus.effect(StateChanged(self.health.ok))
 
+    def _date_data(self) -> None:
+        """Note in whose history our data is: a primary's is its own, a replica's that of whom it is in step with."""
+        state, primary = self.state, self.state.my_primary
+        if primary is None or (primary is not self.myself and self.replication.synced_with != primary.id):
+            return
+        if state.strayed or state.data_epoch != primary.config_epoch:
+            state.data_epoch, state.strayed = primary.config_epoch, False
+            self.changed()
+
     def _renew_lease(self, now_ms: int) -> bool:
         """Look at what was granted; whether this node may serve now, as far as that goes."""
         me = self.myself
-        voters = self.health.voters
-        alone = self.health.pair and self._knows_pair(next(iter(voters - {me})), now_ms)
-        if me.is_replica or me not in voters or alone:
+        everybody = self.voters
+        alone = self.health.pair and self._knows_pair(next(iter(everybody - {me})), now_ms)
+        if me.is_replica or me not in everybody or alone:
             self.lease_end_ms = FOREVER_MS
         else:
-            self.lease_end_ms = lease_end_ms(me, voters, self.settings.node_timeout_ms)
+            self.lease_end_ms = lease_end_ms(me, everybody, self.settings.node_timeout_ms, self._without_voice())
         return now_ms < self.lease_end_ms and not self.empty.active and not self.manual.bars(now_ms)
+
+    def _without_voice(self) -> set[Peer]:
+        """Voters whose place somebody has voted to give away, as we or they say: whether they still vote is open."""
+        mine = self.digest
+        if not mine:
+            return set()
+        told = {compare(self.voters, mine, peer.electorate).given_away for peer in self.voters if not peer.is_myself}
+        return {peer for peer in (*told, self.given_away()) if peer is not None}
 
     def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
         """As the primary of a pair: whether we know that the other has not taken our place while we were down."""
@@ -389,22 +441,33 @@ class ClusterCore:
             primary_id=self.myself.primary.id if self.myself.primary else None,
             state_fail=not self.health.ok,
             paused=self.manual.paused,
+            data_epoch=self.state.data_epoch if self.replication.offset else 0,
+            electorate=self._stated_digest(),
             to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
             | (STANDING if self.election.standing else 0)
             | (IN_SYNC if self.in_sync else 0),
         )
 
+    def _stated_digest(self) -> int:
+        """Without whom we have voted away."""
+        away = self.given_away() if self.digest else None
+        return self.digest ^ token(away) if away is not None else self.digest
+
     def quorum_against(self, peer: Peer) -> int:
-        return self.health.quorum_against(peer)
+        """How many must agree that `peer` has failed, or is to be replaced. In a pair a dead process has no say."""
+        return quorum(self.voters) - (is_gone(peer) and is_pair(self.state))
 
     def votes(self, peer: Peer) -> bool:
-        return peer in self.health.voters
+        return peer in self.voters
 
     def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
         granted = consider_grant(self.state, sender, header, now_ms, self.settings.node_timeout_ms)
         if granted:
             sender.granted_ms = now_ms
         return granted
+
+    def grant_counts(self, sender: Peer, header: Header) -> bool:
+        return compare(self.voters, self.digest, header.electorate).same
 
     def needs_answers(self, peer: Peer) -> bool:
         return self.myself.is_primary and self.votes(self.myself) and self.votes(peer)
@@ -413,6 +476,8 @@ class ClusterCore:
         self._unsaved = True
         self._unsaved_durable |= durable
         self._reexamine |= state
+        if state:
+            self._voters = None
 
     def has_nothing(self) -> bool:
         """Whether this node has neither data nor a place in a cluster. (Epochs collide even among such nodes.)"""
@@ -446,10 +511,11 @@ class ClusterCore:
         if header.primary_id is None and header.config_epoch > sender.config_epoch:
             sender.config_epoch = header.config_epoch
             self.changed(durable=True)
+        sender.electorate, sender.data_epoch = header.electorate, header.data_epoch
         sender.repl_offset = header.offset
         sender.repl_offset_ms = now_ms
         to_ours = header.mflags[1] if header.mflags[1] & OURS else 0
-        sender.primary_failed = bool(to_ours & PRIMARY_FAILED)
+        sender.failed_primary = header.primary_id or "" if to_ours & PRIMARY_FAILED else ""
         sender.in_sync = bool(to_ours & IN_SYNC)
         self.voter.hear_header(sender, header)
         self.manual.hear_header(sender, header)

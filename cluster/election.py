@@ -12,14 +12,22 @@ stands as well, or nothing has come of it for as long as votes promise anything,
 under a new epoch after a short random pause; each attempt waits longer. A candidate that has lost, or that hears a
 better sibling ask and gives way, says so, which frees the votes that it already had.
 
+Offsets order replicas only if they are offsets of one history. Each states with it the epoch of the primary whose data
+it is, which counts first; and a node whose data is not its primary's at all, because it was a primary itself until it
+was replaced, or comes from another shard, does not stand before it has synchronised. What a sibling has told counts for
+the primary that it named, not for the next one. Who counts as a voter is looked up when votes are counted, and votes
+given by somebody who knows other voters do not count (`common_map`).
+
 The epoch of an election is on disk before anybody is asked, and the claim to the slots before it is announced.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from cluster.common_map import compare
 from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
 from gossip import flags
@@ -44,10 +52,11 @@ class Unfit(Enum):
     NO_SLOTS = "the primary has no slots"
     FORBIDDEN = "cluster-replica-no-failover is set, or it is about to end"
     NO_DATA = "no data has ever come from the primary"
+    STRAYED = "the data has not been synchronised with the primary since this node became its replica"
     OLD_DATA = "the data is older than cluster-replica-validity-factor allows"
 
 
-def fitness(me: Peer, settings: ClusterSettings, replication: Replication) -> Unfit | None:
+def fitness(me: Peer, settings: ClusterSettings, replication: Replication, strayed: bool = False) -> Unfit | None:
     """Why this node may not stand for election by itself; None: it must."""
     primary = me.primary
     if me.is_primary:
@@ -60,6 +69,8 @@ def fitness(me: Peer, settings: ClusterSettings, replication: Replication) -> Un
         return Unfit.NO_SLOTS
     if me.flags & flags.NOFAILOVER:
         return Unfit.FORBIDDEN
+    if strayed and settings.replica_validity_factor:
+        return Unfit.STRAYED
     return too_old(settings, replication.data_age_ms())
 
 
@@ -80,19 +91,51 @@ def rivals(me: Peer) -> list[Peer]:
     return [peer for peer in me.primary.replicas if not peer.flags & excluded]
 
 
-def outranks(one: Peer, one_offset: int, other: Peer, other_offset: int) -> bool:
+class Data(NamedTuple):
+    """How much of a shard's data a replica has: until whose reign, and how far into it. Greater is more.
+
+    Offsets alone say which of two has more only within one history. Who missed the last failover may have counted
+    further in the history that ended there than it had come when it was continued.
+    """
+
+    epoch: int  # 0: not known; then the offsets must do
+    offset: int
+
+    def exceeds(self, other: Data) -> bool:
+        if self.epoch and other.epoch and self.offset and other.offset:
+            return self > other
+        return self.offset > other.offset
+
+
+def data_of(peer: Peer) -> Data:
+    """What a replica has told of its data."""
+    return Data(peer.data_epoch, peer.repl_offset)
+
+
+def outranks(one: Peer, ones: Data, other: Peer, others: Data) -> bool:
     """Whether `one` should be elected rather than `other`: the one with more data, then the one with the smaller id."""
-    return (-one_offset, one.id) < (-other_offset, other.id)
+    return ones.exceeds(others) or (one.id < other.id and not others.exceeds(ones))
 
 
-def rank(me: Peer, my_offset: int) -> int:
+def rank(me: Peer, mine: Data) -> int:
     """How many siblings should be elected rather than we."""
-    return sum(outranks(peer, peer.repl_offset, me, my_offset) for peer in rivals(me))
+    return sum(outranks(peer, data_of(peer), me, mine) for peer in rivals(me))
 
 
-def everybody_told(me: Peer) -> bool:
-    """Whether all siblings have stated their final offset."""
-    return all(peer.primary_failed for peer in rivals(me))
+def everybody_told(me: Peer, peers: Iterable[Peer] = ()) -> bool:
+    """Whether all siblings have stated their final offset, and those of `peers` who may be siblings unknown to us."""
+    assert me.primary is not None
+    primary_id = me.primary.id
+    return all(peer.failed_primary == primary_id for peer in (*rivals(me), *peers))
+
+
+def homeless(peers: Iterable[Peer]) -> Iterator[Peer]:
+    """Nodes that have data, but belong to no shard as far as we know: perhaps to ours, and have not told us yet."""
+    for peer in peers:
+        if peer.slot_count or not peer.repl_offset or peer.flags & (flags.FAILING | flags.NOFAILOVER):
+            continue
+        if peer.primary is None or not peer.primary.slot_count:
+            yield peer
 
 
 def shard_rank(primary: Peer, owners: list[Peer]) -> int:
@@ -121,6 +164,7 @@ class Election:
         self._until_ms = 0  # when it is lost, at the latest
         self._contested = False  # whether a sibling stands, too: votes of this epoch may be its
         self._votes: set[str] = set()
+        self._digest = 0  # of the voters among whom we stand
         self._unfit: Unfit | None = None
 
     @property
@@ -141,12 +185,16 @@ class Election:
     def attend(self, now_ms: int) -> None:
         """Stand for election if it is our turn, or find that we have lost."""
         agreed = now_ms < self._core.manual.stands_until_ms()
-        unfit = None if agreed else fitness(self._core.myself, self._core.settings, self._core.replication)
+        core = self._core
+        unfit = None if agreed else fitness(core.myself, core.settings, core.replication, core.state.strayed)
         if unfit is not None:
             self._rest(unfit)
             return
         if not self._since_ms:
             self._begin(now_ms)
+        if self.standing and core.digest != self._digest:
+            # The voters have changed, or we have learnt of it only now: who voted as one of the others votes again.
+            self._digest, self._votes, self._again_ms = core.digest, set(), now_ms
         if self.standing and now_ms >= self._again_ms:
             self._go_on(now_ms)
         if not self.standing and now_ms >= self._turn_ms():
@@ -165,7 +213,7 @@ class Election:
     def _hear_sibling(self, sender: Peer, header: Header, now_ms: int) -> None:
         """A better one gets the time for another attempt before we stand."""
         me = self._core.myself
-        if not outranks(sender, header.offset, me, self._core.replication.offset):
+        if not outranks(sender, Data(header.data_epoch, header.offset), me, self._data()):
             self._contested = True
             return
         self._yielded_ms = now_ms
@@ -189,14 +237,22 @@ class Election:
         me, replication = self._core.myself, self._core.replication
         return (
             candidate.primary is me.primary
-            and replication.offset > request.offset
+            and self._data().exceeds(Data(request.data_epoch, request.offset))
             and not request.mflags[0] & FORCE_ACK
-            and fitness(me, self._core.settings, replication) is None
+            and fitness(me, self._core.settings, replication, self._core.state.strayed) is None
         )
+
+    def _data(self) -> Data:
+        """Ours."""
+        return Data(self._core.state.data_epoch, self._core.replication.offset)
 
     def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
         """A vote has come. After a lease, perhaps since we were stopped, what it promised may be over."""
-        if now_ms >= self._until_ms or header.current_epoch != self._epoch or not self._core.votes(sender):
+        core = self._core
+        if now_ms >= self._until_ms or header.current_epoch != self._epoch or not core.votes(sender):
+            return
+        found = compare(core.voters, core.digest, header.electorate)
+        if core.digest != self._digest or not found.same or found.given_away not in (None, core.myself.primary):
             return
         self._count(sender, now_ms)
 
@@ -229,10 +285,10 @@ class Election:
             return self._retry_ms
         assert me.primary is not None
         unit = unit_ms(core.settings.node_timeout_ms)
-        place = rank(me, core.replication.offset)
+        place = rank(me, self._data())
         wait_ms = 2 * unit * place
         wait_ms += unit * shard_rank(me.primary, core.slotmap.owners_with_slots())
-        if not everybody_told(me):
+        if not everybody_told(me, homeless(core.members.others())):
             wait_ms += unit + int(unit * self._chance)
         at_ms = max(self._since_ms + wait_ms, self._retry_ms)
         if place and self._yielded_ms:
@@ -249,7 +305,7 @@ class Election:
         core.state.current_epoch += 1
         # Also where we are no voter yet: if we win, we are one, and must not vote for another in the same epoch.
         self._epoch = core.state.last_vote_epoch = core.state.current_epoch
-        self._votes = set()
+        self._votes, self._digest = set(), core.digest
         self._contested = False
         self._asked_ms = now_ms
         self._until_ms = min(now_ms + self._longest_ms(), core.manual.stands_until_ms() or FOREVER_MS)
@@ -273,7 +329,7 @@ class Election:
             self._give_up(now_ms)
             return
         self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
-        owing = [voter for voter in core.health.voters if voter.id not in self._votes]
+        owing = [voter for voter in core.voters if voter.id not in self._votes]
         core.bus.send_to(sorted(owing, key=lambda peer: peer.id), self._request())
 
     def _patience_ms(self) -> int:

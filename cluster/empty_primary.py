@@ -5,9 +5,16 @@ empty, and in Redis all its replicas throw their data away to be like it: everyt
 
 Here such a primary neither serves its slots nor synchronises anybody. It waits until its replicas have told how much
 they have and hands over to the best of them. If all say for two seconds that they have nothing (one that still loads
-says so, too), or none that has data can take its place and a while has passed, it serves, empty as it is. Redis'
-replicas cannot be asked to take over (they obey their operator only), so with those the wait is time for a CLUSTER
-FAILOVER TAKEOVER.
+says so, too), it serves, empty as it is.
+
+What it owes to replicas that it does not see, or that have data and cannot take its place, depends on what clients were
+promised. With `min-acks` every write that they hold for done is on one of these, perhaps on the one that is cut off: it
+waits for as long as it takes, and says for whom (in the log, and in CLUSTER INFO as cluster_empty_primary_waits_for).
+An operator who knows that nothing is to come ends the wait by CLUSTER FAILOVER TAKEOVER (or FORCE) at the empty primary
+itself, or by CLUSTER FORGET of the lost ones. Without `min-acks` nothing was promised that the end of one process might
+not break, and a shard that is served counts for more: then it waits for ten seconds, or two node timeouts if that is
+longer, and serves. Redis' replicas cannot be asked to take over (they obey their operator only), so with those the wait
+is time for a CLUSTER FAILOVER TAKEOVER there.
 
 Who its replicas are it may not know: what it remembers can be from the moment when it was elected, before anybody had
 followed it. So it listens to every member of which it does not know that it belongs to another shard.
@@ -16,6 +23,8 @@ followed it. So it listens to every member of which it does not know that it bel
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from cluster.election import Data, data_of
 
 if TYPE_CHECKING:
     from cluster.core import ClusterCore
@@ -26,6 +35,10 @@ PATIENCE_TIMEOUTS = 2
 LISTEN_MS = 2000
 LOOK_MS = 20
 RETRY_MS = 1000
+ADVICE = (
+    "because min-acks promises that its data is there. CLUSTER FORGET of who is lost for good, or CLUSTER FAILOVER "
+    "TAKEOVER here, makes it serve, empty as it is."
+)
 
 
 class EmptyPrimary:
@@ -36,6 +49,7 @@ class EmptyPrimary:
         self._since_ms = 0
         self._until_ms = 0  # when it gives up waiting; 0: it is none
         self._look_ms = 0
+        self._told = False
 
     @property
     def active(self) -> bool:
@@ -53,6 +67,15 @@ class EmptyPrimary:
         patience_ms = max(PATIENCE_TIMEOUTS * core.settings.node_timeout_ms, PATIENCE_MIN_MS)
         self._since_ms, self._until_ms, self._look_ms = now_ms, now_ms + patience_ms, now_ms
 
+    def awaited(self) -> list[str]:
+        """Ids of those who may have its data: who has not told yet, or has told that it has some."""
+        return sorted(peer.id for peer in self._followers() if not peer.repl_offset_ms or peer.repl_offset)
+
+    def serve(self) -> None:
+        """The operator says that it shall not wait."""
+        self._core.bus.note("warning", "This empty primary serves (user request).")
+        self._end()
+
     def attend(self, now_ms: int) -> None:
         """Hand over if it can be done by now, or end the wait."""
         if not self.active or now_ms < self._look_ms:
@@ -63,7 +86,7 @@ class EmptyPrimary:
         listened = now_ms - self._since_ms >= LISTEN_MS
         if me.is_replica or not me.slot_count:
             self._end()
-        elif now_ms >= self._until_ms and not self._most_of_the_able():
+        elif now_ms >= self._until_ms and not self._core.settings.min_acks and not self._best_of_the_able().offset:
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):
@@ -73,17 +96,21 @@ class EmptyPrimary:
         elif all_told and listened:
             self._core.bus.note("notice", "The replicas have no data either.")
             self._end()
+        if self.active and now_ms >= self._until_ms and not self._told:
+            self._told = True
+            self._core.bus.note("warning", f"This empty primary still waits for {', '.join(self.awaited())} {ADVICE}")
 
     def _best_is_able(self, now_ms: int) -> bool:
         """Whether who has the most can be asked now; after half of the wait, whoever has anything at all will do."""
-        most = max(replica.repl_offset for replica in self._core.myself.replicas)
-        ables = self._most_of_the_able()
-        return ables == most or (ables > 0 and now_ms - self._since_ms >= self._until_ms - now_ms)
+        able = self._best_of_the_able()
+        if any(data_of(replica).exceeds(able) for replica in self._core.myself.replicas):
+            return able.offset > 0 and now_ms - self._since_ms >= self._until_ms - now_ms
+        return able.offset > 0
 
-    def _most_of_the_able(self) -> int:
-        """The offset of the best replica that could take over now; 0: none that has anything."""
+    def _best_of_the_able(self) -> Data:
+        """What the best replica has that could take over now; offset 0: none that has anything."""
         best = self._core.manual.best_successor()
-        return best.repl_offset if best is not None else 0
+        return data_of(best) if best is not None else Data(0, 0)
 
     def _followers(self) -> list[Peer]:
         """Our replicas, and those who may be without our knowing it."""

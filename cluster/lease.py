@@ -11,6 +11,8 @@ A voter that holds a primary failed, or has promised its place to a replica, sti
 makes the answer no grant (REFUSED). Grants are forgotten in a restart: a voter that restarts neither votes nor, if it
 may have voted just before, grants anything for a node timeout.
 
+Grants count of voters whose map of voters is ours (`common_map`): two majorities meet only if they are of one set.
+
 Voters that are Redis nodes know none of this. Their answers count as grants all the same; that makes the primary stop
 in time when it is cut off, but a verdict that spreads faster than the lease runs out is not covered, and after a stop
 it must wait, as in Redis, until somebody would have told it that it was replaced (`health`).
@@ -20,6 +22,8 @@ when the others act, too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from cluster.electorate import quorum
 from cluster.slots import from_bitmap
@@ -36,8 +40,12 @@ def lease_ms(node_timeout_ms: int) -> int:
     return node_timeout_ms - node_timeout_ms // MARGIN_DIVISOR
 
 
-def lease_end_ms(me: Peer, voters: frozenset[Peer], node_timeout_ms: int) -> int:
+def lease_end_ms(
+    me: Peer, voters: frozenset[Peer], node_timeout_ms: int, without_voice: Collection[Peer] = ()
+) -> int:
     """When the lease ends that the grants so far make. `voters` may include ourselves: we need no grant of our own.
+
+    `without_voice`: voters whose grants do not count (`common_map`).
 
     A voter whose process is dead grants what it would if it answered: before it votes against anybody it would have to
     start, and would then abstain for a node timeout.
@@ -45,7 +53,8 @@ def lease_end_ms(me: Peer, voters: frozenset[Peer], node_timeout_ms: int) -> int
     needed = quorum(voters) - (me in voters)
     if needed <= 0:
         return FOREVER_MS
-    granted = sorted((granted_ms(peer) for peer in voters if peer is not me), reverse=True)
+    counting = [peer for peer in voters if peer is not me and peer not in without_voice]
+    granted = sorted((granted_ms(peer) for peer in counting), reverse=True)
     if len(granted) < needed or not granted[needed - 1]:
         return 0
     return granted[needed - 1] + lease_ms(node_timeout_ms)

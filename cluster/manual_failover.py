@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from cluster import epochs
 from cluster.effects import PauseWrites, ResumeWrites
+from cluster.election import data_of
 from cluster.errors import ClusterError
 from gossip import flags
 from gossip.messages import PAUSED, Header, MfStart
@@ -90,6 +91,9 @@ class ManualFailover:
         core, me = self._core, self._core.myself
         if me.is_primary and how and now_ms - core.took_place_ms <= core.settings.node_timeout_ms:
             return  # who was to be forced out is
+        if me.is_primary and how and core.empty.active:
+            core.empty.serve()
+            return
         if me.is_primary:
             raise ClusterError("ERR You should send CLUSTER FAILOVER to a replica")
         primary = me.primary
@@ -204,7 +208,7 @@ class ManualFailover:
 
     def best_successor(self) -> Peer | None:
         """The one of them that has most of the data."""
-        return max(self.successors(), key=lambda peer: (peer.repl_offset, peer.id), default=None)
+        return max(self.successors(), key=lambda peer: (data_of(peer), peer.id), default=None)
 
     def hand_over(self) -> bool:
         """As a primary: have the best replica take our place. False if there is none that could.

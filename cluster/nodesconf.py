@@ -18,7 +18,7 @@ import random
 from collections.abc import Callable
 
 from cluster.slots import SLOTS, parse_range, ranges_text
-from cluster.state import ClusterState
+from cluster.state import ClusterState, OpenVote
 from gossip import flags
 from gossip.flags import flags_text, parse_flags
 from gossip.membership import Members, make_node_id
@@ -38,6 +38,10 @@ def dump(state: ClusterState) -> str:
     lines = [node_line(state, peer, aux=True) for peer in state.members if not peer.in_handshake]
     own = " onlyShardis 1" if state.only_ours else ""  # Redis skips what it does not know
     own += " handingOver 1" if state.handing_over else ""
+    if state.open_vote is not None:
+        own += f" votedFor {state.open_vote.candidate_id} votedAbout {state.open_vote.primary_id}"
+    own += f" dataEpoch {state.data_epoch}" if state.data_epoch else ""
+    own += " strayed 1" if state.strayed else ""
     lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
     return "\n".join(lines) + "\n"
 
@@ -109,7 +113,9 @@ class _Loader:
         self.described: list[Peer] = []
         self.owned: list[tuple[Peer, int]] = []
         self.marks: list[tuple[int, bool, Peer]] = []
-        self.vars = {"currentepoch": 0, "lastvoteepoch": 0, "onlyshardis": 0, "handingover": 0}
+        names = ("currentepoch", "lastvoteepoch", "onlyshardis", "handingover", "dataepoch", "strayed")
+        self.vars = dict.fromkeys(names, 0)
+        self.named: dict[str, Peer] = {}  # nodes in the variables
 
     def load(self, text: str) -> ClusterState:
         for number, line in enumerate(text.splitlines(), 1):
@@ -131,6 +137,8 @@ class _Loader:
         for name, value in zip(words[::2], words[1::2], strict=True):
             if name.lower() in self.vars:
                 self.vars[name.lower()] = int(value)
+            elif name.lower() in ("votedfor", "votedabout") and value in self.peers:
+                self.named[name.lower()] = self.peers[value]
 
     def _read_node(self, words: list[str]) -> None:
         if len(words) < 8:
@@ -185,8 +193,13 @@ class _Loader:
         epochs = [peer.config_epoch for peer in self.peers.values()]
         state.current_epoch = max(self.vars["currentepoch"], *epochs)
         state.last_vote_epoch = self.vars["lastvoteepoch"]
+        if len(self.named) == 2:
+            candidate, primary = self.named["votedfor"], self.named["votedabout"]
+            slots = state.slotmap.owned_by(primary)
+            state.open_vote = OpenVote(candidate.id, state.last_vote_epoch, primary.id, slots)
         state.only_ours = bool(self.vars["onlyshardis"])
         state.handing_over = bool(self.vars["handingover"])
+        state.data_epoch, state.strayed = self.vars["dataepoch"], bool(self.vars["strayed"])
         return state
 
 

@@ -116,6 +116,13 @@ class SlotMap:
             self.assign(taken, sender)
         return Claimed(taken, from_myself, from_my_primary)
 
+    def winnable(self, epoch: int, claimed: SlotSet) -> SlotSet:
+        """Those of the slots that a claim under this epoch could win or keep."""
+        for owner, owned in self._owned.items():
+            if owner.config_epoch > epoch:
+                claimed &= ~owned | self.unclaimed
+        return claimed
+
     def newer_owner(self, sender: Peer, epoch: int, claimed: SlotSet) -> Peer | None:
         """Somebody who owns a slot that `sender` claims, under a higher epoch: `sender` should be told."""
         for owner, owned in self._owned.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cluster.slotmap import SlotMap
+from cluster.slots import SlotSet
 from gossip.membership import Members
 from gossip.peer import Peer
 from gossip.settings import GossipSettings
@@ -38,6 +39,7 @@ class ClusterSettings(GossipSettings):
     preferred_endpoint_type: str = "ip"  # ip, hostname or unknown-endpoint
     wish: Wish = Wish()
     tls: bool = False  # `port` is a TLS port
+    min_acks: int = 0  # how many replicas have a write before it is acknowledged
 
 
 class Keyspace(Protocol):
@@ -78,6 +80,10 @@ class Replication(Protocol):
         """Whether what the primary writes comes in."""
 
     @property
+    def synced_with(self) -> str:
+        """The id of the primary that `link_up` is about, while it holds; empty: there is none."""
+
+    @property
     def writes_paused(self) -> bool:
         """Whether the writes of clients are held back, so that `offset` does not move."""
 
@@ -90,10 +96,21 @@ class NoReplication:
 
     offset = 0
     link_up = False
+    synced_with = ""
     writes_paused = False
 
     def data_age_ms(self) -> int | None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVote:
+    """A vote of ours whose outcome we have not heard: for whom, in which epoch, and for whose place and slots."""
+
+    candidate_id: str
+    epoch: int
+    primary_id: str
+    slots: SlotSet
 
 
 @dataclass(slots=True)
@@ -104,8 +121,12 @@ class ClusterState:
     slotmap: SlotMap = field(default_factory=SlotMap)
     current_epoch: int = 0
     last_vote_epoch: int = 0
+    open_vote: OpenVote | None = None
     handing_over: bool = False  # this primary has promised its place to a replica, for as long as that may take
     only_ours: bool = False  # all members are nodes of this project
+    data_epoch: int = 0  # the config epoch of the primary in whose history our data is
+    strayed: bool = False  # our data is not part of our primary's history, as far as we know: we never synchronised
+    newcomer_until_ms: int = 0  # after our election: until then, what our predecessor has promised may hold
     forgetful_until_ms: int = 0  # after a restart: until then, promises may hold that we made and forgot
 
     @property

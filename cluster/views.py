@@ -53,6 +53,7 @@ class ClusterViews:
             f"cluster_size:{core.health.size}",
             f"cluster_current_epoch:{core.state.current_epoch}",
             f"cluster_my_epoch:{primary.config_epoch}",
+            *([f"cluster_empty_primary_waits_for:{','.join(core.empty.awaited())}"] if core.empty.active else []),
             *_message_counts(core.bus.sent, "sent"),
             *_message_counts(core.bus.received, "received"),
             f"total_cluster_links_buffer_limit_exceeded:{core.bus.links_over_limit}",

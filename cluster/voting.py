@@ -11,6 +11,9 @@ but the same candidate may ask again under a newer epoch at once (it is one node
 soon as it says that it does not stand any more the vote is free for another. It may also ask again under the same
 epoch, as long as it stands, and gets the same vote again: the answer may have been lost.
 
+A vote binds in another way, too: until it is known what became of it, there is none about any other shard, and none for
+a candidate that knows other voters than we do (`common_map`).
+
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
 """
@@ -21,8 +24,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster.common_map import compare, hear_candidate, open_vote, same_place
 from cluster.slots import from_bitmap
-from cluster.state import ClusterState
+from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
 from gossip.messages import FORCE_ACK, OURS, STANDING, AuthAck, Header
 from gossip.peer import Peer
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from cluster.core import ClusterCore
 
 KEEP_MS = 500
-PASSING = frozenset({"primary is up", "primary may serve", "voted for another"})
+PASSING = frozenset({"primary is up", "primary may serve", "voted for another", "another map", "vote open"})
 """Reasons to deny that may be gone in a moment."""
 
 
@@ -91,7 +95,7 @@ def _lease_left_ms(state: ClusterState, primary: Peer, request: Header, now_ms: 
         return 0
     if is_gone(primary) and primary.refused_ms >= primary.granted_ms:
         return 0
-    return max(primary.granted_ms + node_timeout_ms, state.forgetful_until_ms) - now_ms
+    return max(primary.granted_ms + node_timeout_ms, state.forgetful_until_ms, state.newcomer_until_ms) - now_ms
 
 
 def is_bound(primary: Peer, candidate: Peer, now_ms: int, node_timeout_ms: int) -> bool:
@@ -106,6 +110,9 @@ def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -
     primary = candidate.primary
     assert primary is not None
     primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
+    state.open_vote = None
+    if candidate.ours and not candidate.is_myself:
+        state.open_vote = OpenVote(candidate.id, epoch, primary.id, state.slotmap.owned_by(primary))
 
 
 def release_vote(sender: Peer, header: Header) -> None:
@@ -146,6 +153,7 @@ class Voter:
     def hear_header(self, sender: Peer, header: Header) -> None:
         """A candidate may say that it has given up: it wants neither the vote that it has nor one that it asked for."""
         release_vote(sender, header)
+        hear_candidate(self._core.state, sender, header)
         if self._kept and stands_no_longer(header):
             epoch = header.current_epoch
             self._kept = [each for each in self._kept if each[0] is not sender or each[1].current_epoch > epoch]
@@ -183,6 +191,9 @@ class Voter:
         core = self._core
         if core.election.outdoes(candidate, request):
             return Deny("has less data", "this replica has more of the data")
+        denied = self._consider_map(candidate, request)
+        if denied is not None:
+            return denied
         answer = consider_vote(core.state, candidate, request, now_ms, core.settings.node_timeout_ms)
         if isinstance(answer, Grant):
             if not answer.again:
@@ -191,3 +202,17 @@ class Voter:
             core.bus.note("notice", f"Failover auth granted to {candidate.id} for epoch {answer.epoch}")
             core.bus.send(candidate.link, AuthAck(core.bus.header()))
         return answer
+
+    def _consider_map(self, candidate: Peer, request: Header) -> Deny | None:
+        """Whether the candidate and we know the same voters, as far as that matters (`common_map`)."""
+        core, primary = self._core, candidate.primary
+        if not core.digest or primary is None:
+            return None
+        if not compare(core.voters, core.digest, request.electorate).same:
+            return Deny("another map", "it does not know the same primaries as this node")
+        vote = open_vote(core.state)
+        if vote is None or vote.candidate_id == candidate.id:
+            return None
+        if request.mflags[0] & FORCE_ACK or not same_place(core.state, vote, primary, from_bitmap(request.slots)):
+            return Deny("vote open", f"what became of the vote for {vote.candidate_id} is not known yet")
+        return None

@@ -25,6 +25,8 @@ class Facts:
     primary_id: str | None = None
     state_fail: bool = True
     paused: bool = False
+    data_epoch: int = 0
+    electorate: int = 0
     to_ours: int = 0  # message flags for nodes of this project: PRIMARY_FAILED, STANDING, IN_SYNC
 
 
@@ -42,6 +44,9 @@ class Agreement(Protocol):
 
     def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
         """Whether our answer to this PING, which leaves now, lets its sender go on serving."""
+
+    def grant_counts(self, sender: Peer, header: Header) -> bool:
+        """Whether an answer to a PING of ours that lets us go on serving comes from somebody who may say so."""
 
     def needs_answers(self, peer: Peer) -> bool:
         """Whether `peer` has to answer our PINGs at least each half node timeout, whatever others tell of it."""

@@ -320,6 +320,8 @@ class GossipCore:
             flags=me.flags,
             state_fail=facts.state_fail,
             mflags=(message_flags | (PAUSED if facts.paused else 0), OURS | facts.to_ours | to_ours, 0),
+            data_epoch=facts.data_epoch,
+            electorate=facts.electorate,
         )
 
     def send(self, link: Link | None, message: Message) -> None:
@@ -487,7 +489,9 @@ class GossipCore:
         """Declare `peer` failed if a majority agrees, and tell the others."""
         if not peer.suspected:
             return
-        reports = count_reports(peer, now_ms, self.settings.node_timeout_ms)
+        count_reports(peer, now_ms, self.settings.node_timeout_ms)
+        reporters = [self.members.get(node_id) for node_id in peer.reports]
+        reports = sum(reporter is not None and self.agreement.votes(reporter) for reporter in reporters)  # as of now
         i_vote = self.agreement.votes(self.members.myself)
         verdict = judge(peer, reports, quorum=self.agreement.quorum_against(peer), i_vote=i_vote)
         if verdict is not Verdict.FAILED:

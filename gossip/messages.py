@@ -76,6 +76,9 @@ class Header:
     flags: int = 0
     state_fail: bool = False
     mflags: tuple[int, int, int] = (0, 0, 0)
+    # Where Redis has nothing, so that only nodes of this project state and read it; 0: not known.
+    data_epoch: int = 0  # the config epoch of the primary in whose history the sender's data is
+    electorate: int = 0  # a digest of those who have a vote, as the sender sees it
 
 
 class GossipEntry(NamedTuple):

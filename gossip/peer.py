@@ -73,6 +73,9 @@ class Peer:
     replicas: list[Peer] = field(default_factory=list)
     repl_offset: int = 0
     repl_offset_ms: int = 0
+    electorate: int = 0  # the digest of the voters, as it last stated it
+    updates_sent: int = 0  # how many owners we have told it of, since its digest differs from ours
+    data_epoch: int = 0  # of the primary in whose history that offset is; 0: it did not say
     answered_ms: int = 0  # when the newest PING was sent that it has answered, and that makes it a grant of our lease
     pinged_ms: int = 0  # when we sent it the last PING
     granted_ms: int = 0  # when we last answered a PING of this primary with a grant
@@ -80,7 +83,7 @@ class Peer:
     voted_for: str = ""
     voted_epoch: int = 0
     in_sync: bool = False  # it said that it has its primary's data and that what the primary writes comes in
-    primary_failed: bool = False  # it said that it holds its primary failed, so that its offset is final
+    failed_primary: str = ""  # the primary that it said it holds failed, so that its offset is final
 
     link: Link | None = None
     inbound: Link | None = None

@@ -253,7 +253,7 @@ def _hear_pong(core: GossipCore, peer: Peer, link: Link, header: Header, now_ms:
     peer.link_failures = 0
     acquit(peer)
     sent_ms = link.pings.popleft() if link.pings else 0
-    if not header.mflags[1] & REFUSED:
+    if not header.mflags[1] & REFUSED and core.agreement.grant_counts(peer, header):
         peer.answered_ms = max(peer.answered_ms, sent_ms)
     if peer.suspected:
         core.members.clear_suspicion(peer)

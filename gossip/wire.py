@@ -22,6 +22,7 @@ from typing import Any
 from gossip.extensions import ExtensionError, decode_extensions, encode_extensions
 from gossip.messages import (
     EXT_DATA,
+    OURS,
     AuthAck,
     AuthRequest,
     Fail,
@@ -51,8 +52,8 @@ SLOTS_BYTES = 2048
 
 # signature, length, version, port, type, count, current epoch, config epoch, offset, sender
 _HEAD = struct.Struct(">4sIHHHHQQQ40s")
-# primary, ip, extensions, unused, plain port, bus port, flags, state, message flags
-_TAIL = struct.Struct(">40s46sH30sHHHB3B")
+# primary, ip, extensions, (data epoch, electorate,) unused, plain port, bus port, flags, state, message flags
+_TAIL = struct.Struct(">40s46sHQQ14sHHHB3B")  # what stands in brackets is unused by Redis
 _LIGHT_HEAD = struct.Struct(">4sIHHHH")  # signature, length, version, unused, type, unused
 _GOSSIP = struct.Struct(">40sII46sHHHHH")
 _PUBLISH = struct.Struct(">II")
@@ -75,9 +76,9 @@ assert _TAIL_AT + _TAIL.size == HEADER_BYTES
 assert _GOSSIP.size == GOSSIP_BYTES
 assert struct.calcsize(">4sIHHH") == _COUNT_AT
 assert _TAIL_AT + struct.calcsize(">40s46s") == 2214  # extensions
-assert _TAIL_AT + struct.calcsize(">40s46sH30s") == 2246  # plain port
-assert _TAIL_AT + struct.calcsize(">40s46sH30sHH") == 2250  # flags
-assert _TAIL_AT + struct.calcsize(">40s46sH30sHHHB") == 2253  # message flags
+assert _TAIL_AT + struct.calcsize(">40s46sHQQ14s") == 2246  # plain port
+assert _TAIL_AT + struct.calcsize(">40s46sHQQ14sHH") == 2250  # flags
+assert _TAIL_AT + struct.calcsize(">40s46sHQQ14sHHHB") == 2253  # message flags
 
 
 class BadPacket(ValueError):
@@ -104,6 +105,8 @@ def encode(message: Message) -> bytes:
         h.primary_id.encode("latin-1") if h.primary_id else _NO_ID,
         h.ip.encode("latin-1")[:45],
         extensions,
+        h.data_epoch,
+        h.electorate,
         b"",
         h.plain_port,
         h.bus_port,
@@ -133,7 +136,9 @@ def decode(packet: bytes) -> Message | LightPublish | Unknown:
     reader = _BODY_READERS.get(type_number)
     if version != VERSION or reader is None:
         return Unknown(version, type_number)
-    primary, ip, extensions, _, plain_port, bus_port, flags, state, *mflags = _TAIL.unpack_from(packet, _TAIL_AT)
+    primary, ip, extensions, data_epoch, electorate, _, *rest = _TAIL.unpack_from(packet, _TAIL_AT)
+    plain_port, bus_port, flags, state, *mflags = rest
+    known = bool(mflags[1] & OURS)
     header = Header(
         sender=_node_id(sender),
         current_epoch=current,
@@ -148,6 +153,8 @@ def decode(packet: bytes) -> Message | LightPublish | Unknown:
         flags=flags,
         state_fail=bool(state),
         mflags=(mflags[0], mflags[1], mflags[2]),
+        data_epoch=data_epoch if known else 0,
+        electorate=electorate if known else 0,
     )
     return reader(header, packet, count, extensions)
 

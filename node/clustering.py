@@ -60,6 +60,7 @@ DIRECTIVES = (
     "cluster-migration-barrier",
     "cluster-replica-no-failover",
     "cluster-replica-validity-factor",
+    "min-acks",
     "repl-ping-replica-period",
     "cluster-link-sendbuf-limit",
     "cluster-seeds",
@@ -284,6 +285,10 @@ class _Copying:
         return self._node.following.connected
 
     @property
+    def synced_with(self) -> str:
+        return self._node.following.primary_id if self.link_up else ""
+
+    @property
     def writes_paused(self) -> bool:
         return self._node.pause.is_for(Reason.FAILOVER)
 
@@ -315,6 +320,7 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
     settings.allow_replica_migration = config["cluster-allow-replica-migration"]
     settings.migration_barrier = config["cluster-migration-barrier"]
     settings.replica_validity_factor = config["cluster-replica-validity-factor"]
+    settings.min_acks = config["min-acks"]
     settings.repl_ping_period_ms = config["repl-ping-replica-period"] * 1000
     settings.preferred_endpoint_type = config["cluster-preferred-endpoint-type"]
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import peers
+from tests.support.fresh_seeds import fresh_seeds
 from tests.support.servers import OURS, Fleet, Pair, split_command
 
 _relaxed = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
@@ -35,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     peers.take_options(config)
+
+
+def pytest_report_header() -> str:
+    """Which seeds this run takes: a failure of one of them can be replayed."""
+    return str(fresh_seeds())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

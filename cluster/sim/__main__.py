@@ -45,6 +45,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--node-timeout-ms", type=int, help="instead of what the seed says")
     parser.add_argument("--faults", type=int, help="how many, instead of what the seed says")
     parser.add_argument("--overloaded", type=int, help="1: processes stutter, 0: not; instead of what the seed says")
+    parser.add_argument("--overlapping", type=int, help="1: partitions overlap, 0: not; instead of what the seed says")
     parser.add_argument("--jobs", type=int, default=2, help="processes to use (default: 2)")
     parser.add_argument("--digests", action="store_true", help="print the hash of each run's trace")
     parser.add_argument("--explain", action="store_true", help="tell the story of the first seed that fails")
@@ -59,7 +60,13 @@ def seed_range(text: str) -> tuple[int, int]:
 
 def parameters_of(seed: int, options: argparse.Namespace) -> Parameters:
     return derive(
-        seed, options.shards, options.replicas, options.node_timeout_ms, options.faults, options.overloaded
+        seed,
+        options.shards,
+        options.replicas,
+        options.node_timeout_ms,
+        options.faults,
+        options.overloaded,
+        options.overlapping,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cluster.sim.clock import MS, SECOND
 from cluster.sim.network import BUS, DATA, Path
+from cluster.sim.parameters import source
 
 if TYPE_CHECKING:
     from cluster.sim.parameters import Parameters
@@ -218,7 +219,47 @@ def draw_plan(parameters: Parameters, rng: random.Random, begins_us: int) -> lis
     if parameters.overloaded:
         everybody = tuple(range(1, parameters.nodes + 1))
         plan.append(Stutter(begins_us, parameters.storm_us, everybody))
+    if parameters.overlapping:
+        plan += draw_overlaps(parameters, source(parameters.seed, "overlaps"), begins_us)
     return sorted(plan, key=lambda fault: fault.at_us)
+
+
+def draw_overlaps(parameters: Parameters, rng: random.Random, begins_us: int) -> Iterator[Fault]:
+    """Partitions one after the other, each long enough for a replacement, with sides that differ by a host or two.
+
+    So there are nodes that have missed one election and not the next, which meet others that know of neither; and
+    inside, restarts and freezes of several, so that they find out late, or have just forgotten.
+    """
+    numbers = list(range(1, parameters.nodes + 1))
+    primaries = numbers[: parameters.shards]
+    timeout_us = parameters.node_timeout_ms * MS
+    if len(numbers) < 2:
+        return
+    apart = {rng.choice(primaries), *rng.sample(numbers, rng.randrange(0, len(numbers) // 2 + 1))}
+    at_us = begins_us + int(rng.random() * timeout_us)
+    for _ in range(rng.randrange(2, 6)):
+        lasts_us = int(rng.choice([1.1, 1.3, 1.7, 2.5]) * timeout_us)
+        longer_us = int(rng.choice([-0.02, 0.0, 0.02, 0.3, 1.0]) * timeout_us)
+        rest = [number for number in numbers if number not in apart]
+        if apart and rest:
+            kind = rng.choice([Partition, Partition, Partition, OneWay, BusCut])
+            yield kind(at_us, lasts_us + longer_us, tuple(sorted(apart)), tuple(rest))
+        if rng.random() < 0.6:
+            yield _inside(numbers, rng, at_us, lasts_us)
+        for _ in range(rng.choice([1, 1, 2])):
+            apart ^= {rng.choice(primaries) if rng.random() < 0.5 else rng.choice(numbers)}
+        at_us += lasts_us
+
+
+def _inside(numbers: list[int], rng: random.Random, at_us: int, lasts_us: int) -> Fault:
+    """Something that strikes one host or several while a partition lasts, and may end with it."""
+    kind = rng.choice([Blink, Blink, Kill, PowerLoss, Freeze, Freeze])
+    struck = tuple(sorted(rng.sample(numbers, min(len(numbers), rng.choice([1, 1, 2, 3])))))
+    begins_us = at_us + int(rng.random() * lasts_us)
+    if kind is Blink:
+        return kind(begins_us, int((0.05 + 0.3 * rng.random()) * SECOND), struck)
+    until_us = at_us + lasts_us + int(rng.uniform(-0.02, 0.02) * SECOND)
+    return kind(begins_us, max(until_us - begins_us, MS), struck)
 
 
 def _draw(kind: type[Fault], parameters: Parameters, rng: random.Random, begins_us: int) -> Fault:

@@ -21,6 +21,9 @@ throw theirs away, since nobody can tell whether it is the newer data that is ri
 OVERLOADED = 0.2
 """How many worlds run on machines that have too much to do."""
 
+OVERLAPPING = 0.3
+"""In how many worlds, besides other faults, partitions follow each other with sides that differ by a few hosts."""
+
 
 def source(seed: int, name: str) -> random.Random:
     """The source of chance for one part of a world. The same in every process, whatever PYTHONHASHSEED is."""
@@ -46,6 +49,7 @@ class Parameters:
     faults: int
     storm_us: int  # how long faults go on
     overloaded: bool  # whether all processes stutter meanwhile
+    overlapping: bool  # whether partitions overlap, with restarts and freezes inside them
 
     @property
     def nodes(self) -> int:
@@ -54,7 +58,8 @@ class Parameters:
     def __str__(self) -> str:
         return (
             f"{self.shards} shards with {self.replicas} replicas, node timeout {self.node_timeout_ms} ms, "
-            f"{self.faults} faults{' under overload' if self.overloaded else ''}, min-acks {self.min_acks}, "
+            f"{self.faults} faults{' under overload' if self.overloaded else ''}"
+            f"{' and overlapping partitions' if self.overlapping else ''}, min-acks {self.min_acks}, "
             f"persistence {self.persistence}"
         )
 
@@ -66,6 +71,7 @@ def derive(
     node_timeout_ms: int | None = None,
     faults: int | None = None,
     overloaded: int | None = None,
+    overlapping: int | None = None,
 ) -> Parameters:
     """The parameters of a seed."""
     rng = source(seed, "parameters")
@@ -91,4 +97,5 @@ def derive(
         faults=drawn_faults if faults is None else faults,
         storm_us=8 * chosen_timeout_ms * MS + 5 * SECOND,
         overloaded=source(seed, "overload").random() < OVERLOADED if overloaded is None else bool(overloaded),
+        overlapping=source(seed, "overlap").random() < OVERLAPPING if overlapping is None else bool(overlapping),
     )

@@ -115,7 +115,9 @@ class Process:
         """Slots for which clients' writes are accepted without further questions, as the engine's table would say."""
         self.clock = NodeClock(self.world.timeline, host.skew_ms, host.drift_ppm)
         parameters = self.world.parameters
-        self.settings = ClusterSettings(node_timeout_ms=parameters.node_timeout_ms, seeds=(SEEDS_NAME,))
+        self.settings = ClusterSettings(
+            node_timeout_ms=parameters.node_timeout_ms, seeds=(SEEDS_NAME,), min_acks=parameters.min_acks
+        )
         rng = random.Random(host.rng.getrandbits(64))
         self.store = Store(self, host.saved, parameters.min_acks, parameters.backlog_size)
         self.core = ClusterCore(

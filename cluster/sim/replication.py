@@ -158,6 +158,10 @@ class Store:
     def link_up(self) -> bool:
         return self.in_sync
 
+    @property
+    def synced_with(self) -> str:
+        return self.following[0] if self.in_sync and self.following is not None else ""
+
     def data_age_ms(self) -> int | None:
         """For how long nothing has come from the primary; None without data."""
         if self.in_sync or self.following is None:

@@ -1,5 +1,7 @@
 """Failures of a primary in a simulated cluster of three shards: who takes over, and how soon."""
 
+from dataclasses import replace
+
 import pytest
 
 from cluster.sim import checkers
@@ -17,8 +19,9 @@ TIMEOUT_MS = 5000
 class Trial:
     """One cluster, its writers, and what may strike it."""
 
-    def __init__(self, seed, **parameters):
-        self.parameters = derive(seed, **{"node_timeout_ms": TIMEOUT_MS, "shards": 3, "replicas": 2, **parameters})
+    def __init__(self, seed, min_acks=None, **parameters):
+        drawn = derive(seed, **{"node_timeout_ms": TIMEOUT_MS, "shards": 3, "replicas": 2, **parameters})
+        self.parameters = drawn if min_acks is None else replace(drawn, min_acks=min_acks)
         self.world = World(self.parameters, [*checkers.ALL, checkers.Availability])
         self.availability = self.world.checkers[-1]
         self.world.form()

@@ -11,10 +11,11 @@ import pytest
 
 from cluster.sim.parameters import derive
 from cluster.sim.world import run
+from tests.support.fresh_seeds import COUNT, fresh_seeds, range_of
 
 LIST = Path(__file__).with_name("seeds.txt")
-BLOCK = 20
 BLOCKS = 10
+"""Parts of the fresh range, for processes that test side by side. Their names do not tell the seeds: these differ."""
 
 
 def listed() -> list[str]:
@@ -29,11 +30,27 @@ def options(line: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_seeds(block: int) -> None:
-    for seed in range(1 + block * BLOCK, 1 + (block + 1) * BLOCK):
+def test_fresh_seeds(block: int) -> None:
+    fresh = fresh_seeds()
+    print(fresh)
+    for seed in fresh.seeds[block::BLOCKS]:
         outcome = run(derive(seed))
-        assert not outcome.problem, f"make sim SEEDS={seed}: {outcome.problem}"
+        assert not outcome.problem, f"make sim SEEDS={seed}: {outcome.problem} (of the {fresh})"
         assert outcome.acked, f"seed {seed} proves nothing: no write was acknowledged"
+
+
+def test_the_fresh_range_is_that_of_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (range_of(letter * 40) for letter in "ab")
+    assert len(one) == len(other) == COUNT
+    assert not set(one) & set(other)
+    fresh_seeds.cache_clear()
+    monkeypatch.setenv("SIM_SEEDS", "417-480")
+    assert (fresh_seeds().seeds, fresh_seeds().origin) == (range(417, 481), "SIM_SEEDS")
+    fresh_seeds.cache_clear()
+    monkeypatch.delenv("SIM_SEEDS")
+    monkeypatch.setenv("PATH", "")  # no git
+    assert "no git" in str(fresh_seeds())
+    fresh_seeds.cache_clear()
 
 
 @pytest.mark.parametrize("line", listed())

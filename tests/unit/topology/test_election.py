@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.election import Unfit, everybody_told, fitness, rank, rivals, shard_rank, unit_ms
+from cluster.election import Data, Unfit, everybody_told, fitness, homeless, rank, rivals, shard_rank, unit_ms
 from cluster.state import ClusterSettings
 from gossip import flags
 from tests.unit.topology.shards import TIMEOUT_MS, shards
@@ -27,8 +27,9 @@ def candidate(**offsets):
     return state, nodes
 
 
-def fit(nodes, replication=None, **settings):
-    return fitness(nodes[21], ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings), replication or Copying())
+def fit(nodes, replication=None, strayed=False, **settings):
+    settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings)
+    return fitness(nodes[21], settings, replication or Copying(), strayed)
 
 
 def test_a_replica_of_a_failed_primary_stands():
@@ -50,6 +51,12 @@ def test_a_replica_of_a_failed_primary_stands():
 def test_the_validity_factor(age_ms, factor, reason):
     _, nodes = candidate()
     assert fit(nodes, Copying(age_ms), replica_validity_factor=factor) is reason
+
+
+def test_who_was_replaced_synchronises_before_it_stands():
+    _, nodes = candidate()
+    assert fit(nodes, strayed=True) is Unfit.STRAYED
+    assert fit(nodes, strayed=True, replica_validity_factor=0) is None  # any data will do
 
 
 def test_who_does_not_stand():
@@ -78,32 +85,78 @@ def test_who_does_not_stand():
 )
 def test_the_rank(offsets, place):
     _, nodes = candidate(**offsets)
-    assert rank(nodes[21], 100) == place
+    assert rank(nodes[21], Data(0, 100)) == place
 
 
 def test_of_equals_the_greater_id_is_behind():
     _, nodes = candidate(n22=100)
-    assert rank(nodes[22], 100) == 0 + (nodes[21].repl_offset >= 100)
+    assert rank(nodes[22], Data(0, 100)) == 0 + (nodes[21].repl_offset >= 100)
     nodes[21].repl_offset = 100
     nodes[21].flags &= ~flags.MYSELF
-    assert rank(nodes[22], 100) == 1
+    assert rank(nodes[22], Data(0, 100)) == 1
 
 
 @pytest.mark.parametrize("flag", [flags.FAIL, flags.PFAIL, flags.NOFAILOVER])
 def test_siblings_that_cannot_be_elected_do_not_count(flag):
     _, nodes = candidate(n22=500)
     nodes[22].flags |= flag
-    assert rank(nodes[21], 100) == 0
+    assert rank(nodes[21], Data(0, 100)) == 0
     assert nodes[22] not in rivals(nodes[21])
 
 
 def test_the_order_is_known_when_all_rivals_have_told():
     _, nodes = candidate()
     assert not everybody_told(nodes[21])
-    nodes[22].primary_failed = nodes[23].primary_failed = True
+    nodes[22].failed_primary = nodes[23].failed_primary = nodes[2].id
     assert not everybody_told(nodes[21])
     nodes[24].flags |= flags.PFAIL
     assert everybody_told(nodes[21])
+
+
+def test_what_was_told_of_another_primary_is_not_told_of_this_one():
+    _, nodes = candidate()
+    for number in (22, 23, 24):
+        nodes[number].failed_primary = nodes[1].id
+    assert not everybody_told(nodes[21])
+
+
+def test_a_node_without_a_shard_that_has_data_may_be_a_sibling():
+    """It follows a primary that has been replaced, as we know and it does not yet; or it is that primary."""
+    state, nodes = candidate()
+    state.slotmap.assign(state.slotmap.owned_by(nodes[3]), nodes[1])
+    for number in (3, 31, 32):
+        nodes[number].repl_offset = 50
+    nodes[32].flags |= flags.PFAIL
+    unknown = list(homeless(state.members.others()))
+    assert [peer.id for peer in unknown] == [nodes[3].id, nodes[31].id]
+    for number in (22, 23, 24):
+        nodes[number].failed_primary = nodes[2].id
+    assert everybody_told(nodes[21])
+    assert not everybody_told(nodes[21], unknown)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "more"),
+    [
+        ((4, 10), (4, 9), True),
+        ((4, 9), (4, 9), False),
+        ((5, 1), (4, 900), True),  # the older history went on to 900 somewhere where nobody counts it
+        ((4, 900), (5, 1), False),
+        ((0, 10), (4, 9), True),  # a Redis node does not say
+        ((4, 9), (0, 10), False),
+        ((5, 0), (4, 9), False),  # nothing is nothing
+    ],
+)
+def test_data_of_a_later_reign_is_more(one, other, more):
+    assert Data(*one).exceeds(Data(*other)) is more
+
+
+def test_a_sibling_that_missed_the_last_failover_is_behind():
+    _, nodes = candidate(n22=900, n23=101)
+    for number, epoch in ((22, 4), (23, 5), (24, 5)):
+        nodes[number].data_epoch = epoch
+    assert rank(nodes[21], Data(5, 100)) == 1
+    assert rank(nodes[21], Data(4, 100)) == 2
 
 
 def test_shards_take_turns():

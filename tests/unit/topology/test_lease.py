@@ -40,6 +40,14 @@ def test_a_majority_makes_the_lease(answered, left_ms):
     assert end_ms(answered, size=len(answered) + 1) == left_ms
 
 
+def test_grants_of_voters_without_a_voice_do_not_count():
+    _, nodes = shards()
+    nodes[2].answered_ms, nodes[3].answered_ms = NOW - 100, NOW - 300
+    voters = frozenset(nodes[number] for number in (1, 2, 3))
+    assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[2]}) == NOW - 300 + LEASE_MS
+    assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[2], nodes[3]}) == 0
+
+
 def test_who_is_no_voter_needs_a_majority_of_the_others():
     assert end_ms([100, 200, 300], i_vote=False) == LEASE_MS - 200
 

@@ -1,0 +1,295 @@
+"""Who counts whose vote: only voters that count the same voters."""
+
+import random
+
+import pytest
+
+from cluster import nodesconf
+from cluster.common_map import compare, digest, hear_candidate, open_vote, same_place, token
+from cluster.core import ClusterCore
+from cluster.electorate import voters
+from cluster.slots import range_set, to_bitmap
+from cluster.state import ClusterSettings
+from cluster.voting import record_vote
+from gossip import flags
+from gossip.messages import FORCE_ACK, OURS, STANDING, Update
+from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
+from tests.unit.topology.worlds import NOW
+
+
+def core_of(me=1, **settings):
+    """The core of one node of three shards, and the nodes by number."""
+    state, _ = shards(me=me)
+    settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings)
+    core = ClusterCore(settings, random.Random(1), NOW, nodesconf.dump(state))
+    found = {number: core.members.get(node_id(number)) for number in (1, 2, 3, 11, 12, 21, 22, 31, 32)}
+    for peer in core.members:
+        peer.ours = True
+    core.state.forgetful_until_ms = 0
+    core.changed(state=True)
+    core.settle(NOW)
+    return core, found
+
+
+# Digests.
+
+
+def test_maps_that_differ_in_one_voter_differ():
+    _, nodes = shards()
+    before = frozenset(nodes[number] for number in (1, 2, 3))
+    after = frozenset(nodes[number] for number in (11, 2, 3))
+    mine, theirs = digest(before), digest(after)
+    assert compare(before, mine, mine).same
+    assert not compare(before, mine, theirs).same
+    assert compare(before, mine, 0).same  # a Redis node does not say
+    assert compare(before, 0, theirs).same
+    found = compare(before, mine, mine ^ token(nodes[2]))
+    assert (found.same, found.given_away) == (True, nodes[2])
+
+
+def test_where_every_member_votes_nothing_is_compared():
+    core, nodes = core_of()
+    assert core.digest == digest(voters(core.state)) != 0
+    core.slotmap.assign(SHARES[1], nodes[1])
+    core.slotmap.assign(SHARES[2], nodes[1])
+    core.state.only_ours = True
+    core.changed(state=True)
+    assert len(core.voters) == 9
+    assert core.digest == 0
+
+
+# Open votes.
+
+
+def voted(state, nodes, epoch=4):
+    record_vote(state, nodes[21], epoch, NOW)
+    state.current_epoch = epoch
+
+
+def won(state, nodes):
+    nodes[21].become_primary()
+    nodes[21].config_epoch = 4
+
+
+def replaced_by_another(state, nodes):
+    nodes[22].become_primary()
+    nodes[22].config_epoch = 6
+    state.slotmap.assign(state.slotmap.owned_by(nodes[2]), nodes[22])
+
+
+def forgotten(state, nodes):
+    state.members.remove(nodes[21])
+
+
+def nothing(state, nodes):
+    pass
+
+
+def older_claim(state, nodes):
+    """Of an election before ours, heard late."""
+    nodes[22].become_primary()
+    nodes[22].config_epoch = 3
+    state.slotmap.assign(state.slotmap.owned_by(nodes[2]), nodes[22])
+
+
+@pytest.mark.parametrize(
+    ("what", "stays"),
+    [(nothing, True), (older_claim, True), (won, False), (replaced_by_another, False), (forgotten, False)],
+)
+def test_a_vote_is_open_until_its_outcome_is_heard(what, stays):
+    state, nodes = shards()
+    voted(state, nodes)
+    what(state, nodes)
+    assert (open_vote(state) is not None) is stays
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ({}, False),  # it has given up
+        ({"mflags": (0, OURS | STANDING, 0)}, True),
+        ({"current_epoch": 3}, True),  # said before it stood
+        ({"config_epoch": 4}, True),  # a replica of somebody who won with our vote, or later: perhaps it won before
+        ({"primary_id": None}, True),
+    ],
+)
+def test_a_candidate_that_has_lost_says_so(said, stays):
+    state, nodes = shards()
+    voted(state, nodes)
+    hear_candidate(state, nodes[21], request(state, nodes[21], **said))
+    assert (open_vote(state) is not None) is stays
+
+
+def test_an_open_vote_is_remembered_over_a_restart():
+    state, nodes = shards()
+    voted(state, nodes)
+    again = nodesconf.load(nodesconf.dump(state), NOW)
+    assert again.open_vote == state.open_vote
+    assert again.open_vote.slots == SHARES[1]
+    won(state, nodes)
+    assert open_vote(nodesconf.load(nodesconf.dump(state), NOW)) is None
+
+
+def test_the_place_is_known_by_its_primary_or_its_slots():
+    state, nodes = shards()
+    voted(state, nodes)
+    vote = open_vote(state)
+    assert same_place(state, vote, nodes[2], 0)
+    assert not same_place(state, vote, nodes[3], SHARES[2])
+    older_claim(state, nodes)
+    assert same_place(state, vote, nodes[22], SHARES[1])
+
+
+def ask(core, nodes, candidate, epoch=5, primary=2, **changes):
+    nodes[primary].flags |= flags.FAIL
+    core.state.current_epoch = max(core.state.current_epoch, epoch)
+    said = request(core.state, candidate, epoch, **{"electorate": core.digest, **changes})
+    before = dict(core.voter.denied)
+    core.voter.hear_request(candidate, said, NOW)
+    new = [reason for reason, count in core.voter.denied.items() if count != before.get(reason, 0)]
+    return new[0] if new else "granted"
+
+
+def test_a_candidate_with_another_map_gets_no_vote():
+    core, nodes = core_of()
+    other = digest(nodes[number] for number in (11, 2, 3))
+    assert ask(core, nodes, nodes[21], electorate=other) == "another map"
+    assert ask(core, nodes, nodes[21], electorate=0) == "granted"  # it does not say: an older version
+
+
+def test_a_candidate_with_the_same_map_does():
+    core, nodes = core_of()
+    assert ask(core, nodes, nodes[21]) == "granted"
+
+
+def test_while_a_vote_is_open_there_is_none_about_another_place():
+    core, nodes = core_of()
+    assert ask(core, nodes, nodes[21]) == "granted"
+    assert ask(core, nodes, nodes[31], epoch=6, primary=3) == "vote open"
+    nodes[2].voted_ms -= TIMEOUT_MS
+    assert ask(core, nodes, nodes[22], epoch=6, mflags=(FORCE_ACK, OURS, 0)) == "vote open"
+    assert ask(core, nodes, nodes[22], epoch=6) == "granted"
+
+
+def test_an_open_vote_takes_the_voice_of_whom_it_gave_away():
+    """Packets say so, and nobody counts grants of that primary: neither we nor who hears it."""
+    core, nodes = core_of()
+    nodes[2].answered_ms = nodes[3].answered_ms = NOW
+    core.settle(NOW)
+    assert core.lease_end_ms == NOW + TIMEOUT_MS * 4 // 5
+    nodes[3].answered_ms = NOW - 1000
+    core.settle(NOW)
+    assert core.lease_end_ms == NOW + TIMEOUT_MS * 4 // 5
+    nodes[3].electorate = core.digest ^ token(nodes[2])
+    core.settle(NOW)
+    assert core.lease_end_ms == NOW + TIMEOUT_MS * 4 // 5 - 1000
+    nodes[3].electorate = core.digest
+    voted(core.state, nodes)
+    core.settle(NOW)
+    assert core.lease_end_ms == NOW + TIMEOUT_MS * 4 // 5 - 1000
+    assert core.facts().electorate == core.digest ^ token(nodes[2])
+
+
+def test_grants_under_another_map_do_not_count():
+    core, nodes = core_of()
+    assert core.grant_counts(nodes[2], request(core.state, nodes[2], electorate=core.digest))
+    assert not core.grant_counts(nodes[2], request(core.state, nodes[2], electorate=core.digest ^ 1))
+
+
+# The candidate.
+
+
+def candidate():
+    """Replica 21 stands for the place of 2."""
+    core, nodes = core_of(me=21, replica_validity_factor=0)
+    nodes[2].flags |= flags.FAIL
+    core.tick(NOW)
+    core.tick(NOW + 1000)
+    assert core.election.standing
+    return core, nodes
+
+
+def vote(core, nodes, number, **changes):
+    ack = request(core.state, nodes[number], core.state.current_epoch, primary_id=None, **changes)
+    core.election.hear_vote(nodes[number], ack, NOW + 1001)
+
+
+def test_votes_count_under_our_map_only():
+    core, nodes = candidate()
+    vote(core, nodes, 1, electorate=core.digest)
+    vote(core, nodes, 3, electorate=core.digest ^ 1)
+    assert core.myself.is_replica
+    vote(core, nodes, 3, electorate=core.digest ^ token(nodes[1]))  # it has given the place of node 1 away
+    assert core.myself.is_replica
+    vote(core, nodes, 3, electorate=core.digest ^ token(nodes[2]))  # it has just voted about our primary
+    assert core.myself.is_primary
+
+
+def test_votes_of_before_a_change_of_the_map_are_asked_for_again():
+    core, nodes = candidate()
+    vote(core, nodes, 1, electorate=core.digest)
+    nodes[31].become_primary()
+    nodes[31].config_epoch = 9
+    core.slotmap.assign(SHARES[2], nodes[31])
+    core.changed(state=True)
+    vote(core, nodes, 3, electorate=core.digest)
+    assert core.myself.is_replica
+    core.tick(NOW + 1002)
+    vote(core, nodes, 31, electorate=core.digest)
+    assert core.myself.is_replica  # the vote of node 1 was given under the map of before
+    vote(core, nodes, 1, electorate=core.digest)
+    assert core.myself.is_primary
+
+
+def test_who_was_replaced_is_no_voter_from_the_moment_at_which_it_hears_it():
+    """In the middle of a step: the same packet, or the next in the same read, may bring a vote."""
+    core, nodes = core_of(me=1)
+    assert core.votes(core.myself)
+    header = request(core.state, nodes[3], primary_id=None)
+    core.claims.hear_update(Update(header, nodes[11].id, 7, to_bitmap(SHARES[0])))
+    assert core.myself.primary is nodes[11]
+    assert not core.votes(core.myself)
+    assert core.votes(nodes[11])
+    assert core.quorum_against(nodes[11]) == 2
+    assert core.state.strayed
+
+
+def test_a_winner_abstains_for_a_node_timeout_from_votes_about_the_living():
+    core, nodes = candidate()
+    for number in (1, 3):
+        vote(core, nodes, number, electorate=core.digest)
+    assert core.myself.is_primary
+    nodes[1].granted_ms = 0
+    assert ask(core, nodes, nodes[11], epoch=core.state.current_epoch + 1, primary=1) == "primary may serve"
+    nodes[1].lost_ms = nodes[1].refused_ms = NOW
+    nodes[1].refused_again = True
+    assert ask(core, nodes, nodes[11], epoch=core.state.current_epoch, primary=1) == "granted"
+
+
+# Maps are made equal.
+
+
+def test_who_pings_under_another_map_is_told_of_the_owners_the_newest_first():
+    core, nodes = core_of()
+    told = []
+    core.bus.send = lambda link, message: told.append(message)
+    nodes[3].link = object()
+    ping = request(core.state, nodes[3], primary_id=None, config_epoch=3, slots=to_bitmap(SHARES[2]), electorate=77)
+    for _ in range(3):
+        core.claims.hear_config(nodes[3], ping)
+    assert [(type(each), each.node_id) for each in told] == [(Update, node_id(number)) for number in (2, 1, 2)]
+
+
+def test_an_update_about_who_has_been_replaced_since_changes_nothing():
+    core, nodes = core_of()
+    core.slotmap.assign(SHARES[1], nodes[21])
+    nodes[21].become_primary()
+    nodes[21].config_epoch = 7
+    nodes[2].become_replica()
+    nodes[2].follow(nodes[21])
+    header = request(core.state, nodes[3], primary_id=None)
+    core.claims.hear_update(Update(header, nodes[2].id, 2, to_bitmap(SHARES[1])))
+    assert nodes[2].is_replica
+    assert core.slotmap.owned_by(nodes[21]) == SHARES[1]
+    core.claims.hear_update(Update(header, nodes[2].id, 9, to_bitmap(range_set(0, 0))))
+    assert nodes[2].is_primary
