@@ -114,6 +114,42 @@ class Record:
             raise LocalError(f"{path} is not a record that `shardis up` has written") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A port on which no server can listen now. `by` is who has it, empty if we may not see that."""
+
+    port: int
+    by: str = ""
+    outgoing: bool = False
+    """A connection of somebody to somewhere else has got the port."""
+    lingers: bool = False
+    """That connection has ended, and the kernel keeps its port for a minute."""
+
+
+def busy_text(taken: Sequence[Taken], shape: Shape, formed: bool) -> str:
+    """Why the cluster cannot start while these ports are taken, and what to do."""
+    told = ", ".join(
+        f"{'port' if each.port in shape.ports else 'bus port'} {each.port} is in use{each.by and f' by {each.by}'}"
+        for each in taken
+    )
+    what_to_do = "wait until that has ended" if all(each.outgoing for each in taken) else "stop what listens there"
+    # The ports of a cluster that has been formed are part of what its nodes know of each other.
+    return f"{told}: {what_to_do}" + ("" if formed else ", or choose another --port")
+
+
+def outgoing_note(shape: Shape, low: int, high: int) -> str:
+    """What to know of ports in the range from which the kernel serves outgoing connections; empty if none is there."""
+    groups = [("port", shape.ports), ("bus port", [port + BUS_OFFSET for port in shape.ports])]
+    within = [f"{name}{_span(ports)}" for name, ports in groups if ports[-1] >= low and ports[0] <= high]
+    if not within:
+        return ""
+    highest = low - BUS_OFFSET - len(shape.ports)
+    return (
+        f"Note: {' and '.join(within)} may be taken by outgoing connections, which get theirs from {low} to {high} "
+        "on this machine; then a node cannot start. " + (f"Take --port {highest} or lower." if highest > 1023 else "")
+    ).rstrip()
+
+
 _SETTING = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 
 
@@ -153,11 +189,11 @@ def with_settings(conf: str, settings: Sequence[tuple[str, str]]) -> str:
     return "\n".join([*kept, *(f"{name} {_quoted(value)}" for name, value in settings)]) + "\n"
 
 
-def password_of(conf: str) -> str:
-    """The `requirepass` of a configuration that this module wrote, so that the launcher can log in."""
+def setting_of(conf: str, name: str) -> str:
+    """What a configuration that this module wrote sets a directive to; empty if it does not. The last line counts."""
     for line in reversed(conf.splitlines()):
-        name, _, value = line.strip().partition(" ")
-        if name.lower() == "requirepass":
+        directive, _, value = line.strip().partition(" ")
+        if directive.lower() == name:
             return _unquoted(value.strip())
     return ""
 

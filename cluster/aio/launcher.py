@@ -1,40 +1,36 @@
 """`shardis up` and `shardis down`: start the nodes of a local cluster, form it, and stop it again.
 
-Whatever goes wrong on the way up, nothing is left running, and a cluster that was never formed leaves no files.
+Whatever goes wrong on the way up, nothing that it started is left running, and a cluster that was never formed leaves
+no files. A node is known by its process' id and start time where a launcher has started it, and by the lock that it
+holds on its nodes.conf where somebody has started it by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from cluster.aio.client import Connection, ReplyError, Unreachable
 from cluster.aio.creation import NotHealthy, create_cluster, wait_healthy
-from cluster.aio.processes import NODE_COMMAND, is_port_free, is_running, record_of, start_node, stop
+from cluster.aio.folder import Folder
+from cluster.aio.ports import outgoing_ports, who_has
+from cluster.aio.processes import NODE_COMMAND, holder, is_running, record_of, start_node, stop
 from cluster.local import (
     BUS_OFFSET,
     HOST,
-    NODE_CONF,
-    NODE_LOG,
-    RECORD,
     LocalError,
     ProcessRecord,
     Record,
     Shape,
     Wish,
+    busy_text,
     forming_settings,
-    log_tail,
-    node_conf,
-    password_of,
-    with_settings,
+    outgoing_note,
 )
 from cluster.plan import Address, create
 
@@ -42,6 +38,8 @@ START_TIMEOUT_S = 30.0
 HEALTHY_TIMEOUT_S = 60.0
 POLL_S = 0.02
 ANSWER_TIMEOUT_S = 1.0
+LINGER_TIMEOUT_S = 65.0
+UP_AGAIN = "then `shardis up` starts it again"
 
 Say = Callable[[str], None]
 
@@ -58,40 +56,77 @@ class Launcher:
     """
 
     def __init__(self, directory: str, command: Sequence[str] = NODE_COMMAND, say: Say = print) -> None:
-        self.shown = directory
-        self.directory = Path(directory).absolute()
+        self.folder = Folder(directory)
         self.command = command
         self.nodes_form_it = list(command) == list(NODE_COMMAND)
         self.say = say
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        """What this launcher has started."""
+        self.found: dict[int, ProcessRecord] = {}
+        """The nodes that ran before."""
         self.stop_requested = False
 
     def up(self, wish: Wish) -> Shape:
-        """Start the cluster; returns its shape once it is healthy. Raises LocalError, Interrupted."""
-        record = self.read_record()
-        self._refuse_foreign_folder(record)
-        shape = wish.shape(record.shape if record else None, self.shown)
-        self._refuse_busy_ports(shape)
-        fresh = record is None or not record.formed
-        before = list(self.directory.iterdir()) if self.directory.exists() else None
+        """Start the nodes that do not run; returns the cluster's shape once it is healthy.
+
+        Raises LocalError, Interrupted. After a failure what was started here is stopped, and what ran before runs on.
+        """
         try:
-            if fresh:
-                self._lay_out(shape)
-                if self.nodes_form_it:
-                    self._configure(shape, forming_settings(shape))
-            self._configure(shape, wish.settings)
-            self._start_all(shape, formed=not fresh)
-            asyncio.run(self._bring_up(shape, fresh))
-            self._write_record(replace(self._record(shape), formed=True))
+            with self.folder.made(), self.folder.taken():
+                record = self.folder.read_record()
+                if record is None:
+                    self.folder.refuse_others()
+                shape = wish.shape(record.shape if record else None, self.folder.shown)
+                if record is None or not record.formed:
+                    self._create(shape, wish, record)
+                else:
+                    self._start_again(record, wish)
+                return shape
+        except OSError as error:
+            place = error.filename or self.folder.shown
+            raise LocalError(f"the cluster cannot be started: {place}: {error.strerror}") from None
+
+    def _create(self, shape: Shape, wish: Wish, leftover: Record | None) -> None:
+        """Start a new cluster; where a launcher was killed while it made one, no client can have written to it."""
+        if leftover is not None:
+            stop(self.running(leftover).values())
+        self._refuse_busy_ports(shape, shape.ports, formed=False)
+        try:
+            self.folder.lay_out(shape)
+            if self.nodes_form_it:
+                self.folder.configure(shape, forming_settings(shape))
+            self.folder.configure(shape, wish.settings)
+            self._start(shape, shape.ports, formed=False)
+            asyncio.run(self._bring_up(shape, fresh=True))
+            self.folder.write_record(self._record(shape))
         except BaseException:
-            stop(self._record(shape).processes, timeout_s=10)
-            self.processes.clear()
-            if fresh:
-                self._clear(shape, keep_folder=before is not None)
-            else:
-                self._write_record(Record(shape, formed=True))
+            self._stop_started()
+            self.folder.clear(shape)
             raise
-        return shape
+
+    def _start_again(self, record: Record, wish: Wish) -> None:
+        """Start those nodes of a cluster that do not run."""
+        shape = record.shape
+        self.found = self.running(record)
+        missing = [port for port in shape.ports if port not in self.found]
+        if self.found and wish.settings:
+            raise LocalError(
+                f"the cluster in {self.folder.shown} is running, and --set counts from the start of a node: "
+                f"stop it first (`shardis down --dir {self.folder.shown}`), or use CONFIG SET"
+            )
+        self._refuse_busy_ports(shape, missing, formed=True)
+        try:
+            self.folder.configure(shape, wish.settings)
+            self._start(shape, missing, formed=True)
+            asyncio.run(self._bring_up(shape, fresh=False))
+        except BaseException:
+            self._stop_started()
+            self.folder.write_record(self._record(shape))
+            raise
+
+    def _stop_started(self) -> None:
+        stop([record_of(port, process) for port, process in self.processes.items()], timeout_s=10)
+        self.processes.clear()
 
     def wait(self) -> bool:
         """Stay until a signal comes or all nodes have ended; says when one ends. True if a signal came."""
@@ -118,15 +153,30 @@ class Launcher:
                 signal.signal(number, handler)
 
     def down(self) -> int:
-        """Stop the recorded processes that run; returns how many. Raises LocalError if the folder holds no cluster."""
-        record = self.read_record()
-        if record is None:
-            raise LocalError(f"{self.shown} holds no cluster (was it started with another --dir?)")
-        running = [process for process in record.processes if is_running(process)]
-        for killed in self._stop_in_order(running):
-            self.say(f"Node {killed.port} (process {killed.pid}) did not end in time and was killed.")
-        self._write_record(replace(record, processes=()))
-        return len(running)
+        """Stop the nodes that run; returns how many. Raises LocalError if the folder holds no cluster."""
+        if self.folder.read_record() is None:
+            raise LocalError(f"{self.folder.shown} holds no cluster (was it started with another --dir?)")
+        with self.folder.taken():
+            record = self.folder.read_record()
+            assert record is not None
+            running = list(self.running(record).values())
+            for killed in self._stop_in_order(running):
+                self.say(f"Node {killed.port} (process {killed.pid}) did not end in time and was killed.")
+            left = tuple(process for process in running if is_running(process))
+            self.folder.write_record(replace(record, processes=left))
+            if left:
+                told = ", ".join(f"node {process.port} (process {process.pid})" for process in left)
+                raise LocalError(f"{told} belongs to another user and runs on: stop it as that user, or as root")
+            return len(running)
+
+    def running(self, record: Record) -> dict[int, ProcessRecord]:
+        """The nodes that run, by port: started by a launcher, or by hand."""
+        recorded = {process.port: process for process in record.processes if is_running(process)}
+        others = {port: self._by_hand(port) for port in record.shape.ports if port not in recorded}
+        return {**recorded, **{port: process for port, process in others.items() if process}}
+
+    def _by_hand(self, port: int) -> ProcessRecord | None:
+        return holder(port, self.folder.nodes_conf(port))
 
     def _stop_in_order(self, running: Sequence[ProcessRecord]) -> list[ProcessRecord]:
         """Stop replicas first: primaries would hand their slots over to them, though they are going as well."""
@@ -138,7 +188,7 @@ class Launcher:
         """Those that call themselves replicas; a node that does not answer does not."""
 
         async def is_replica(process: ProcessRecord) -> bool:
-            password = self.password(process.port)
+            password = self.folder.password(process.port)
             try:
                 async with await Connection.open(HOST, process.port, password, ANSWER_TIMEOUT_S) as connection:
                     return (await connection.call("ROLE"))[0] == "slave"
@@ -148,71 +198,28 @@ class Launcher:
         roles = await asyncio.gather(*(is_replica(process) for process in running))
         return [process for process, replica in zip(running, roles, strict=True) if replica]
 
-    def read_record(self) -> Record | None:
-        """What the folder's record says; None if there is none."""
-        path = self.directory / RECORD
-        try:
-            return Record.from_json(path.read_text(encoding="utf-8"), str(path))
-        except FileNotFoundError:
-            return None
-        except NotADirectoryError:
-            raise LocalError(f"{self.shown} is not a folder") from None
-        except OSError as error:
-            raise LocalError(f"{path} cannot be read: {error.strerror}") from None
+    def _refuse_busy_ports(self, shape: Shape, ports: Sequence[int], formed: bool) -> None:
+        """Ports that only a connection of the past holds are waited for."""
+        wanted = [*ports, *(port + BUS_OFFSET for port in ports)]
+        deadline = time.monotonic() + LINGER_TIMEOUT_S
+        waiting = False
+        while taken := [each for port in wanted if (each := who_has(port))]:
+            if time.monotonic() > deadline or not all(each.lingers for each in taken):
+                raise LocalError(busy_text(taken, shape, formed))
+            if not waiting:
+                waiting = True
+                self.say(f"Waiting for port {taken[0].port}: it is free a minute after a connection has had it.")
+            if self.stop_requested:
+                raise Interrupted
+            time.sleep(0.2)
+        note = outgoing_note(shape, *outgoing_ports())
+        if note and ports:
+            self.say(note)
 
-    def password(self, port: int) -> str:
-        """The password that the node's configuration sets."""
-        try:
-            return password_of((self.directory / str(port) / NODE_CONF).read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            return ""
-
-    def _refuse_foreign_folder(self, record: Record | None) -> None:
-        if record is None:
-            if self.directory.exists() and (not self.directory.is_dir() or any(self.directory.iterdir())):
-                raise LocalError(f"{self.shown} is not empty and holds no cluster of ours: choose another --dir")
-            return
-        running = [process.port for process in record.processes if is_running(process)]
-        if running:
-            raise LocalError(
-                f"the cluster in {self.shown} is running ({record.shape}): "
-                f"stop it with `shardis down --dir {self.shown}`, or choose another --dir"
-            )
-
-    def _refuse_busy_ports(self, shape: Shape) -> None:
-        for port in shape.ports:
-            for wanted, what in ((port, "port"), (port + BUS_OFFSET, f"bus port of node {port},")):
-                if not is_port_free(wanted):
-                    raise LocalError(f"{what} {wanted} is in use: stop what listens there, or choose another --port")
-
-    def _lay_out(self, shape: Shape) -> None:
-        """Make the folders of a new cluster; what a launcher that was killed left of one is removed first."""
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._write_record(Record(shape))
-            for port in shape.ports:
-                folder = self.directory / str(port)
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-                (folder / NODE_CONF).write_text(node_conf(port, str(folder)), encoding="utf-8")
-        except OSError as error:
-            raise LocalError(f"{self.shown} cannot be written: {error.strerror}") from None
-
-    def _configure(self, shape: Shape, settings: Sequence[tuple[str, str]]) -> None:
-        if not settings:
-            return
-        for port in shape.ports:
-            path = self.directory / str(port) / NODE_CONF
-            try:
-                conf = path.read_text(encoding="utf-8", errors="surrogateescape")
-                path.write_text(with_settings(conf, settings), encoding="utf-8", errors="surrogateescape")
-            except OSError as error:
-                raise LocalError(f"{path} cannot be changed: {error.strerror}") from None
-
-    def _start_all(self, shape: Shape, formed: bool) -> None:
-        for port in shape.ports:
-            self.processes[port] = start_node(self.command, self.directory / str(port))
-        self._write_record(replace(self._record(shape), formed=formed))
+    def _start(self, shape: Shape, ports: Sequence[int], formed: bool) -> None:
+        for port in ports:
+            self.processes[port] = start_node(self.command, self.folder.of(port))
+        self.folder.write_record(replace(self._record(shape), formed=formed))
 
     async def _bring_up(self, shape: Shape, fresh: bool) -> None:
         addresses: list[Address] = [(HOST, port) for port in shape.ports]
@@ -247,7 +254,7 @@ class Launcher:
         while time.monotonic() < deadline:
             self._check(port)
             try:
-                connection = await Connection.open(HOST, port, self.password(port))
+                connection = await Connection.open(HOST, port, self.folder.password(port))
             except Unreachable:
                 await asyncio.sleep(pause_s)
                 continue
@@ -265,50 +272,36 @@ class Launcher:
                 await asyncio.sleep(pause_s)
             else:
                 return connection
-        raise LocalError(f"node {port} does not answer. The end of its log:\n{self._log_tail(port)}")
+        if port in self.found:
+            pid = self.found[port].pid
+            raise LocalError(
+                f"node {port} runs (process {pid}) and does not answer: end it (kill -9 {pid}); {UP_AGAIN}"
+            )
+        raise LocalError(f"node {port} does not answer. The end of its log:\n{self.folder.log_tail(port)}")
 
     async def _watch(self) -> None:
-        """Raises LocalError when a node dies, Interrupted when a signal asks to stop."""
+        """Raises LocalError when a node that was started dies, Interrupted when a signal asks to stop."""
         while True:
-            for port in self.processes:
+            for port in (*self.processes, *self.found):
                 self._check(port)
             await asyncio.sleep(0.1)
 
     def _check(self, port: int) -> None:
         if self.stop_requested:
             raise Interrupted
+        if port in self.found:
+            if not is_running(self.found[port]):
+                raise LocalError(f"node {port}, which ran, has ended meanwhile: {UP_AGAIN}")
+            return
         status = self.processes[port].poll()
         if status is not None:
             raise LocalError(
-                f"node {port} ended while starting, with status {status}. The end of its log:\n{self._log_tail(port)}"
+                f"node {port} ended while starting, with status {status}. "
+                f"The end of its log:\n{self.folder.log_tail(port)}"
             )
 
-    def _log_tail(self, port: int) -> str:
-        try:
-            return log_tail((self.directory / str(port) / NODE_LOG).read_text(encoding="utf-8", errors="replace"))
-        except OSError as error:
-            return f"    (the log cannot be read: {error.strerror})"
-
     def _record(self, shape: Shape) -> Record:
-        return Record(shape, processes=tuple(record_of(port, process) for port, process in self.processes.items()))
-
-    def _write_record(self, record: Record) -> None:
-        path = self.directory / RECORD
-        draft = path.with_suffix(".draft")
-        try:
-            draft.write_text(record.to_json(), encoding="utf-8")
-            os.replace(draft, path)
-        except OSError as error:
-            raise LocalError(f"{path} cannot be written: {error.strerror}") from None
-
-    def _clear(self, shape: Shape, keep_folder: bool) -> None:
-        """Remove what a cluster that was never formed has left in the folder."""
-        for port in shape.ports:
-            shutil.rmtree(self.directory / str(port), ignore_errors=True)
-        for name in (RECORD, Path(RECORD).with_suffix(".draft").name):
-            (self.directory / name).unlink(missing_ok=True)
-        if not keep_folder:
-            try:
-                self.directory.rmdir()
-            except OSError:
-                return  # Somebody else has put something there meanwhile: it is theirs.
+        """What runs now, of a cluster that is formed."""
+        started = {port: record_of(port, process) for port, process in self.processes.items()}
+        processes = {**self.found, **started}
+        return Record(shape, True, tuple(processes[port] for port in shape.ports if port in processes))

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cluster.local import HOST, NODE_CONF, NODE_LOG, ProcessRecord
+from cluster.local import NODE_CONF, NODE_LOG, ProcessRecord
 
 # `-P` keeps the working directory out of the import path: a folder there may be called `node`.
 NODE_COMMAND = (sys.executable, "-P", "-m", "node")
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.02
+PROC = Path("/proc")
+HOME = Path(__file__).resolve().parents[2]
+"""The folder that our packages lie in."""
 
 
 def exec_node(arguments: Sequence[str]) -> None:
     """Become a node; returns only by raising OSError."""
-    os.execv(NODE_COMMAND[0], [*NODE_COMMAND, *arguments])
+    os.execve(NODE_COMMAND[0], [*NODE_COMMAND, *arguments], isolated())
 
 
 def exec_tool(name: str, arguments: Sequence[str]) -> None:
     """Become one of the tools that belong to the node's package; returns only by raising OSError."""
-    os.execv(sys.executable, [sys.executable, "-P", "-m", f"node.aio.{name}", *arguments])
+    os.execve(sys.executable, [sys.executable, "-P", "-m", f"node.aio.{name}", *arguments], isolated())
+
+
+def isolated(environment: Mapping[str, str] = os.environ, home: Path = HOME) -> dict[str, str]:
+    """The environment of a child: no PYTHONPATH, in which a user's own `node` or `cluster` would be found before ours.
+
+    Where ours are found through it, it leads to ours alone.
+    """
+    kept = dict(environment)
+    places = kept.pop("PYTHONPATH", "").split(os.pathsep)
+    if any(place and Path(place).resolve() == home for place in places):
+        kept["PYTHONPATH"] = str(home)
+    return kept
 
 
 def start_node(command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
@@ -38,6 +52,7 @@ def start_node(command: Sequence[str], directory: Path) -> subprocess.Popen[byte
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=directory,
+            env=isolated(),
             start_new_session=True,
         )
 
@@ -48,15 +63,19 @@ def record_of(port: int, process: subprocess.Popen[bytes]) -> ProcessRecord:
 
 
 def start_time(pid: int) -> int | None:
-    """When a process started, in the kernel's ticks since boot; None if there is none (or only its ended shell)."""
+    """When a process started, in the kernel's ticks since boot; None if there is none (or only its ended shell).
+
+    A process that was killed has its sockets and files until its last thread has ended, though its first one is gone.
+    """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+        threads = len(os.listdir(PROC / str(pid) / "task"))
     except OSError:
         return None
     # The name in brackets may hold blanks and brackets; the fields behind it are numbers.
     fields = stat.rpartition(")")[2].split()
     state, started = fields[0], int(fields[19])
-    return None if state in "ZX" else started
+    return None if state in "ZX" and threads < 2 else started
 
 
 def is_running(record: ProcessRecord) -> bool:
@@ -65,7 +84,10 @@ def is_running(record: ProcessRecord) -> bool:
 
 
 def stop(records: Iterable[ProcessRecord], timeout_s: float = STOP_TIMEOUT_S) -> list[ProcessRecord]:
-    """Ask the processes to end and wait until they have; those that do not in time are killed and returned."""
+    """Ask the processes to end and wait until they have; those that do not in time are killed and returned.
+
+    A process of another user, whom we may not signal, is left as it is.
+    """
     left = [record for record in records if _send(record, signal.SIGTERM)]
     deadline = time.monotonic() + timeout_s
     while left and time.monotonic() < deadline:
@@ -84,17 +106,45 @@ def _send(record: ProcessRecord, number: signal.Signals) -> bool:
         return False
     try:
         os.kill(record.pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 
 
-def is_port_free(port: int) -> bool:
-    """Whether a server could listen on the port now (connections that linger do not count)."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def holder(port: int, locked: Path) -> ProcessRecord | None:
+    """The process that keeps this file locked and works in its folder: the node of that folder, whoever started it."""
+    while True:
         try:
-            probe.bind((HOST, port))
+            wanted = locked.stat()
+            locks = (PROC / "locks").read_text(encoding="ascii", errors="replace")
+            found = _holder(port, locked.parent, wanted, locks)
+            if found or os.path.samestat(wanted, locked.stat()):
+                return found
         except OSError:
-            return False
-    return True
+            return None
+        # A node replaces its file, and locks the new one, each time that something in it changes: look again.
+
+
+def _holder(port: int, folder: Path, wanted: os.stat_result, locks: str) -> ProcessRecord | None:
+    # 1: FLOCK  ADVISORY  WRITE 1100 fe:00:5556614 0 EOF (the device is not always the one that stat tells)
+    for fields in map(str.split, locks.splitlines()):
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(wanted.st_ino):
+            pid = int(fields[4])
+            started = start_time(pid)
+            if started is not None and _has_open(pid, wanted) and _works_in(pid, folder):
+                return ProcessRecord(port, pid, started)
+    return None
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    try:
+        return any(os.path.samestat(entry.stat(), wanted) for entry in (PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return os.path.samefile(PROC / str(pid) / "cwd", folder)
+    except OSError:
+        return False

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.fail import fail
-from cluster.local import DEFAULT_DIR, DEFAULT_PORT, HOST, LocalError
+from cluster.local import DEFAULT_DIR, HOST, LocalError
 from cluster.plan import Address
 from cluster.slots import SLOTS
 from cluster.status import ClusterStatus, rows
@@ -52,10 +52,21 @@ def _seeds(address: str | None, directory: str) -> tuple[list[Address], str]:
             raise LocalError(f"'{address}' is not HOST:PORT")
         return [(host.strip("[]") or HOST, int(port))], ""
     launcher = Launcher(directory)
-    record = launcher.read_record()
+    record = launcher.folder.read_record()
     if record is None:
-        return [(HOST, DEFAULT_PORT)], ""
-    return [(HOST, port) for port in record.shape.ports], launcher.password(record.shape.port)
+        raise LocalError(
+            f"{directory} holds no cluster: make one there with `shardis up{_option(directory)}`, "
+            f"or name a node of another one: `shardis status HOST:PORT`"
+        )
+    if not launcher.running(record):
+        raise LocalError(
+            f"no node of the cluster in {directory} is running: start it with `shardis up{_option(directory)}`"
+        )
+    return [(HOST, port) for port in record.shape.ports], launcher.folder.password(record.shape.port)
+
+
+def _option(directory: str) -> str:
+    return "" if directory == DEFAULT_DIR else f" --dir {directory}"
 
 
 def _print_table(found: ClusterStatus) -> None:

@@ -42,10 +42,10 @@ def up(
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return once the cluster is healthy.")] = False,
 ) -> None:
-    """Start a cluster on this machine, or start a stopped one again.
+    """Start a cluster on this machine, or start a stopped one again, or those of its nodes that have ended.
 
-    Waits until the cluster is healthy and says how to connect. In the foreground it runs until Ctrl-C; with --detach it
-    goes on in the background until `shardis down`.
+    Waits until the cluster is healthy and says how to connect. In the foreground it runs until Ctrl-C; with
+    --detach, or when some of its nodes ran already, it goes on in the background until `shardis down`.
     """
     from cluster.aio.launcher import Interrupted, Launcher
 
@@ -54,13 +54,24 @@ def up(
         settings = tuple(parse_setting(text) for text in set or [])
         with launcher.signals():
             shape = launcher.up(Wish(shards, replicas, port, settings))
-            typer.echo(welcome(shape, dir, detach))
-            if not detach:
+            stays = not detach and not launcher.found
+            typer.echo(_what_was_done(launcher, shape) + welcome(shape, dir, detached=not stays))
+            if stays:
                 _stay(launcher)
     except LocalError as error:
         fail(str(error))
     except Interrupted:
-        fail("interrupted; nothing is left running", 130)
+        fail("interrupted; what was started is stopped again", 130)
+
+
+def _what_was_done(launcher: Launcher, shape: Shape) -> str:
+    if not launcher.found:
+        return f"The cluster is up: {shape}.\n"
+    started = sorted(launcher.processes)
+    if not started:
+        return f"The cluster is up already: {shape}.\n"
+    nodes = f"node {started[0]} was" if len(started) == 1 else f"nodes {', '.join(map(str, started))} were"
+    return f"The cluster is whole again: {shape}; {nodes} started.\n"
 
 
 def _stay(launcher: Launcher) -> None:
@@ -73,7 +84,7 @@ def welcome(shape: Shape, directory: str, detached: bool) -> str:
     """How to connect and how to stop."""
     stop = f"shardis down --dir {directory}" if detached else "Ctrl-C"
     return (
-        f"The cluster is up: {shape}.\n\n"
+        "\n"
         f"  redis-cli    redis-cli -c -p {shape.port}\n"
         f'  redis-py     redis.RedisCluster(host="{HOST}", port={shape.port})\n'
         f"  status       shardis status --dir {directory}\n"

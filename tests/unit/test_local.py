@@ -12,11 +12,14 @@ from cluster.local import (
     ProcessRecord,
     Record,
     Shape,
+    Taken,
     Wish,
+    busy_text,
     log_tail,
     node_conf,
+    outgoing_note,
     parse_setting,
-    password_of,
+    setting_of,
     with_settings,
 )
 from cluster.packages import shadowed
@@ -83,9 +86,54 @@ def test_a_setting_replaces_what_set_the_directive_before() -> None:
 @pytest.mark.parametrize("password", ["simple", 'with "quotes" and \\', "two words"])
 def test_the_launcher_finds_the_password_that_it_wrote(password: str) -> None:
     conf = with_settings(node_conf(7000, "/d"), [("requirepass", password)])
-    assert password_of(conf) == password
-    assert password_of(node_conf(7000, "/d")) == ""
-    assert password_of("requirepass bare\n") == "bare"
+    assert setting_of(conf, "requirepass") == password
+    assert setting_of(node_conf(7000, "/d"), "requirepass") == ""
+    assert setting_of("requirepass bare\n", "requirepass") == "bare"
+    assert setting_of(conf, "cluster-config-file") == "nodes.conf"
+
+
+LISTENER = Taken(7001, "redis-server (process 12)")
+PASSING = Taken(17002, "an outgoing connection", outgoing=True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "formed", "text"),
+    [
+        ([Taken(7001)], False, "port 7001 is in use: stop what listens there, or choose another --port"),
+        ([Taken(7001)], True, "port 7001 is in use: stop what listens there"),
+        (
+            [LISTENER, PASSING],
+            True,
+            "port 7001 is in use by redis-server (process 12), bus port 17002 is in use by an outgoing connection: "
+            "stop what listens there",
+        ),
+        (
+            [PASSING],
+            False,
+            "bus port 17002 is in use by an outgoing connection: wait until that has ended, or choose another --port",
+        ),
+    ],
+)
+def test_ports_that_are_taken(taken: list[Taken], formed: bool, text: str) -> None:
+    assert busy_text(taken, Shape(3, 0, 7000), formed) == text
+
+
+@pytest.mark.parametrize(
+    ("port", "told"),
+    [
+        (7000, ""),
+        (22762, ""),
+        (22763, "Note: bus ports 32763-32768 may be"),
+        (32768, "Note: ports 32768-32773 and bus ports 42768-42773 may be"),
+        (50995, "Note: ports 50995-51000 and bus ports 60995-61000 may be"),
+    ],
+)
+def test_ports_that_the_kernel_gives_to_others_are_noted(port: int, told: str) -> None:
+    note = outgoing_note(Shape(3, 1, port), 32768, 60999)
+    assert note.startswith(told)
+    assert bool(note) == bool(told)
+    assert ("--port 22762 or lower" in note) == bool(told)
+    assert outgoing_note(Shape(3, 1, port), 0, 0) == ""
 
 
 def test_the_tail_of_a_log() -> None:
