@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node import flags
+from node.engine.session import words_bytes
 from node.replies import Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 KeyId = tuple[int, bytes]
 Queue = tuple[str, bytes]
 """For what kind of value clients wait at a key; readers of a group have one of their own for each group."""
+
+WAITING_BYTES = 600
+KEY_BYTES = 700
+"""What a wait takes beside the words of its command, and each key that it waits for, about."""
 
 KEPT_TIMERS = 32
 """So many of waits that have ended are not worth tidying up."""
@@ -146,6 +151,7 @@ class BlockedClients:
         waiting = Waiting(session, command, argv, blocked, self.engine.space.now_ms)
         session.flags |= flags.BLOCKED
         session.blocked = waiting
+        session.waiting_bytes = WAITING_BYTES + words_bytes(argv) + KEY_BYTES * len(waiting.keys)
         self.count += 1
         for key in waiting.keys:
             queues = self._by_key.setdefault(key, {})
@@ -245,6 +251,7 @@ class BlockedClients:
         if session.blocked is not waiting:
             return
         session.blocked = None
+        session.waiting_bytes = 0
         session.flags &= ~flags.BLOCKED
         self.count -= 1
         self.timers.drop(waiting)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from node import flags
 from node.engine.session import Session
+from node.engine.wire import used_by_buffers
 from node.replies import CommandError
 from node.transactions import discard
 
@@ -87,6 +88,7 @@ class Clients:
         session.flags &= flags.UNIX | flags.CLOSE
         session.proto = 2
         session.name = b""
+        count_names(session)
         session.db = self.node.space.dbs[0]
         self.set_default_user(session)
 
@@ -114,6 +116,7 @@ class Clients:
         node.replicas.gone(session)
         self.stop_monitoring(session)
         discard(session, node.watches)
+        session.names_bytes = 0
 
     def spoke_http(self, session: Session) -> None:
         """Hang up before the commands in what may be the body of a request are run."""
@@ -209,23 +212,30 @@ class Clients:
             )
         return over
 
-    def evict(self) -> None:
-        """Disconnect who has the largest buffers until all fit into maxmemory-clients."""
+    def evict(self) -> int:
+        """Disconnect those who take most until all fit into maxmemory-clients.
+
+        Returns how much everything that counts like clients (Engine's buffers, the backlog among them) may take before
+        it is worth looking again.
+        """
         limit_bytes = self.buffers_limit()
         exempt = flags.REPLICA | flags.PRIMARY
-        sizes = {
-            each: each.input_capacity + each.output_capacity for each in self.by_id.values() if not each.flags & exempt
-        }
+        sizes = {each: each.memory_bytes for each in self.by_id.values() if not each.flags & exempt}
         total_bytes = sum(sizes.values())
-        for session in sorted(sizes, key=sizes.__getitem__, reverse=True):
-            if total_bytes <= limit_bytes:
-                return
-            if session.flags & flags.NO_EVICT:
-                continue
-            total_bytes -= sizes[session]
-            self.node.stats.evicted_clients += 1
-            self.node.log.notice(f"Evicting client id={session.id}: {sizes[session]} bytes of buffers")
-            self.disconnect(session)
+        if total_bytes > limit_bytes:
+            may_go = (each for each in sizes if not each.flags & flags.NO_EVICT)
+            for session in sorted(may_go, key=sizes.__getitem__, reverse=True):
+                total_bytes -= sizes[session]
+                self.node.stats.evicted_clients += 1
+                self.node.log.notice(f"Evicting client id={session.id}: it takes {sizes[session]} bytes")
+                self.disconnect(session)
+                if total_bytes <= limit_bytes:
+                    break
+        return limit_bytes + max(0, used_by_buffers() - total_bytes)
+
+    def memory_of(self, replicas: bool) -> int:
+        """What replicas, or all other clients, take beside the blocks of the stream."""
+        return sum(each.memory_bytes for each in self.by_id.values() if bool(each.flags & flags.REPLICA) is replicas)
 
     def buffers_limit(self) -> int:
         """maxmemory-clients in bytes; as good as infinite if there is no limit."""
@@ -264,6 +274,11 @@ def check_name(name: bytes, what: str = "Client names") -> None:
     """Refuse names that would break CLIENT LIST's lines."""
     if any(not 33 <= byte <= 126 for byte in name):
         raise CommandError(f"ERR {what} cannot contain spaces, newlines or special characters.")
+
+
+def count_names(session: Session) -> None:
+    """A name may be as long as a request."""
+    session.names_bytes = len(session.name) + len(session.lib_name) + len(session.lib_ver)
 
 
 def is_local(session: Session) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.engine.session import words_bytes
 from node.replies import (
     LOADING,
     MASTERDOWN,
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 NOT_QUEUED = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
 # Words that begin a line of HTTP. A browser can be made to send such requests, with commands in their body.
 OF_HTTP = frozenset({b"post", b"host:"})
+
+QUEUED_BYTES = 64
+"""What a command in the queue of a transaction takes beside its words."""
+
 # What a RESP2 client that has subscriptions may send.
 WHILE_SUBSCRIBED = frozenset(
     {b"ping", b"subscribe", b"ssubscribe", b"sunsubscribe", b"unsubscribe", b"psubscribe", b"punsubscribe", b"quit"}
@@ -196,4 +201,5 @@ def queue(node: NodeCore, session: Session, command: Command, argv: list[bytes])
     if not session.flags & (flags.DIRTY_CAS | flags.DIRTY_EXEC):
         # What is going to fail anyway is not worth its memory.
         session.multi.append((command, argv))
+        session.multi_bytes += QUEUED_BYTES + words_bytes(argv)
     session.reply("QUEUED")

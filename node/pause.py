@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.dispatch import flags_of
+from node.engine.session import words_bytes
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -76,6 +77,7 @@ class Pause:
             if session.flags & flags.CLOSED:
                 continue
             session.flags &= ~flags.PAUSED
+            session.waiting_bytes = 0
             session.run(argv)
             session.mark()
             session.go_on()
@@ -99,6 +101,7 @@ class Pause:
     def park(self, session: Session, argv: list[bytes]) -> None:
         """Have a command wait until `release`."""
         session.flags |= flags.PAUSED
+        session.waiting_bytes = words_bytes(argv)
         self.waiting[session] = argv
 
     def _may_write(self, session: Session, command: Command, argv: list[bytes]) -> bool:
@@ -107,7 +110,8 @@ class Pause:
 
     def forget(self, session: Session) -> None:
         """The client is gone."""
-        self.waiting.pop(session, None)
+        if self.waiting.pop(session, None) is not None:
+            session.waiting_bytes = 0
 
     def tick(self, now_ms: int) -> None:
         for reason, wish in list(self._wishes.items()):

@@ -16,6 +16,9 @@ from node.replies import Push
 if TYPE_CHECKING:
     from node.engine.session import Session
 
+SUBSCRIPTION_BYTES = 400
+"""What a channel or pattern takes beside its name, about: the entries of the table and of the session."""
+
 Broadcast = Callable[[bytes, bytes, bool], None]
 
 
@@ -57,6 +60,7 @@ class PubSub:
         table, mine = self._tables(own, kind)
         if channel not in mine:
             mine[channel] = None
+            session.subscription_bytes += SUBSCRIPTION_BYTES + len(channel)
             table.setdefault(channel, {})[session] = None
             if kind == "p":
                 self._matchers[channel] = Glob(channel)
@@ -69,6 +73,7 @@ class PubSub:
         table, mine = self._tables(own, kind)
         if channel in mine:
             del mine[channel]
+            session.subscription_bytes -= SUBSCRIPTION_BYTES + len(channel)
             listeners = table[channel]
             del listeners[session]
             if not listeners:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 KeyId = tuple[int, bytes]
 
+WATCHED_BYTES = 400
+"""What a watched key takes beside its name, about: the entries of the table and of the session."""
+
 
 class WatchTable:
     """Which sessions watch which keys."""
@@ -32,6 +35,7 @@ class WatchTable:
         if key_id not in session.watched:
             expires = session.db.expire_at(key) if session.db.exists(key) else None
             session.watched[key_id] = expires
+            session.watched_bytes += WATCHED_BYTES + len(key)
             self._by_key.setdefault(key_id, {})[session] = None
             self.engine.hooks |= flags.HOOK_WATCH
 
@@ -43,6 +47,7 @@ class WatchTable:
             if not sessions:
                 del self._by_key[key_id]
         session.watched = None
+        session.watched_bytes = 0
         if not self._by_key:
             self.engine.hooks &= ~flags.HOOK_WATCH
 
@@ -70,5 +75,6 @@ class WatchTable:
 def discard(session: Session, watches: WatchTable) -> None:
     """Leave MULTI: forget the queue, the watched keys and the marks."""
     session.multi = None
+    session.multi_bytes = 0
     session.flags &= ~(flags.MULTI | flags.DIRTY_CAS | flags.DIRTY_EXEC)
     watches.unwatch(session)

@@ -285,7 +285,7 @@ class Server:
         self.driver.output_check_bytes = self.node.clients.least_output_limit() - 1
 
     def _limit_buffers(self, config: Config) -> None:
-        """From which sum on the buffers of clients have to be looked at."""
+        """From which sum on what clients take has to be looked at. Looking makes it more: less may be exempt later."""
         self.driver.clients_limit_bytes = self.node.clients.buffers_limit()
 
     def _signalled(self, number: int, frame: object) -> None:
@@ -375,6 +375,7 @@ class Server:
         if not node.cron_paused:
             node.tick()
             node.clients.tick()
+            self._limit_buffers(self.config)
         if not self._freeing:
             self._freeing = True
             self._free()

@@ -97,7 +97,7 @@ cdef class SocketDriver:
     cdef set replicas             # sessions that read the stream of writes
     cdef bint busy                # on_ready is running: what is marked meanwhile is written at its end
     cdef public size_t output_check_bytes   # waiting output above this is reported to node.output_grew
-    cdef public size_t clients_limit_bytes  # buffers of all clients above this are reported to node.clients.evict
+    cdef public size_t clients_limit_bytes  # where what clients and the like take is above this, node.clients.evict is called
 
     def __cinit__(self):
         self.epfd = -1
@@ -203,7 +203,7 @@ cdef class SocketDriver:
                         self.accept(fd)
                 self.flush_all()
                 if wire.buffer_bytes > self.clients_limit_bytes:
-                    e.node.clients.evict()
+                    self.clients_limit_bytes = e.node.clients.evict()
                 if e.last_ns - started > SLICE_NS:
                     break
         finally:

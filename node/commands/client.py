@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node import flags
-from node.clients import check_name
+from node.clients import check_name, count_names
 from node.commands.cursor import require_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
@@ -253,6 +253,7 @@ def client_setinfo(s: Session, argv: list[bytes]) -> Reply:
         s.lib_name = argv[3]
     else:
         s.lib_ver = argv[3]
+    count_names(s)
     return OK
 
 
@@ -269,6 +270,7 @@ def client_setinfo(s: Session, argv: list[bytes]) -> Reply:
 def client_setname(s: Session, argv: list[bytes]) -> Reply:
     check_name(argv[2])
     s.name = argv[2]
+    count_names(s)
     return OK
 
 
@@ -405,10 +407,8 @@ def describe(node: NodeCore, client: Session) -> bytes:
     own = client.subscriptions
     now_ms = node.space.now_ms
     queued = -1 if client.multi is None else len(client.multi)
-    multi_bytes = sum(len(arg) + 32 for _, argv in client.multi or () for arg in argv)
     waiting = client.output_bytes
     beyond = max(0, waiting - REPLY_BLOCK)
-    buffers = client.input_capacity + client.output_capacity
     fields: dict[str, Any] = {
         "id": client.id,
         "addr": (client.peer or b"").decode(),
@@ -424,15 +424,15 @@ def describe(node: NodeCore, client: Session) -> bytes:
         "ssub": len(own.shard_channels) if own else 0,
         "multi": queued,
         "qbuf": client.input_bytes,
-        "qbuf-free": client.input_capacity - client.input_bytes,
-        "argv-mem": 0,
-        "multi-mem": multi_bytes,
+        "qbuf-free": max(0, client.input_capacity - client.input_bytes),
+        "argv-mem": client.waiting_bytes,
+        "multi-mem": client.multi_bytes + client.watched_bytes,
         "rbs": client.output_capacity,
         "rbp": client.output_capacity,
         "obl": min(waiting, REPLY_BLOCK),
         "oll": -(-beyond // REPLY_BLOCK) + (client.reader.blocks_left if client.reader is not None else 0),
         "omem": beyond + (client.reader.memory_bytes if client.reader is not None else 0),
-        "tot-mem": buffers + multi_bytes + 512,
+        "tot-mem": client.memory_bytes,
         "events": "rw" if waiting else "r",
         "cmd": client.command.name.decode() if client.command is not None else "NULL",
         "user": (client.user or b"default").decode("utf-8", "surrogateescape"),

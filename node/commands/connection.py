@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.clients import check_name
+from node.clients import check_name, count_names
 from node.commands.cursor import Cursor
 from node.commands.spec import command, native
 from node.replies import OK, SYNTAX, WRONGPASS, CommandError, Reply
@@ -92,6 +92,7 @@ def hello(s: Session, argv: list[bytes]) -> Reply:
         )
     if name is not None:
         s.name = name
+        count_names(s)
     s.proto = proto
     return {
         b"server": b"redis",

@@ -45,12 +45,13 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
     if node.watches.expired(s, node.space.now_ms):
         s.flags |= flags.DIRTY_CAS
     failed, changed = s.flags & flags.DIRTY_EXEC, s.flags & flags.DIRTY_CAS
-    queue = s.multi
+    queue, queue_bytes = s.multi, s.multi_bytes
     leave_multi(s, node.watches)
     if failed:
         raise EXECABORT
     if changed:
         return NULL_ARRAY
+    s.multi_bytes = queue_bytes  # until they have run
     if any("script" in command.spec.flags for command, _ in queue):
         return node.scripts.slices.run(s, argv, lambda: run_queue(s, queue))
     return run_queue(s, queue)
@@ -64,6 +65,7 @@ def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
             dispatch.run(s.node, s, command, queued)
     finally:
         s.flags &= ~flags.EXEC
+        s.multi_bytes = 0
     return NO_REPLY
 
 

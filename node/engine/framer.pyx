@@ -10,6 +10,8 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport abort, free, realloc
 from libc.string cimport memchr
 
+from node.engine cimport wire
+
 cdef enum:
     INLINE_LIMIT = 64 * 1024          # PROTO_INLINE_MAX_SIZE
     MULTIBULK_LIMIT = 0x7FFFFFFF      # arguments of one request
@@ -26,6 +28,7 @@ cdef void parser_init(Parser* r) noexcept:
 
 
 cdef void parser_free(Parser* r) noexcept:
+    wire.buffer_bytes -= r.cap * sizeof(Arg)
     free(r.args)
     r.args = NULL
     r.cap = 0
@@ -41,6 +44,7 @@ cdef void parser_reset(Parser* r) noexcept:
 
 cdef inline void add_arg(Parser* r, size_t offset, size_t n) noexcept:
     if r.argc == r.cap:
+        wire.buffer_bytes += (r.cap if r.cap else 16) * sizeof(Arg)
         r.cap = r.cap * 2 if r.cap else 16
         r.args = <Arg*>realloc(r.args, r.cap * sizeof(Arg))
         if r.args == NULL:

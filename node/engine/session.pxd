@@ -110,6 +110,9 @@ cdef class Engine:
     cpdef hold(self, Session s)
     cdef Command find(self, const char* p, size_t n)
 
+cdef struct Holdings:
+    size_t names, multi, watched, subscriptions, waiting
+
 cdef class Session:
     cdef readonly Engine engine
     cdef public Db db
@@ -135,6 +138,7 @@ cdef class Session:
     cdef public uint64_t commands, bytes_in, bytes_out
     cdef readonly uint64_t bytes_done   # of the requests that have been run
     cdef public object name, user, peer, local, lib_name, lib_ver      # bytes, or None
+    cdef Holdings holdings              # bytes of what it makes the node keep beside its buffers
     cdef public object multi            # list of (Command, argv) or None
     cdef public object watched          # dict (db index, key) -> ... or None
     cdef public object subscriptions    # pubsub.Subscriptions or None

@@ -40,6 +40,8 @@ cdef enum:
     PIPELINED = 128               # bytes of input from which on a look ahead may pay
     STREAM_BYTES = 1024 * 1024    # of the stream of writes, for a replica that another carrier than the native driver serves
     KEEP_OUTPUT = 64 * 1024       # a drained output buffer larger than this is given back
+    KEEP_ARGS = 4096              # so is room for more arguments than this
+    ADDRESSES = 256               # what a client's two addresses and its place in the node's tables take, about
 
 
 cdef int64_t FOREVER_NS = 0x7FFFFFFFFFFFFFFF
@@ -258,6 +260,7 @@ cdef class Session:
         buf_init(&self.out)
         parser_init(&self.parser)
         self.fd = -1
+        wire.buffer_bytes += SESSION_BYTES
 
     def __init__(self, Engine engine, Db db, uint64_t id, peer=None, local=None):
         self.engine = engine
@@ -276,6 +279,7 @@ cdef class Session:
         buf_free(&self.out)
         parser_free(&self.parser)
         drop_input(self)
+        wire.buffer_bytes -= SESSION_BYTES + held_by(self)
 
     # -- the conversation
 
@@ -363,6 +367,58 @@ cdef class Session:
     @property
     def input_capacity(self) -> int:
         return self.qcap
+
+    # -- what it makes the node keep, counted towards maxmemory and maxmemory-clients
+
+    @property
+    def memory_bytes(self) -> int:
+        """All that is there because of this client."""
+        return SESSION_BYTES + self.qcap + self.out.cap + self.parser.cap * sizeof(Arg) + held_by(self)
+
+    @property
+    def names_bytes(self) -> int:
+        """Of the names that it gave itself."""
+        return self.holdings.names
+
+    @names_bytes.setter
+    def names_bytes(self, size_t n):
+        hold(&self.holdings.names, n)
+
+    @property
+    def multi_bytes(self) -> int:
+        """Of the commands that it has queued."""
+        return self.holdings.multi
+
+    @multi_bytes.setter
+    def multi_bytes(self, size_t n):
+        hold(&self.holdings.multi, n)
+
+    @property
+    def watched_bytes(self) -> int:
+        """Of the keys that it watches."""
+        return self.holdings.watched
+
+    @watched_bytes.setter
+    def watched_bytes(self, size_t n):
+        hold(&self.holdings.watched, n)
+
+    @property
+    def subscription_bytes(self) -> int:
+        """Of the channels and patterns that it listens to."""
+        return self.holdings.subscriptions
+
+    @subscription_bytes.setter
+    def subscription_bytes(self, size_t n):
+        hold(&self.holdings.subscriptions, n)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the command that waits, or was held back."""
+        return self.holdings.waiting
+
+    @waiting_bytes.setter
+    def waiting_bytes(self, size_t n):
+        hold(&self.holdings.waiting, n)
 
     @property
     def file_descriptor(self) -> int:
@@ -547,6 +603,27 @@ cdef class Session:
             self.engine.node.late_command(command, ended - started)
 
 
+cdef size_t SESSION_BYTES = Session.__basicsize__ + ADDRESSES
+
+
+cdef inline void hold(size_t* held, size_t n) noexcept:
+    wire.buffer_bytes += n - held[0]
+    held[0] = n
+
+
+cdef inline size_t held_by(Session s) noexcept:
+    cdef Holdings* h = &s.holdings
+    return h.names + h.multi + h.watched + h.subscriptions + h.waiting
+
+
+def words_bytes(list words) -> int:
+    """What a list of byte strings takes, the list included."""
+    cdef size_t total = sizeof(PyObject) + 56 + 8 * len(words)
+    for word in words:
+        total += (33 + PyBytes_GET_SIZE(word) + 15) & ~<size_t>15
+    return total
+
+
 cdef int call_native(Session s, Command command, list argv) except -1:
     """A native command whose arguments are Python bytes (EXEC, scripts, and clients that need the gates)."""
     cdef Arg stack[16]
@@ -635,6 +712,8 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
         s.bytes_done += s.parser.at
         parser_reset(&s.parser)
     s.request_bytes = 0
+    if s.parser.cap > KEEP_ARGS and s.parser.argc == 0:
+        parser_free(&s.parser)
     if s.flags & (F_CLOSE | F_CLOSED):
         used = n
     if own:

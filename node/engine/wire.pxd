@@ -8,7 +8,7 @@ ctypedef struct Buf:
     size_t len
     size_t cap
 
-cdef size_t buffer_bytes         # of all clients, requests and replies that wait; counts towards maxmemory
+cdef size_t buffer_bytes         # of clients (with what they make the node keep), backlog, scripts; counts towards maxmemory
 
 cdef void buf_init(Buf* b) noexcept nogil
 cdef void buf_free(Buf* b) noexcept nogil

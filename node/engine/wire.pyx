@@ -65,8 +65,14 @@ cdef void buf_grow(Buf* b, size_t more) noexcept nogil:
 
 
 def used_by_buffers() -> int:
-    """Bytes of all clients' buffers."""
+    """Bytes that are no data and count all the same: of clients, the backlog, scripts."""
     return buffer_bytes
+
+
+def count_bytes(ssize_t n) -> None:
+    """Count memory that others have taken (or given back) towards maxmemory."""
+    global buffer_bytes
+    buffer_bytes += n
 
 
 cdef void buf_put(Buf* b, const char* p, size_t n) noexcept nogil:

@@ -107,8 +107,6 @@ def memory(node: NodeCore) -> Fields:
     stats.peak_memory_bytes = max(stats.peak_memory_bytes, used)
     overhead = used - data
     limit = node.config["maxmemory"]
-    buffers = sum(each.input_capacity + each.output_capacity for each in node.clients.by_id.values())
-    slaves = sum(each.input_capacity + each.output_capacity for each in node.replicas.attached)
     journal = node.engine.journal
     lua = node.scripts.used_bytes
     script_texts = node.scripts.cache_bytes + node.functions.cache_bytes
@@ -151,8 +149,8 @@ def memory(node: NodeCore) -> Fields:
         "mem_not_counted_for_evict": journal.uncounted_bytes,
         "mem_replication_backlog": min(journal.block_bytes, journal.capacity),
         "mem_total_replication_buffers": journal.block_bytes,
-        "mem_clients_slaves": slaves + beyond_backlog,
-        "mem_clients_normal": buffers - slaves,
+        "mem_clients_slaves": node.clients.memory_of(replicas=True) + beyond_backlog,
+        "mem_clients_normal": node.clients.memory_of(replicas=False),
         "mem_cluster_links": node.cluster_link_bytes(),
         "mem_aof_buffer": len(node.aof.log.buffer),
         "mem_allocator": "shardis-slabs",

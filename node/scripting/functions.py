@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from node.engine.wire import count_bytes
 from node.replies import CommandError
 from node.scripting.errors import CannotCompile, ScriptError
 from node.scripting.shebang import shebang_words
@@ -65,6 +66,8 @@ class Functions:
         self.node = node
         self.libraries: dict[bytes, Library] = {}
         self._by_name: dict[bytes, Function] = {}
+        self.cache_bytes = 0
+        """What they take beside Lua."""
         self.loading: Library | None = None
         """The library whose text runs."""
         self._interpreter: Interpreter | None = None
@@ -76,6 +79,10 @@ class Functions:
 
     def _index(self) -> None:
         libraries = self.libraries.values()
+        texts_bytes = sum(len(library.code) + LIBRARY_OVERHEAD_BYTES for library in libraries)
+        cache_bytes = texts_bytes + self.count * FUNCTION_OVERHEAD_BYTES
+        count_bytes(cache_bytes - self.cache_bytes)
+        self.cache_bytes = cache_bytes
         self._by_name = {name.lower(): function for each in libraries for name, function in each.functions.items()}
 
     @property
@@ -190,13 +197,6 @@ class Functions:
     def used_bytes(self) -> int:
         """What Lua has allocated for libraries."""
         return self._interpreter.used_bytes if self._interpreter is not None else 0
-
-    @property
-    def cache_bytes(self) -> int:
-        """Beside Lua."""
-        texts = sum(len(library.code) + LIBRARY_OVERHEAD_BYTES for library in self.libraries.values())
-        return texts + self.count * FUNCTION_OVERHEAD_BYTES
-
 
 def library_name(code: bytes) -> bytes:
     """The name that the first line gives; CommandError if that line is not as it has to be."""

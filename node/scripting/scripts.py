@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from node import flags
 from node.engine.session import Session
+from node.engine.wire import count_bytes
 from node.replies import CommandError, Raw, Reply
 from node.scripting.errors import ABANDONED, CannotCompile, Failure
 from node.scripting.random import Random
@@ -57,6 +58,8 @@ class Scripts:
         self.node = node
         self.random = Random()
         self.by_digest: dict[bytes, Script] = {}
+        self.cache_bytes = 0
+        """What they take beside Lua."""
         self.run: Run | None = None
         self.slices = Slices(node)
         self.slices.on_suspended, self.slices.on_ended = self._suspended, self._ended
@@ -81,11 +84,13 @@ class Scripts:
             except CannotCompile as error:
                 raise CommandError(b"ERR Error compiling script (new function): " + error.text) from None
             self.by_digest[digest] = Script(body, shebang.flags, function)
+            self._count(len(body) + SCRIPT_OVERHEAD_BYTES)
         return digest
 
     def flush(self) -> None:
         """Forget all scripts, and whatever they have left behind."""
         self.by_digest.clear()
+        self._count(-self.cache_bytes)
         self._interpreter = None
 
     def declared(self, command: Command, argv: list[bytes]) -> frozenset[str]:
@@ -299,6 +304,6 @@ class Scripts:
         """What Lua has allocated for EVAL."""
         return self._interpreter.used_bytes if self._interpreter is not None else 0
 
-    @property
-    def cache_bytes(self) -> int:
-        return sum(len(script.body) + SCRIPT_OVERHEAD_BYTES for script in self.by_digest.values())
+    def _count(self, more_bytes: int) -> None:
+        self.cache_bytes += more_bytes
+        count_bytes(more_bytes)
