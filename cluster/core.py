@@ -55,6 +55,7 @@ from gossip.messages import (
 from gossip.peer import Link, Peer
 
 ABSENT_MS = 5000
+OFFSET_MAX = (1 << 63) - 1
 
 
 class ClusterCore:
@@ -512,7 +513,7 @@ class ClusterCore:
             sender.config_epoch = header.config_epoch
             self.changed(durable=True)
         sender.electorate, sender.data_epoch = header.electorate, header.data_epoch
-        sender.repl_offset = header.offset
+        sender.repl_offset = header.offset if header.offset <= OFFSET_MAX else 0  # no history is as long as that
         sender.repl_offset_ms = now_ms
         to_ours = header.mflags[1] if header.mflags[1] & OURS else 0
         sender.failed_primary = header.primary_id or "" if to_ours & PRIMARY_FAILED else ""

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from cluster import epochs
 from cluster.common_map import compare
 from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
@@ -302,9 +303,8 @@ class Election:
         if core.votes(me) and not core.voter.would_stand(now_ms):
             self._retry_ms = now_ms + UNIT_MIN_MS
             return
-        core.state.current_epoch += 1
         # Also where we are no voter yet: if we win, we are one, and must not vote for another in the same epoch.
-        self._epoch = core.state.last_vote_epoch = core.state.current_epoch
+        self._epoch = core.state.last_vote_epoch = epochs.advance(core.state)
         self._votes, self._digest = set(), core.digest
         self._contested = False
         self._asked_ms = now_ms

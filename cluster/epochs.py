@@ -13,6 +13,8 @@ from cluster.errors import ClusterError
 from cluster.state import ClusterState
 from gossip.peer import Peer
 
+EPOCH_MAX = (1 << 64) - 1
+
 
 def max_epoch(state: ClusterState) -> int:
     """The highest epoch that we have seen."""
@@ -31,8 +33,7 @@ def bump_without_consensus(state: ClusterState) -> bool:
     me = state.myself
     if me.config_epoch and me.config_epoch == max_epoch(state):
         return False
-    _take_next(state)
-    return True
+    return _take_next(state)
 
 
 def resolve_collision(state: ClusterState, other: Peer) -> bool:
@@ -40,8 +41,7 @@ def resolve_collision(state: ClusterState, other: Peer) -> bool:
     me = state.myself
     if other.config_epoch != me.config_epoch or not other.is_primary or not me.is_primary or other.id <= me.id:
         return False
-    _take_next(state)
-    return True
+    return _take_next(state)
 
 
 def set_config_epoch(state: ClusterState, epoch: int) -> None:
@@ -57,6 +57,13 @@ def set_config_epoch(state: ClusterState, epoch: int) -> None:
     observe(state, epoch)
 
 
-def _take_next(state: ClusterState) -> None:
-    state.current_epoch += 1
-    state.myself.config_epoch = state.current_epoch
+def advance(state: ClusterState) -> int:
+    """Begin the next epoch. Who has been told the last that a packet can hold stays there: no election ends then."""
+    state.current_epoch = min(state.current_epoch + 1, EPOCH_MAX)
+    return state.current_epoch
+
+
+def _take_next(state: ClusterState) -> bool:
+    me = state.myself
+    before, me.config_epoch = me.config_epoch, advance(state)
+    return me.config_epoch != before

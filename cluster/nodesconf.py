@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from cluster.epochs import EPOCH_MAX
 from cluster.slots import SLOTS, parse_range, ranges_text
 from cluster.state import ClusterState, OpenVote
 from gossip import flags
@@ -24,6 +25,8 @@ from gossip.flags import flags_text, parse_flags
 from gossip.membership import Members, make_node_id
 from gossip.peer import Peer
 from gossip.wire import valid_address, valid_node_id
+
+PORT_MAX = 65535
 
 
 class CorruptConfig(ValueError):
@@ -136,7 +139,7 @@ class _Loader:
             raise ValueError("a variable has no value")
         for name, value in zip(words[::2], words[1::2], strict=True):
             if name.lower() in self.vars:
-                self.vars[name.lower()] = int(value)
+                self.vars[name.lower()] = _number(value, EPOCH_MAX)
             elif name.lower() in ("votedfor", "votedabout") and value in self.peers:
                 self.named[name.lower()] = self.peers[value]
 
@@ -153,7 +156,7 @@ class _Loader:
             peer.follow(self._peer(words[3]))
         peer.ping_sent_ms = self.now_ms if int(words[4]) else 0
         peer.pong_received_ms = self.now_ms if int(words[5]) else 0
-        epoch = int(words[6])
+        epoch = _number(words[6], EPOCH_MAX)
         peer.config_epoch = 0 if peer.is_replica and peer.primary else epoch
         for word in words[8:]:
             if word.startswith("["):
@@ -203,6 +206,14 @@ class _Loader:
         return state
 
 
+def _number(text: str, most: int) -> int:
+    """A number that packets have room for."""
+    number = int(text)
+    if not 0 <= number <= most:
+        raise ValueError(f"{text} is not between 0 and {most}")
+    return number
+
+
 def _read_address(peer: Peer, field: str) -> None:
     """`ip:port@bus-port,hostname,shard-id=...,nodename=...`; the bus port is missing in very old files."""
     address, *names = field.split(",")
@@ -211,8 +222,8 @@ def _read_address(peer: Peer, field: str) -> None:
     if not colon or not valid_address(host):
         raise ValueError(f"'{field}' is not an address")
     peer.ip = host
-    peer.port = int(port)
-    peer.bus_port = int(bus_port) if bus_port else peer.port + 10000
+    peer.port = _number(port, PORT_MAX)
+    peer.bus_port = _number(bus_port or str(peer.port + 10000), PORT_MAX)
     for index, name in enumerate(names):
         if name.startswith("shard-id="):
             peer.shard_id = name.removeprefix("shard-id=")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from node import flags
 from node.engine.rdb import Malformed
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
+from node.replication.history import stated_number
 from node.replies import CommandError
 
 if TYPE_CHECKING:
@@ -187,11 +188,10 @@ def _tell_origin(node: NodeCore, facts: dict[bytes, bytes]) -> None:
         match name:
             case b"redis-ver" | b"valkey-ver":
                 node.log.notice(f"Loading RDB produced by version {text}")
-            case b"ctime" if value.isdigit():
-                age_s = node.space.now_ms // 1000 - int(value)
-                node.log.notice(f"RDB age {max(age_s, 0)} seconds")
-            case b"used-mem" if value.isdigit():
-                node.log.notice(f"RDB memory usage when created {int(value) / (1 << 20):.2f} Mb")
+            case b"ctime" if (saved_s := stated_number(value)) is not None:
+                node.log.notice(f"RDB age {max(node.space.now_ms // 1000 - saved_s, 0)} seconds")
+            case b"used-mem" if (used := stated_number(value)) is not None:
+                node.log.notice(f"RDB memory usage when created {used / (1 << 20):.2f} Mb")
             case b"aof-base" if value == b"1":
                 node.log.notice("RDB is base AOF")
 

@@ -27,6 +27,7 @@ from node.replication.effects import (
     Send,
     StoreSnapshot,
 )
+from node.replication.history import stated_number
 from node.replication.host import Host, NoHost
 from node.replication.link import ID_CHARS, Introduction, Position, PrimaryLink, State
 from node.replication.local_expiry import LocalExpiry
@@ -341,8 +342,8 @@ class Following:
 
     def _take_stream_db(self, facts: dict[bytes, bytes]) -> None:
         """The database that the stream had chosen where the file ends; one who sends us his own chooses again."""
-        text = facts.get(b"repl-stream-db", b"0")
-        self.stream_db = int(text) if text.isdigit() and int(text) < len(self.node.space.dbs) else 0
+        database = stated_number(facts.get(b"repl-stream-db", b"0")) or 0
+        self.stream_db = database if database < len(self.node.space.dbs) else 0
 
     def _drop_past(self) -> None:
         """The data is not any more what our history and offset say: nobody can go on from there."""
@@ -389,20 +390,19 @@ class Following:
 
         `dead` are the keys that were left out: replicas still have them.
         """
-        history_id, offset = facts.get(b"repl-id", b""), facts.get(b"repl-offset", b"")
-        if len(history_id) != ID_CHARS or not offset.isdigit():
+        history_id, offset = facts.get(b"repl-id", b""), stated_number(facts.get(b"repl-offset", b""))
+        if len(history_id) != ID_CHARS or offset is None:
             return
         node = self.node
-        node.stream.restart(int(offset))
+        node.stream.restart(offset)
         node.stream.keep()
         if self.starts:
             node.history.adopt(history_id.decode("latin-1"))
             self._take_stream_db(facts)
             self.resumable = self._restored = True
-            saved_s = facts.get(b"ctime", b"")
-            self.down_since_ms = int(saved_s) * 1000 if saved_s.isdigit() else 0
+            self.down_since_ms = (stated_number(facts.get(b"ctime", b"")) or 0) * 1000
             return
-        node.history.restored(history_id.decode("latin-1"), int(offset))
+        node.history.restored(history_id.decode("latin-1"), offset)
         for db_index, key in dead:
             node.stream.deleted(node.space.dbs[db_index], key, node.config["lazyfree-lazy-expire"])
         node.stream.end_unit(atomic=False)

@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import random
 
+from node.engine.numbers import parse_int64
+
 NO_ID = "0" * 40
 NO_OFFSET = -1
+NUMBER_MAX = 1 << 62
+"""No offset, size or time is larger: whoever states one errs, and the engine would have no room to count on."""
 
 
 def new_id(rng: random.Random) -> str:
     return f"{rng.getrandbits(160):040x}"
+
+
+def stated_number(text: bytes) -> int | None:
+    """An offset, a size or a time as a primary or a file states it; None if it cannot be one."""
+    value = parse_int64(text)
+    return value if value is not None and 0 <= value <= NUMBER_MAX else None
 
 
 class History:

@@ -30,7 +30,7 @@ from node.replication.effects import (
     Send,
     StoreSnapshot,
 )
-from node.replication.history import NO_OFFSET
+from node.replication.history import NO_OFFSET, stated_number
 from node.version import REDIS_VERSION
 
 MARK_BYTES = 40
@@ -395,13 +395,14 @@ class PrimaryLink:
             self._enter_sync("", NO_OFFSET)
 
     def _hear_full(self, words: list[str]) -> None:
-        if len(words) < 3 or len(words[1]) != ID_CHARS or not words[2].isdigit():
+        offset = stated_number(words[2].encode()) if len(words) > 2 else None
+        if offset is None or len(words[1]) != ID_CHARS:
             # The data that follows is good, but we could not go on from it after a broken link.
             self._note("warning", "Master replied with wrong +FULLRESYNC syntax.")
             self._enter_sync("", NO_OFFSET)
             return
-        self._note("notice", f"Full resync from master: {words[1]}:{words[2]}")
-        self._enter_sync(words[1], int(words[2]))
+        self._note("notice", f"Full resync from master: {words[1]}:{offset}")
+        self._enter_sync(words[1], offset)
 
     def _hear_continue(self, words: list[str]) -> None:
         position = self._position()
@@ -437,9 +438,9 @@ class PrimaryLink:
         if line.startswith("$EOF:") and len(line) >= len("$EOF:") + MARK_BYTES:
             self._mark = line[len("$EOF:") :][:MARK_BYTES].encode()
             self._note("notice", f"MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF {where}")
-        elif line.startswith("$") and line[1:].isdigit():
-            self.snapshot_size = int(line[1:])
-            self._note("notice", f"MASTER <-> REPLICA sync: receiving {line[1:]} bytes from master {where}")
+        elif line.startswith("$") and (size := stated_number(line[1:].encode())) is not None:
+            self.snapshot_size = size
+            self._note("notice", f"MASTER <-> REPLICA sync: receiving {size} bytes from master {where}")
         else:
             self._note(
                 "warning",

@@ -9,11 +9,21 @@ from __future__ import annotations
 import dataclasses
 import random
 import socket
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster import nodesconf
+from cluster.admin import ClusterAdmin
+from cluster.core import ClusterCore
+from cluster.epochs import EPOCH_MAX
+from cluster.slots import range_set
+from cluster.state import ClusterSettings
+from cluster.views import ClusterViews
+from gossip import flags
+from gossip.effects import LinkAccepted, Received
 from gossip.extensions import ExtensionError
 from gossip.framer import NEED_DATA, BadPacket, Framer, FramingError
 from gossip.messages import (
@@ -37,6 +47,7 @@ from gossip.messages import (
     PublishShard,
     Update,
 )
+from gossip.peer import Peer
 from gossip.wire import encode, encode_light
 from tests.fuzz.mutation import mutate, rounds
 from tests.support.servers import Pair, wait_until
@@ -44,7 +55,7 @@ from tests.support.servers import Pair, wait_until
 ids = st.text("0123456789abcdef", min_size=40, max_size=40)
 addresses = st.sampled_from(["", "127.0.0.1", "10.1.2.3", "::1", "node-1.example.org"])
 ports = st.integers(0, 65535)
-epochs = st.integers(0, 2**64 - 1)
+epochs = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1])
 bitmaps = st.sampled_from([bytes(2048), b"\xff" * 2048, b"\x01" + bytes(2047), bytes(2047) + b"\x80"])
 headers = st.builds(
     Header,
@@ -85,6 +96,7 @@ messages: st.SearchStrategy[Message | LightPublish] = st.one_of(
     st.builds(Module, headers, epochs, st.integers(0, 255), payloads),
 )
 
+NOW_MS = 1_700_000_000_000
 ME, PEER = "a" * 40, "b" * 40
 HEADER = Header(sender=PEER, current_epoch=5, config_epoch=3, ip="127.0.0.1", port=7001, bus_port=17001)
 WITH_EXTENSIONS = dataclasses.replace(HEADER, mflags=(EXT_DATA, 0, 0))
@@ -148,6 +160,48 @@ def _without_extension_flag(message: Message | LightPublish) -> Message | LightP
     first, *rest = message.header.mflags
     header = dataclasses.replace(message.header, mflags=(first & ~EXT_DATA, *rest))
     return dataclasses.replace(message, header=header)
+
+
+@given(st.lists(messages, max_size=6), st.sampled_from([0, 9]))
+def test_the_largest_numbers_of_a_member_can_be_shown_kept_and_told(said: list[Message], own_epoch: int) -> None:
+    """A node takes what a member says for what it is, up to the last number that a packet can hold."""
+    core = ClusterCore(ClusterSettings(port=7000, bus_port=17000), random.Random(1), NOW_MS)
+    core.myself.config_epoch = core.state.current_epoch = own_epoch
+    peer = core.members.add(Peer(PEER, flags.PRIMARY, NOW_MS, ip="127.0.0.1", port=7001, bus_port=17001))
+    core.slotmap.assign(range_set(0, 99), core.myself)
+    core.slotmap.assign(range_set(100, 16383), peer)
+    views, admin = ClusterViews(core), ClusterAdmin(core)
+    link_id = core.new_link_id()
+    core.step(LinkAccepted(link_id, "127.0.0.1", "127.0.0.1"), NOW_MS)
+    for number, message in enumerate(said):
+        if not isinstance(message, LightPublish):
+            named = dataclasses.replace(message.header, sender=PEER)
+            core.step(Received(link_id, encode(dataclasses.replace(message, header=named))), NOW_MS + number)
+        core.tick(NOW_MS + number)
+        _tell_all(core, views)
+    admin.bump_epoch(NOW_MS)
+    if core.myself.is_replica:
+        admin.failover([b"TAKEOVER"], NOW_MS)
+    _tell_all(core, views)
+
+
+def _tell_all(core: ClusterCore, views: ClusterViews) -> None:
+    """All that is sent (packets are made by now), written and shown."""
+    core.take_effects()
+    assert nodesconf.load(core.nodes_conf(), NOW_MS).myself.config_epoch <= EPOCH_MAX
+    encode(Pong(core.bus.header()))
+    views.nodes(), views.info()
+    for shown in (views.slots(), views.shards(), views.links(lambda link_id: (0, 0))):
+        for number in _integers(shown):
+            assert -(2**63) <= number < 2**63, f"no client can be told {number}"
+
+
+def _integers(shown: object) -> Iterator[int]:
+    if isinstance(shown, int):
+        yield shown
+    elif isinstance(shown, dict | list):
+        for each in shown.values() if isinstance(shown, dict) else shown:
+            yield from _integers(each)
 
 
 @pytest.mark.parametrize("seed", range(6))

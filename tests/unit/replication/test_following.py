@@ -109,6 +109,49 @@ def primary(node: Embedded) -> Primary:
     return made
 
 
+IMPOSSIBLE = [b"9223372036854775807", b"9223372036854775808", b"9" * 5000, b"-2", b"1x", b"\xc2\xb2"]
+
+
+@pytest.mark.parametrize("offset", IMPOSSIBLE)
+def test_an_offset_that_cannot_be_one_gives_data_to_which_nothing_can_be_added_later(
+    node: Embedded, offset: bytes
+) -> None:
+    primary = Primary(node)
+    node.client()("REPLICAOF", "there", "6379")
+    file = b"".join(snapshot(node.core.space, {"repl-offset": offset, "ctime": b"9" * 400, "used-mem": b"9" * 400}))
+    primary.accept(b"+FULLRESYNC %s %s\r\n$%d\r\n%s" % (ID.encode(), offset, len(file), file))
+    primary.write("SET", "k", "v")
+    assert node.client()("GET", "k") == b"v"
+    assert not primary.following.resumable
+    assert primary.following.connected
+
+
+@pytest.mark.parametrize("size", [b"9223372036854775808", b"9" * 5000, b"\xc2\xb2", b""])
+def test_a_size_that_cannot_be_one_ends_the_link(node: Embedded, size: bytes) -> None:
+    primary = Primary(node)
+    node.client()("REPLICAOF", "there", "6379")
+    primary.accept(b"+FULLRESYNC %s 100\r\n$%s\r\n" % (ID.encode(), size))
+    assert not primary.following.connected
+    assert node.client()("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("number", ["9223372036854775807", "9223372036854775808", "9" * 5000, "-9223372036854775809"])
+def test_numbers_of_any_size_in_the_stream_end_no_node(node: Embedded, primary: Primary, number: str) -> None:
+    for request in (
+        ["SELECT", number],
+        ["REPLCONF", "GETACK", number],
+        ["REPLCONF", "ACK", number],
+        ["PEXPIREAT", "k", number],
+        ["SET", "k", "v", "PXAT", number],
+        ["INCRBY", "n", number],
+        ["RESTORE", "r", number, "x"],
+    ):
+        primary.write(*request)
+    primary.write("SELECT", "0")
+    primary.write("SET", "k", "w")
+    assert node.client()("GET", "k") == b"w"
+
+
 def test_the_stream_is_carried_out_and_counted(node: Embedded, primary: Primary) -> None:
     client = node.client()
     assert client("ROLE") == [b"slave", b"there", 6379, b"connected", 100]
