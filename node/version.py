@@ -5,3 +5,5 @@ pyproject.toml takes the version from here; asking for the installed one would l
 
 VERSION = "0.1.0"
 REDIS_VERSION = "7.2.4"
+VALKEY_VERSION = "9.0.0"
+"""The Valkey whose snapshots and stream we understand: what our replicas tell their primary."""

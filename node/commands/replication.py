@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from node import flags
 from node.commands.client import describe
 from node.commands.cursor import require_int
 from node.commands.spec import command
+from node.persistence.rdb.kinds import Form
 from node.replication.partial import go_on, refusal
 from node.replies import NO_REPLY, NOT_POSITIVE, OK, SYNTAX, CommandError, Reply
 
@@ -81,10 +83,12 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
             case b"capa":
                 replicas.of(s).understands_eof |= value.lower() == b"eof"
                 replicas.of(s).understands_psync2 |= value.lower() == b"psync2"
+                if value.lower() == b"rdb-channel-repl":  # which Redis 8 has first
+                    replicas.of(s).form = Form.REDIS_72
             case b"rdb-filter-only":
                 replicas.of(s).with_data = filtered(value)
             case b"version":
-                pass
+                replicas.of(s).form = form_of(value)
             case b"rdb-only":
                 replicas.of(s).snapshot_only = require_int(value) != 0
             case b"ack":
@@ -101,6 +105,15 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
         replicas.acknowledge(s, read)
         return NO_REPLY
     return OK
+
+
+def form_of(version: bytes) -> Form:
+    """What snapshots may be made of for a replica of this version. Only Valkey's replicas tell theirs, and ours."""
+    match = re.fullmatch(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})", version)
+    if match is None:
+        raise CommandError(b"ERR Unrecognized version format: " + version)
+    numbers = tuple(map(int, match.groups()))
+    return Form.VALKEY_9 if numbers >= (9, 0, 0) else Form.REDIS_72 if numbers >= (7, 2, 0) else Form.REDIS_70
 
 
 def filtered(value: bytes) -> bool:

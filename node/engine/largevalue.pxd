@@ -57,4 +57,5 @@ cdef class LargeString(LargeValue):
     cdef size_t at
 
 # The value of an entry, ready to be written in parts; None: it is so small that it is written at once.
-cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, bint compress)
+# It is going to be written to a Writer like this one.
+cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, Writer like)

@@ -25,8 +25,8 @@ from node.engine.graves cimport Grave, grave_of_value
 from node.engine.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
 from node.engine.idmap cimport idmap_first, idmap_next
 from node.engine.rdbvalue cimport (
-    KIND_HASH, KIND_HASH_EXPIRING, KIND_LIST_NODES, KIND_SET, KIND_STREAM, KIND_STRING, KIND_ZSET, open_entry, put_death,
-    put_node, put_stream_facts, put_stream_node,
+    KIND_HASH, KIND_LIST_NODES, KIND_SET, KIND_STRING, KIND_ZSET, mortal_kind, open_entry, put_mortal_field,
+    put_mortal_head, put_node, put_stream_facts, put_stream_node, stream_kind,
 )
 from node.engine.set cimport Set
 from node.engine.streamnode cimport Node
@@ -102,9 +102,10 @@ cdef class LargeItems(LargeValue):
 
     cdef int put_item(self, void* item) except -1:
         cdef uint32_t klen
-        cdef const char* key = item_key(self.items.dict.kind, item, &klen)
+        cdef const char* key
         if self.first_ms != NEVER:
-            put_death(self.out, <Hash>self.value, key, klen, self.first_ms)
+            return put_mortal_field(self.out, <Hash>self.value, <Field*>item, self.first_ms)
+        key = item_key(self.items.dict.kind, item, &klen)
         self.out.put_string(key, klen)
         if self.items.dict.kind == KIND_FIELD:
             self.out.put_string(key + klen, (<Field*>item).vlen)
@@ -259,10 +260,10 @@ cdef int unguard(void** place, LargeValue large) except -1:
     return 0
 
 
-cdef inline LargeValue opened(LargeValue large, Keyspace space, Entry* e, AccessClock clock, bint compress, int kind,
+cdef inline LargeValue opened(LargeValue large, Keyspace space, Entry* e, AccessClock clock, Writer like, int kind,
                               size_t count):
-    large.head = Writer(compress)
-    large.out = Writer(compress)
+    large.head = like.sibling()
+    large.out = like.sibling()
     open_entry(large.head, space, e, clock, kind)
     large.head.put_length(count)
     if entry_encoding(e) == ENC_OBJECT:
@@ -270,34 +271,33 @@ cdef inline LargeValue opened(LargeValue large, Keyspace space, Entry* e, Access
     return large
 
 
-cdef LargeValue large_items(Items* items, Keyspace space, Entry* e, AccessClock clock, bint compress):
+cdef LargeValue large_items(Items* items, Keyspace space, Entry* e, AccessClock clock, Writer like):
     cdef LargeItems large = LargeItems()
     large.items = items
     large.first_ms = NEVER
     large.touched = set()
-    opened(large, space, e, clock, compress, KIND_HASH if items.dict.kind == KIND_FIELD else KIND_SET, items.dict.used)
+    opened(large, space, e, clock, like, KIND_HASH if items.dict.kind == KIND_FIELD else KIND_SET, items.dict.used)
     guard(&items.guard, large)
     return large
 
 
-cdef LargeValue large_mortal_hash(Hash h, Keyspace space, Entry* e, AccessClock clock, bint compress):
+cdef LargeValue large_mortal_hash(Hash h, Keyspace space, Entry* e, AccessClock clock, Writer like):
     cdef LargeItems large = LargeItems()
     large.items = h.index
     large.first_ms = hash_first_death(h)
-    large.head = Writer(compress)
-    large.out = Writer(compress)
-    open_entry(large.head, space, e, clock, KIND_HASH_EXPIRING)
-    large.head.put(&large.first_ms, sizeof(int64_t))
-    large.head.put_length(h.index.dict.used)
+    large.head = like.sibling()
+    large.out = like.sibling()
+    open_entry(large.head, space, e, clock, mortal_kind(like))
+    put_mortal_head(large.head, h)
     large.value = h
     return kept_still(large, e)
 
 
-cdef LargeValue large_zset(ZIndex* index, Keyspace space, Entry* e, AccessClock clock, bint compress):
+cdef LargeValue large_zset(ZIndex* index, Keyspace space, Entry* e, AccessClock clock, Writer like):
     cdef LargeZSet large = LargeZSet()
     large.index = index
     large.touched = set()
-    opened(large, space, e, clock, compress, KIND_ZSET, index.tree.count)
+    opened(large, space, e, clock, like, KIND_ZSET, index.tree.count)
     guard(&index.guard, large)
     return large
 
@@ -307,18 +307,18 @@ cdef LargeValue kept_still(LargeValue large, Entry* e):
     return large
 
 
-cdef LargeValue large_string(Keyspace space, Entry* e, AccessClock clock, bint compress):
+cdef LargeValue large_string(Keyspace space, Entry* e, AccessClock clock, Writer like):
     cdef LargeString large = LargeString()
     large.raw = entry_raw(e)
-    opened(large, space, e, clock, compress, KIND_STRING, large.raw.len)
+    opened(large, space, e, clock, like, KIND_STRING, large.raw.len)
     return kept_still(large, e)
 
 
-cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, bint compress):
+cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, Writer like):
     cdef object value
     cdef type kind
     if entry_encoding(e) == ENC_RAW:
-        return large_string(space, e, clock, compress) if entry_raw(e).len > LARGE_STRING else None
+        return large_string(space, e, clock, like) if entry_raw(e).len > LARGE_STRING else None
     if entry_encoding(e) != ENC_OBJECT:
         return None
     value = entry_object(e)
@@ -326,18 +326,18 @@ cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, bint co
     if kind is Hash:
         if (<Hash>value).index != NULL and (<Hash>value).index.dict.used > LARGE_ITEMS:
             if hash_has_ttls(<Hash>value):
-                return large_mortal_hash(<Hash>value, space, e, clock, compress)
-            return large_items((<Hash>value).index, space, e, clock, compress)
+                return large_mortal_hash(<Hash>value, space, e, clock, like)
+            return large_items((<Hash>value).index, space, e, clock, like)
     elif kind is Set:
         if (<Set>value).index != NULL and (<Set>value).index.dict.used > LARGE_ITEMS:
-            return large_items((<Set>value).index, space, e, clock, compress)
+            return large_items((<Set>value).index, space, e, clock, like)
     elif kind is ZSet:
         if (<ZSet>value).index != NULL and (<ZSet>value).index.tree.count > LARGE_ITEMS:
-            return large_zset((<ZSet>value).index, space, e, clock, compress)
+            return large_zset((<ZSet>value).index, space, e, clock, like)
     elif kind is List:
         if (<List>value).node_count > LARGE_NODES:
-            return kept_still(opened(LargeList(), space, e, clock, compress, KIND_LIST_NODES, (<List>value).node_count), e)
+            return kept_still(opened(LargeList(), space, e, clock, like, KIND_LIST_NODES, (<List>value).node_count), e)
     elif kind is Stream:
         if (<Stream>value).nodes.count > LARGE_NODES:
-            return kept_still(opened(LargeStream(), space, e, clock, compress, KIND_STREAM, (<Stream>value).nodes.count), e)
+            return kept_still(opened(LargeStream(), space, e, clock, like, stream_kind(like), (<Stream>value).nodes.count), e)
     return None

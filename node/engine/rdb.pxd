@@ -3,11 +3,18 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
+cdef enum Form:                  # which dialect is written (node/persistence/rdb/kinds.py says more of them)
+    FORM_REDIS_70 = 0
+    FORM_REDIS_72 = 1
+    FORM_VALKEY_9 = 2
+
 cdef class Writer:
     """A buffer that grows."""
     cdef uint8_t* p
     cdef size_t n, cap
     cdef bint compress                                                    # strings as LZF where that is shorter
+    cdef readonly int form                                                # one of Form
+    cdef Writer sibling(self)                                             # an empty one like it
     cdef uint8_t* room(self, size_t more) except NULL                     # where the next bytes go; the caller moves n on
     cdef int put(self, const void* data, size_t n) except -1
     cdef int put_byte(self, uint8_t value) except -1

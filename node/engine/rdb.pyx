@@ -54,7 +54,8 @@ class Malformed(ValueError):
 
 @cython.final
 cdef class Writer:
-    def __cinit__(self, bint compress=True):
+    def __cinit__(self, bint compress=True, int form=FORM_REDIS_70):
+        self.form = form
         self.cap = 256
         self.p = <uint8_t*>malloc(self.cap)
         if self.p == NULL:
@@ -66,6 +67,9 @@ cdef class Writer:
 
     def __len__(self):
         return self.n
+
+    cdef Writer sibling(self):
+        return Writer(self.compress, self.form)
 
     cdef uint8_t* room(self, size_t more) except NULL:
         cdef size_t cap = self.cap

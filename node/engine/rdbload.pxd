@@ -11,6 +11,7 @@ cdef class KeyLoader:
     cdef public Db db               # where the keys that follow belong
     cdef object read_value          # callable(Reader, kind) -> value | None: what is not read natively; None: an empty one
     cdef bint keep_dead, merge
+    cdef public bint foreign        # the file is Valkey's, where one kind of value has another meaning
     cdef public object on_dead      # callable(db, key: bytes) | None: told of each key that is left out because it is dead
     cdef readonly uint64_t loaded, dead, empty          # keys: stored; left out because they are dead, or empty
     cdef readonly list empty_keys   # the first of those that had no elements
@@ -21,11 +22,13 @@ cdef class KeyLoader:
     cdef int freq
     cdef object value               # a collection whose elements come one by one
     cdef uint64_t left              # that are still to come
+    cdef int64_t first_ms           # of a hash of Redis 7.4 with fields that die: when the first does
 
     cdef bint note(self, int code) except -1
     cdef int begin(self, int kind) except -1
     cdef bint fill(self, size_t until) except -1
     cdef int element(self) except -1
+    cdef int mortal_field(self) except -1
     cdef int whole(self) except -1
     cdef int finish(self) except -1
     cdef int put(self, int type, object value) except -1

@@ -8,6 +8,7 @@ MORE: int
 
 class KeyLoader:
     db: Db
+    foreign: bool
     on_dead: Callable[[Db, bytes], None] | None
     @property
     def loaded(self) -> int: ...

@@ -1,8 +1,8 @@
 """Keys of an RDB file into databases, natively (rdb.pyx has the format's primitives).
 
 A data set is read through here at each start, so strings, compact forms and plain collections go from the file's bytes
-into the engine's memory without Python objects in between. What is rare or old (streams, ziplists, hashes with expiring
-fields) is read by a Python function. Whoever uses this sees to the parts of a file that are no keys.
+into the engine's memory without Python objects in between. What is rare or old (streams, ziplists) is read by a Python
+function. Whoever uses this sees to the parts of a file that are no keys.
 
 A collection that a file holds element by element may have millions of them, so it can be left half read: `some` stops at a
 position wherever it is, and goes on there. Nothing is believed: what is wrong raises Malformed, and the databases
@@ -16,7 +16,7 @@ from libc.stdint cimport INT64_MAX, int32_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
 from node.engine.dict cimport Entry
-from node.engine.hash cimport Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
+from node.engine.hash cimport NEVER, Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
 from node.engine.keyslot cimport key_slot
 from node.engine.list cimport List, list_add_node, list_len, list_push, list_settle
 from node.engine.rdb cimport text_free
@@ -42,6 +42,8 @@ cdef enum:
     KIND_ZSET_LISTPACK = 17
     KIND_LIST_NODES = 18
     KIND_SET_LISTPACK = 20
+    KIND_HASH_VALKEY = 22       # from Valkey, that is
+    KIND_HASH_EXPIRING = 24
     KIND_MAX = 100              # what is higher opens something that is no key
     # What may stand before a key (node/persistence/rdb/opcodes.py).
     OPCODE_IDLE = 248
@@ -57,6 +59,7 @@ MORE = -1
 """`some` has stopped at the position, not at an opcode."""
 
 cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
+cdef int64_t FIELD_DEATH_MAX_MS = (1 << 48) - 2
 cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
 
@@ -142,8 +145,10 @@ cdef class KeyLoader:
             self.value = List()
         elif kind == KIND_SET:
             self.value = Set()
-        elif kind == KIND_HASH:
+        elif kind == KIND_HASH or kind == KIND_HASH_EXPIRING or (kind == KIND_HASH_VALKEY and self.foreign):
             self.value = Hash()
+            if kind == KIND_HASH_EXPIRING:
+                memcpy(&self.first_ms, r.get(8), 8)
         elif kind == KIND_ZSET or kind == KIND_ZSET_TEXT:
             self.value = ZSet()
         else:
@@ -183,6 +188,8 @@ cdef class KeyLoader:
             except ValueError as error:
                 raise Malformed(f"Quicklist integrity check failed: {error}") from error
             return 0
+        if self.kind == KIND_HASH_EXPIRING or self.kind == KIND_HASH_VALKEY:
+            return self.mortal_field()
         r.get_text(first)
         check_element(first)
         if self.kind == KIND_LIST:
@@ -203,6 +210,31 @@ cdef class KeyLoader:
             is_new = zset_set(<ZSet>self.value, first.p, <uint32_t>first.n, score) == ZSET_ADDED
         if not is_new:
             raise Malformed("an element is there twice")
+        return 0
+
+    cdef int mortal_field(self) except -1:
+        """Redis: its death counted from the first one (0: none), name, value. Valkey: name, value, death (-1: none)."""
+        cdef Reader r = self.reader
+        cdef Text* first = &self.first
+        cdef Text* second = &self.second
+        cdef uint64_t after = 0
+        cdef int64_t at_ms = NEVER
+        if self.kind == KIND_HASH_EXPIRING:
+            after = r.get_length(NULL)
+        r.get_text(first)
+        check_element(first)
+        r.get_text(second)
+        check_element(second)
+        if self.kind == KIND_HASH_VALKEY:
+            memcpy(&at_ms, r.get(8), 8)
+        elif after:
+            at_ms = <int64_t>(<uint64_t>self.first_ms + after - 1)
+        if not hash_set(<Hash>self.value, first.p, <uint32_t>first.n, second.p, <uint32_t>second.n):
+            raise Malformed("a field is there twice")
+        if at_ms != NEVER:
+            if not 0 <= at_ms <= FIELD_DEATH_MAX_MS:
+                raise Malformed("an expiry that no command could have set")
+            (<Hash>self.value).expire(PyBytes_FromStringAndSize(first.p, first.n), at_ms)
         return 0
 
     cdef int whole(self) except -1:
@@ -243,7 +275,7 @@ cdef class KeyLoader:
             self.put(TYPE_LIST, self.value)
         elif kind == KIND_SET:
             self.put(TYPE_SET, self.value)
-        elif kind == KIND_HASH:
+        elif kind == KIND_HASH or kind == KIND_HASH_EXPIRING or (kind == KIND_HASH_VALKEY and self.foreign):
             self.put(TYPE_HASH, self.value)
         elif kind in (KIND_ZSET, KIND_ZSET_TEXT):
             self.put(TYPE_ZSET, self.value)

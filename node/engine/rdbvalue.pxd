@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t
 
-from node.engine.dict cimport Entry
+from node.engine.dict cimport Entry, Field
 from node.engine.hash cimport Hash
 from node.engine.listpack cimport lp_t
 from node.engine.rdb cimport Writer
@@ -18,10 +18,12 @@ cdef enum:                       # kinds of values, as a file calls them
     KIND_ZSET = 5
     KIND_SET_INTSET = 11
     KIND_HASH_LISTPACK = 16
-    KIND_HASH_EXPIRING = 24
     KIND_ZSET_LISTPACK = 17
     KIND_LIST_NODES = 18
-    KIND_STREAM = 19
+    KIND_STREAM_7 = 19
+    KIND_STREAM_72 = 21
+    KIND_HASH_VALKEY = 22        # to Valkey; to Redis it means something else
+    KIND_HASH_EXPIRING = 24
 
 cdef enum AccessClock:           # what a file tells of a key's use, by maxmemory-policy
     CLOCK_NONE = 0
@@ -39,5 +41,8 @@ cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except
 # A collection: its kind, the key (NULL: none, as in DUMP), and its elements.
 cdef int put_object(Writer w, object value, const char* key, uint32_t klen) except -1
 
-# Of a hash with fields that die: when a field does, counted from the first death.
-cdef int put_death(Writer w, Hash h, const char* field, uint32_t n, int64_t first_ms) except -1
+# What of these values depends on the form that is written.
+cdef int stream_kind(Writer w) noexcept
+cdef int mortal_kind(Writer w) noexcept                                    # of a hash with fields that die
+cdef int put_mortal_head(Writer w, Hash h) except -1
+cdef int put_mortal_field(Writer w, Hash h, Field* field, int64_t first_ms) except -1

@@ -1,5 +1,8 @@
 """Keys and values in RDB form (rdbvalue.pxd is the contract), byte for byte as Redis 7.0 writes them.
 
+Two kinds of values have newer forms, for readers that know them: streams, of whose consumers Redis 7.2 also says when they
+last got something, and hashes with fields that die, which only Redis 7.4 and Valkey 9 have, each in its own way.
+
 What is compact in memory is compact in the file: listpacks and intsets are copied. The order inside a hash table is each
 server's own. A list that is short goes out in the nodes that Redis would have made of it (quicklist.pyx); a long one in
 the nodes it lies in, which the same limits hold together.
@@ -18,6 +21,7 @@ from node.engine.idmap cimport Id, Spot, idmap_first, idmap_next
 from node.engine.intset cimport ints_bytes
 from node.engine.list cimport List
 from node.engine.listpack cimport lp_bytes, lp_first, lp_get, lp_next, lp_t
+from node.engine.rdb cimport FORM_REDIS_70, FORM_VALKEY_9
 from node.engine.set cimport Set, set_len
 from node.engine.stream cimport Stream
 from node.engine.streamgroup cimport Consumer, Group, Pending
@@ -63,26 +67,40 @@ cdef int put_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
 
 
 cdef int put_mortal_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
-    """Redis 7.4's form: the first death, then each field with its own, counted from that; 0: it will not die."""
     cdef int64_t first_ms = hash_first_death(h)
     cdef uint64_t pos = 0
     cdef Field* field
-    cdef const char* name
-    cdef uint32_t n
-    open_value(w, KIND_HASH_EXPIRING, key, klen)
-    w.put(&first_ms, sizeof(first_ms))
-    w.put_length(h.index.dict.used)
+    open_value(w, mortal_kind(w), key, klen)
+    put_mortal_head(w, h)
     while (field := <Field*>dict_next(&h.index.dict, &pos)) != NULL:
-        name = item_key(h.index.dict.kind, field, &n)
-        put_death(w, h, name, n, first_ms)
-        w.put_string(name, n)
-        w.put_string(name + n, field.vlen)
+        put_mortal_field(w, h, field, first_ms)
     return 0
 
 
-cdef int put_death(Writer w, Hash h, const char* field, uint32_t n, int64_t first_ms) except -1:
-    cdef int64_t at_ms = hash_death(h, field, n)
-    return w.put_length(0 if at_ms == NEVER else <uint64_t>(at_ms - first_ms + 1))
+cdef int mortal_kind(Writer w) noexcept:
+    return KIND_HASH_VALKEY if w.form == FORM_VALKEY_9 else KIND_HASH_EXPIRING
+
+
+cdef int put_mortal_head(Writer w, Hash h) except -1:
+    """Redis 7.4: the first death. Then how many fields there are."""
+    cdef int64_t first_ms = hash_first_death(h)
+    if w.form != FORM_VALKEY_9:
+        w.put(&first_ms, sizeof(first_ms))
+    return w.put_length(h.index.dict.used)
+
+
+cdef int put_mortal_field(Writer w, Hash h, Field* field, int64_t first_ms) except -1:
+    """Redis 7.4: its death, counted from the first one (0: it will not die), name, value. Valkey 9: name, value, death."""
+    cdef uint32_t n
+    cdef const char* name = item_key(h.index.dict.kind, field, &n)
+    cdef int64_t at_ms = hash_death(h, name, n)
+    if w.form != FORM_VALKEY_9:
+        w.put_length(0 if at_ms == NEVER else <uint64_t>(at_ms - first_ms + 1))
+    w.put_string(name, n)
+    w.put_string(name + n, field.vlen)
+    if w.form == FORM_VALKEY_9:
+        w.put(&at_ms, sizeof(at_ms))            # NEVER is Valkey's -1
+    return 0
 
 
 cdef int put_set(Writer w, Set s, const char* key, uint32_t klen) except -1:
@@ -189,6 +207,8 @@ cdef int put_group(Writer w, Group group) except -1:
     for consumer in group.all_consumers():
         w.put_string(PyBytes_AS_STRING(consumer.name), PyBytes_GET_SIZE(consumer.name))
         w.put(&consumer.seen_ms, sizeof(int64_t))
+        if w.form != FORM_REDIS_70:
+            w.put(&consumer.active_ms, sizeof(int64_t))
         w.put_length(consumer.pel.count)
         id = <Id*>idmap_first(&consumer.pel, &spot)
         while id != NULL:
@@ -205,11 +225,15 @@ cdef int put_stream_node(Writer w, Node* node) except -1:
     return w.put_string(<char*>node.lp, lp_bytes(node.lp))
 
 
+cdef int stream_kind(Writer w) noexcept:
+    return KIND_STREAM_7 if w.form == FORM_REDIS_70 else KIND_STREAM_72
+
+
 cdef int put_stream(Writer w, Stream s, const char* key, uint32_t klen) except -1:
     """Nodes as they are in memory, the stream's counters, its groups."""
     cdef Spot spot
     cdef Node* node
-    open_value(w, KIND_STREAM, key, klen)
+    open_value(w, stream_kind(w), key, klen)
     w.put_length(s.nodes.count)
     node = <Node*>idmap_first(&s.nodes, &spot)
     while node != NULL:

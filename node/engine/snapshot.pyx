@@ -31,6 +31,7 @@ from node.engine.entry cimport ENC_RAW, entry_encoding, entry_value
 from node.engine.graves cimport grave_of_slots
 from node.engine.keyslot cimport SLOTS
 from node.engine.largevalue cimport LargeValue, large_value
+from node.engine.rdb cimport FORM_REDIS_70
 from node.engine.rdbvalue cimport CLOCK_FREQ, CLOCK_IDLE, CLOCK_NONE, put_entry
 from node.engine.session cimport monotonic_ns
 
@@ -185,18 +186,18 @@ cdef class Snapshot:
 
     It is of the moment at which it is made, and keeps what changes from then on until it is through, or cancelled. `slots` is
     16384 bytes, one a slot, 0 for those that are left out. `policy` is maxmemory-policy: with some of them the access
-    clock is written too.
+    clock is written too. `form` says for whom it is (node/persistence/rdb/kinds.py).
     """
 
-    def __init__(self, Keyspace space not None, bytes slots=None, bint compress=True, bint checksum=True, str policy=""):
+    def __init__(self, Keyspace space not None, bytes slots=None, bint compress=True, bint checksum=True, str policy="",
+                 int form=FORM_REDIS_70):
         cdef Source source
         cdef Snapshots all
         if slots is not None and len(slots) != SLOTS:
             raise ValueError("one byte a slot")
         self.space = space
-        self.writer = Writer(compress)
-        self.aside = Writer(compress)
-        self.compress = compress
+        self.writer = Writer(compress, form)
+        self.aside = self.writer.sibling()
         self.large = []
         self.slots = slots
         self.wanted = <const uint8_t*>PyBytes_AS_STRING(slots) if slots is not None else NULL
@@ -252,7 +253,7 @@ cdef class Snapshot:
             return self.put_rest()
         self.keys_done += 1
         self.keys_early += early
-        large = large_value(self.space, e, self.clock, self.writer.compress)
+        large = large_value(self.space, e, self.clock, self.writer)
         if large is not None and (large.guarded or not early):
             self.large.append((large, source))
             return 0
@@ -313,7 +314,7 @@ cdef class Snapshot:
         if self.aside.n > HEAP:
             self.put_off(self.writer)
             self.writer = self.aside
-            self.aside = Writer(self.compress)
+            self.aside = self.writer.sibling()
             return 0
         self.writer.put(self.aside.p, self.aside.n)
         self.aside.n = 0
@@ -325,7 +326,7 @@ cdef class Snapshot:
         """Make a piece of what was written; of much, or behind much, later."""
         if self.writer.n > HEAP or self.heaps:
             self.put_off(self.writer)
-            self.writer = Writer(self.compress)
+            self.writer = self.writer.sibling()
             if self.opened:
                 (<LargeValue>self.large[0][0]).out = self.writer
             return 0

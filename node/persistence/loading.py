@@ -152,6 +152,8 @@ def rdb(
     node.loading.last_keys, node.loading.last_dead = load.loaded, load.dead
     for key in load.empty_keys:
         node.log.notice(f"rdbLoadObject skipping empty key: {key[:100].decode('utf-8', 'backslashreplace')}")
+    for name in sorted(set(load.modules_skipped)):
+        node.log.warning(f"The RDB holds data of the module {name} beside its keys, which is skipped: no modules here.")
     skipped = f", empty keys skipped: {load.empty}" if load.empty else ""
     node.log.notice(f"Done loading RDB, keys loaded: {load.loaded}, keys expired: {load.dead}{skipped}.")
     return Loaded(load.loaded, load.dead, load.facts, end)

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from node.engine.snapshot import Snapshot
+from node.persistence.rdb.kinds import Form
 from node.persistence.rdb.snapshot import write_head
 
 if TYPE_CHECKING:
@@ -142,15 +143,22 @@ class Snapshots:
         """The code of the function libraries, to be written before the keys."""
 
     def start(
-        self, consumer: Consumer, *, slots: bytes | None = None, aux: Mapping[str, object] | None = None
+        self,
+        consumer: Consumer,
+        *,
+        slots: bytes | None = None,
+        aux: Mapping[str, object] | None = None,
+        form: Form = Form.REDIS_70,
     ) -> Handle:
         """Take a snapshot of the data as it is now.
 
-        `slots` has 16384 bytes, one a slot, 0 for the slots to leave out. `aux` are further facts for the file's head
-        ("repl-id", "repl-offset", "repl-stream-db", "aof-base").
+        `form` is what its reader understands. `slots` has 16384 bytes, one a slot, 0 for the slots to leave out. `aux`
+        are further facts for the file's head ("repl-id", "repl-offset", "repl-stream-db", "aof-base").
         """
         node, config = self.node, self.node.config
-        walk = Snapshot(node.space, slots, config["rdbcompression"], config["rdbchecksum"], config["maxmemory-policy"])
+        walk = Snapshot(
+            node.space, slots, config["rdbcompression"], config["rdbchecksum"], config["maxmemory-policy"], form
+        )
         write_head(walk.writer, node.space, aux, self.functions())
         handle = Handle(self, walk, consumer, node.now_us())
         self.handles.append(handle)

@@ -110,9 +110,9 @@ class FullSync:
         """Make a snapshot for those who can share it: the first one, and all like it."""
         node = self.node
         diskless = all(self._diskless(each) for each in self.waiting)
-        data = self.waiting[0].with_data
-        chosen = [each for each in self.waiting if each.with_data is data]
-        self.waiting = [each for each in self.waiting if each.with_data is not data]
+        first = self.waiting[0]
+        chosen = [each for each in self.waiting if each.takes_the_same_as(first)]
+        self.waiting = [each for each in self.waiting if each not in chosen]
         node.log.notice(f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
         try:
             file = None if diskless else self.open_file()
@@ -130,8 +130,8 @@ class FullSync:
         self.transfers.append(transfer)
         database = -1 if not node.engine.journal.follows else max(node.engine.journal.database, 0)
         aux = {"repl-stream-db": max(database, 0), "repl-id": node.history.id, "repl-offset": offset}
-        slots = None if data else bytes(16384)
-        transfer.handle = node.snapshots.start(transfer, slots=slots, aux=aux)
+        slots = None if first.with_data else bytes(16384)
+        transfer.handle = node.snapshots.start(transfer, slots=slots, aux=aux, form=first.form)
 
     def _welcome(self, replica: Replica, offset: int) -> None:
         session = replica.session

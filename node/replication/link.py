@@ -31,7 +31,7 @@ from node.replication.effects import (
     StoreSnapshot,
 )
 from node.replication.history import NO_OFFSET, stated_number
-from node.version import REDIS_VERSION
+from node.version import VALKEY_VERSION
 
 MARK_BYTES = 40
 ID_CHARS = 40
@@ -331,7 +331,7 @@ class PrimaryLink:
         if me.announce_ip:
             self._tell("ip-address", me.announce_ip)
         self._tell("capa", "eof", "capa", "psync2")
-        self._send("REPLCONF", "version", REDIS_VERSION)
+        self._send("REPLCONF", "version", VALKEY_VERSION)
         self._expected.append(self._hear_version)
 
     def _tell(self, what: str, *words: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.persistence.rdb.kinds import Form
+
 if TYPE_CHECKING:
     from node.engine.session import Session
 
@@ -21,6 +23,8 @@ class Replica:
         self.understands_eof = False
         """It takes a snapshot whose length nobody knows beforehand (`capa eof`)."""
         self.understands_psync2 = False
+        self.form = Form.REDIS_70
+        """Of snapshots: the newest that it has told us, by its version or by what it is capable of, that it reads."""
         self.snapshot_only = False
         """It wants the data and nothing after: `redis-cli --rdb`."""
         self.with_data = True
@@ -40,6 +44,10 @@ class Replica:
         self.moved_bytes = 0
         self.moved_ms = 0
         """When its connection last took bytes of the snapshot, and how many it had taken."""
+
+    def takes_the_same_as(self, other: Replica) -> bool:
+        """One snapshot does for both."""
+        return self.with_data is other.with_data and self.form is other.form
 
     @property
     def host(self) -> str:

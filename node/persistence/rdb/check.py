@@ -92,6 +92,8 @@ class _Noting(RdbLoad):
         if code == opcodes.AUX:
             name, value = next(reversed(self.facts.items()))
             self._notes.append(f"[offset {self.at}] AUX FIELD {shown(name)} = '{shown(value)}'")
+        elif code == opcodes.MODULE_AUX:
+            self._notes.append(f"[offset {self.at}] Data of the module {self.modules_skipped[-1]}, which is skipped")
         elif code == opcodes.FUNCTION:
             self._notes.append(f"[offset {self.at}] Function library of {len(self.functions[-1])} bytes")
 

@@ -1,10 +1,27 @@
 """The bytes that name the form of a value in RDB, and the versions of the format."""
 
+from enum import IntEnum
+
+
+class Form(IntEnum):
+    """What is written for whom. The numbers are those of node/engine/rdb.pxd."""
+
+    REDIS_70 = 0
+    """Redis 7.0 and everything later reads it: what files and payloads have."""
+    REDIS_72 = 1
+    """With what Redis 7.2 knows of streams."""
+    VALKEY_9 = 2
+    """With that, and with Valkey's own kind of hashes with fields that die."""
+
+
 VERSION = 10
-"""What we write: Redis 7.0 and everything later reads it."""
+"""Of REDIS_70, unless it has hashes with fields that die."""
+
+VERSION_72 = 11
+"""Of REDIS_72, with the same exception."""
 
 VERSION_EXPIRING = 12
-"""What we write where hashes have fields that die: only Redis 7.4 and later reads those."""
+"""Of both where hashes have fields that die: only Redis 7.4 and later reads those."""
 
 VERSION_MAX = 12
 """What we read: Redis 7.4's. Values of kinds that we do not know are refused one by one."""
@@ -18,6 +35,8 @@ SET = 2
 ZSET_TEXT = 3
 HASH = 4
 ZSET = 5
+MODULE_OLD = 6
+MODULE = 7
 HASH_ZIPMAP = 9
 LIST_ZIPLIST = 10
 SET_INTSET = 11

@@ -15,6 +15,7 @@ from node.engine.rdb import Malformed, Reader
 from node.engine.rdbload import MORE, KeyLoader
 from node.engine.table import Db, Keyspace
 from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb.modules import skip_aux
 from node.persistence.rdb.values import Empty, Value, read_value
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class RdbLoad:
         self.facts: dict[bytes, bytes] = {}
         """What the file says about itself: redis-ver, repl-id, aof-base and so on."""
         self.functions: list[bytes] = []
+        self.modules_skipped: list[str] = []
+        """The modules whose data about the whole file was left out."""
         self.version = 0
         self.foreign = False
         """It is Valkey's, where one kind of value has another meaning."""
@@ -144,7 +147,7 @@ class RdbLoad:
         if magic is None or len(header) < HEADER or not digits.isdigit():
             raise Malformed("not an RDB file: wrong signature")
         self.version = int(digits)
-        self.foreign = magic == opcodes.MAGIC_VALKEY
+        self.foreign = self._loader.foreign = magic == opcodes.MAGIC_VALKEY
         first, last = (kinds.VERSION_VALKEY, kinds.VERSION_VALKEY) if self.foreign else (1, kinds.VERSION_MAX)
         if not first <= self.version <= last:
             raise Malformed(f"Can't handle RDB format version {self.version}")
@@ -169,7 +172,7 @@ class RdbLoad:
             case opcodes.FUNCTION_PRE_GA:
                 raise Malformed("the file holds functions in the form of a release candidate of Redis 7.0")
             case opcodes.MODULE_AUX:
-                raise Malformed("the file holds data of modules")
+                self.modules_skipped.append(skip_aux(r))
             case opcodes.SLOT_IMPORT:
                 raise Malformed("the file holds slots whose import had not ended")
             case _:

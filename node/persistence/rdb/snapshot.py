@@ -1,4 +1,4 @@
-"""Writing data sets as RDB files that Redis 7.0 and later load.
+"""Writing data sets as RDB files that Redis 7.0 and later load, or in a form for newer readers (kinds.Form).
 
     REDIS0010  aux fields  functions  { SELECTDB RESIZEDB { [expiry] [idle or frequency] kind key value } }  EOF  CRC-64
 
@@ -24,8 +24,11 @@ def write_head(
     w: Writer, space: Keyspace, aux: Mapping[str, object] | None = None, functions: Iterable[bytes] = ()
 ) -> None:
     """Open a file: what it is, facts about it (`aux` adds to them, or replaces them), and the code of libraries."""
-    version = kinds.VERSION_EXPIRING if space.mortal_hashes else kinds.VERSION
-    w.raw(b"%s%04d" % (opcodes.MAGIC, version))
+    if w.form == kinds.Form.VALKEY_9:
+        w.raw(b"%s%03d" % (opcodes.MAGIC_VALKEY, kinds.VERSION_VALKEY))
+    else:
+        plain = kinds.VERSION if w.form == kinds.Form.REDIS_70 else kinds.VERSION_72
+        w.raw(b"%s%04d" % (opcodes.MAGIC, kinds.VERSION_EXPIRING if space.mortal_hashes else plain))
     for name, value in {**_facts(space), **(aux or {})}.items():
         w.byte(opcodes.AUX)
         w.string(name.encode())
@@ -52,12 +55,13 @@ def snapshot(
     policy: str = "",
     aux: Mapping[str, object] | None = None,
     functions: Iterable[bytes] = (),
+    form: kinds.Form = kinds.Form.REDIS_70,
 ) -> Iterator[bytes]:
     """The file of all databases, in pieces. It is of the moment at which the first piece is asked for.
 
     `policy` is maxmemory-policy: with some of them the access clock is kept too.
     """
-    walk = Snapshot(space, compress=compress, checksum=checksum, policy=policy)
+    walk = Snapshot(space, compress=compress, checksum=checksum, policy=policy, form=form)
     try:
         write_head(walk.writer, space, aux, functions)
         more = True

@@ -2,7 +2,7 @@
 
 Three kinds differ in what they know of a stream: Redis 5's ends with the last id; 7.0's, which is written, adds the
 first one, the highest deleted one, the count of entries ever added and how many each group has read; 7.2's adds when
-a consumer last got something, which nothing here asks for.
+a consumer last got something.
 
 What can be computed from the nodes is, and must agree with what is said; a pending entry must have exactly one owner.
 """
@@ -60,6 +60,14 @@ def _read_time_ms(r: Reader) -> int:
     return int(at_ms)
 
 
+def _read_active_ms(r: Reader) -> int:
+    """-1: it has never got anything."""
+    (at_ms,) = _TIME_MS.unpack(r.raw(_TIME_MS.size))
+    if at_ms < -1:
+        raise Malformed("a time before 1970")
+    return int(at_ms)
+
+
 def _read_count(r: Reader) -> int:
     """A count that clients are told."""
     value = r.length()
@@ -93,7 +101,7 @@ def _read_consumer(r: Reader, group: Group, kind: int) -> None:
     consumer: Consumer | None = group.create_consumer(name, seen_ms)
     if consumer is None:
         raise Malformed("Duplicate stream consumer detected")
-    consumer.active_ms = _read_time_ms(r) if kind == kinds.STREAM_72 else seen_ms
+    consumer.active_ms = _read_active_ms(r) if kind == kinds.STREAM_72 else seen_ms
     for _ in range(r.length()):
         if not group.give(_read_raw_id(r), consumer):
             raise Malformed(

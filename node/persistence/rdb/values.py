@@ -1,6 +1,7 @@
 """Reading one value in RDB form: the kind byte that opens it, and what follows (node/engine/rdbvalue.pyx writes it).
 
-Read is everything from Redis 2.2 to 7.4. Streams have a module of their own; values of modules are refused.
+Read is everything from Redis 2.2 to 8.0, and of Valkey 9. Streams have a file of their own; values of modules are
+refused.
 
 A value from outside is rebuilt element by element or checked as a whole before it becomes a collection: repeated
 members, scores that are no numbers and broken compact forms are Malformed, and so are empty collections, though those
@@ -24,6 +25,7 @@ from node.engine.stream import Stream
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
+from node.persistence.rdb.modules import refuse_old_value, refuse_value
 from node.persistence.rdb.streams import read_stream
 
 EMPTY_LISTPACK = pack([])
@@ -184,6 +186,8 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
     kinds.HASH_VALKEY: _read_valkey_hash,
     kinds.HASH_ZIPLIST: _compact("Hash ziplist", lambda data: _hash_of(_paired(ziplist_elements(data)))),
     kinds.HASH_ZIPMAP: _compact("Zipmap", lambda data: _hash_of(zipmap_pairs(data))),
+    kinds.MODULE_OLD: refuse_old_value,
+    kinds.MODULE: refuse_value,
     kinds.ZSET: _read_zset,
     kinds.ZSET_TEXT: _read_zset_text,
     kinds.ZSET_LISTPACK: _compact("Zset listpack", ZSet.from_listpack),

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.digest import of_databases
+from node.engine.hash import Hash
 from node.engine.rdb import Malformed, Writer
+from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.load import RdbLoad, load
+from node.persistence.rdb.modules import LETTERS
 from tests.support.embedded import Embedded
 from tests.unit.persistence.test_rdb_file import END, HEADER, file_of, filled, keyspace
 
@@ -99,6 +102,53 @@ def test_facts_and_functions_are_told() -> None:
     reading = load(keyspace(), body(w.take(), b"\xf4\x05\x01\x00", key(0, b"v")))  # with a hint about a slot
     assert reading.facts == {b"repl-id": b"a" * 40, b"repl-offset": b"12345", b"repl-stream-db": b"0"}
     assert reading.functions == [LIBRARY]
+    assert reading.loaded == 1
+
+
+@pytest.mark.parametrize("form", kinds.Form)
+@pytest.mark.parametrize("step", [50, 1 << 20])
+def test_fields_that_die_in_every_form(form: kinds.Form, step: int) -> None:
+    """Also of a hash so large that it is written and read in steps."""
+    space, again = keyspace(), keyspace()
+    for name, fields in ((b"few", 3), (b"many", 5000)):
+        value = Hash()
+        for n in range(fields):
+            value.set(b"field:%d" % n, b"%d" % n)
+            if n % 3:
+                value.expire(b"field:%d" % n, space.now_ms + n)
+        space.dbs[1].set(name, value)
+        space.dbs[1].deaths_changed(name)
+    data = file_of(space, form=form)
+    assert data.startswith(b"VALKEY080" if form is kinds.Form.VALKEY_9 else b"REDIS0012")
+    reading = RdbLoad(again, data)
+    steps = 1
+    while reading.some(step):
+        steps += 1
+    assert steps > 50 or step > 50
+    reading.install()
+    for name in (b"few", b"many"):
+        one, other = space.dbs[1].get(name), again.dbs[1].get(name)
+        assert dict(one.items()) == dict(other.items())
+        assert dict(one.deaths()) == dict(other.deaths())
+
+
+def test_data_of_modules_about_the_whole_file_is_skipped() -> None:
+    w = Writer()
+    w.byte(opcodes.MODULE_AUX)
+    w.length(LETTERS.index("v") << 58 | LETTERS.index("e") << 52 | 1)
+    for number in (2, 1, 1, 2**40, 2, 7):
+        w.length(number)
+    w.byte(3)
+    w.raw(bytes(4))
+    w.byte(4)
+    w.double(1.5)
+    w.byte(5)
+    w.string(b"text")
+    w.byte(0)
+    reading = RdbLoad(keyspace(), body(w.take(), key(0, b"v")))
+    while reading.some(1 << 20):
+        pass
+    assert reading.modules_skipped == ["veAAAAAAA"]
     assert reading.loaded == 1
 
 

@@ -134,8 +134,16 @@ def test_redis_7_2_tells_when_a_consumer_was_active() -> None:
     body = body_of(stream)
     time = struct.pack("<q", 1234)
     assert body.count(time) == 1
-    newer = body.replace(time, time + struct.pack("<q", 1000))
-    assert facts(read_stream(Reader(newer), kinds.STREAM_72)) == facts(stream)
+    for active_ms in (1000, -1):  # -1: it never got anything
+        newer = body.replace(time, time + struct.pack("<q", active_ms))
+        read = read_stream(Reader(newer), kinds.STREAM_72)
+        assert facts(read) == facts(stream)
+        assert [each.active_ms for each in read.all_groups()[0].all_consumers()] == [active_ms]
+        w = Writer(form=kinds.Form.REDIS_72)
+        write_value(w, read)
+        assert w.take() == bytes([kinds.STREAM_72]) + newer
+    with pytest.raises(Malformed, match="a time before 1970"):
+        read_stream(Reader(body.replace(time, time + struct.pack("<q", -2))), kinds.STREAM_72)
 
 
 def test_every_cut_is_noticed() -> None:

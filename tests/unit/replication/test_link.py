@@ -94,7 +94,7 @@ def test_the_handshake() -> None:
     assert words(bench.effects()) == [
         "REPLCONF listening-port 7001",
         "REPLCONF capa eof capa psync2",
-        "REPLCONF version 7.2.4",
+        "REPLCONF version 9.0.0",
     ]
     bench.hear(HELLO)
     assert words(bench.effects()) == [f"PSYNC {ID} 95"]
@@ -109,7 +109,7 @@ def test_everything_that_can_be_told() -> None:
         "REPLCONF listening-port 7001",
         "REPLCONF ip-address 10.0.0.7",
         "REPLCONF capa eof capa psync2",
-        "REPLCONF version 7.2.4",
+        "REPLCONF version 9.0.0",
     ]
     bench.hear("+OK\r\n-ERR what\r\n-ERR what\r\n-ERR what\r\n-ERR what\r\n")  # only the password is critical
     assert words(bench.effects()) == ["PSYNC ? -1"]

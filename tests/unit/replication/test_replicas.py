@@ -8,6 +8,7 @@ import pytest
 
 from node import flags
 from node.config import Config
+from node.monitoring.log import Log
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.rdb import contents
 from tests.support.resp import ErrorReply, parse_all
@@ -202,6 +203,27 @@ def test_replicas_that_ask_in_time_share_a_snapshot(node: Embedded) -> None:
         assert stream(replica) == ["SELECT 0", "SET l written meanwhile"]
 
 
+def test_each_replica_gets_the_form_of_snapshot_that_it_reads(node: Embedded) -> None:
+    """Of those that ask in time, the ones that read the same share one."""
+    logged: list[str] = []
+    node.core.log = Log(lambda mark, text: logged.append(text), "notice")
+    node.client()("CONFIG", "SET", "repl-diskless-sync-delay", "2")
+    told = {
+        b"REDIS0010": [],
+        b"REDIS0011": ["capa", "rdb-channel-repl"],
+        b"VALKEY080": ["version", "9.1.2"],
+    }
+    replicas = [(magic, node.client()) for magic in (*told, *reversed(told))]
+    for magic, replica in replicas:
+        assert replica("REPLCONF", "capa", "eof", *told[magic]) == b"OK"
+        replica.send("PSYNC", "?", "-1")
+    node.advance(2_000)
+    for magic, replica in replicas:
+        receive(replica)
+        assert magic in replica.unread
+    assert sum("Starting BGSAVE for SYNC" in line for line in logged) == len(told)
+
+
 def test_a_snapshot_that_nobody_waits_for_is_given_up(node: Embedded) -> None:
     for _ in range(2):
         replica = node.client()
@@ -334,6 +356,7 @@ def test_writes_are_refused_while_too_few_replicas_are_in_reach(node: Embedded) 
     [
         (["REPLCONF", "listening-port"], "ERR syntax error"),
         (["REPLCONF", "listening-port", "x"], "ERR value is not an integer or out of range"),
+        (["REPLCONF", "version", "9.x"], "ERR Unrecognized version format: 9.x"),
         (["REPLCONF", "colour", "red"], "ERR Unrecognized REPLCONF option: colour"),
         (["PSYNC", "?", "x"], "ERR value is not an integer or out of range"),
     ],
