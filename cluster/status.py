@@ -76,7 +76,14 @@ class NodeStatus:
 
     @property
     def role(self) -> str:
+        if self.is_replaced:
+            return "former primary"
         return "primary" if self.view.is_primary else "replica"
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether it was a primary that has failed, and whose slots another has now. It will be a replica."""
+        return self.view.is_primary and "fail" in self.view.flags and not self.view.slots
 
     @property
     def address(self) -> str:
@@ -168,22 +175,25 @@ def _node_dict(node: NodeStatus, lag: Lag | None) -> dict[str, Any]:
     }
 
 
-def build(views: Sequence[NodeView], answers: Mapping[str, Answers]) -> ClusterStatus:
-    """The report from one node's view of the cluster and each node's own answers, by node id."""
+def build(
+    views: Sequence[NodeView], answers: Mapping[str, Answers], shards: Mapping[str, str] | None = None
+) -> ClusterStatus:
+    """The report from one node's view of the cluster and each node's own answers, by node id.
+
+    `shards` names the shard of each node: a primary that was replaced, and is down, belongs to its successor's.
+    """
+    shards = shards or {}
     nodes = [NodeStatus(view, answers.get(view.id, Answers(problem="was not asked"))) for view in views]
-    primaries = [node for node in nodes if node.view.is_primary or not node.view.primary_id]
+    heads = [node for node in nodes if node.view.is_primary or not node.view.primary_id]
+    owners = {shards[node.view.id]: node.view.id for node in heads if node.view.slots and node.view.id in shards}
+    home = {node.view.id: node.view.primary_id for node in nodes}
+    home |= {node.view.id: owners.get(shards.get(node.view.id, ""), "") for node in heads if node.is_replaced}
+    primaries = [node for node in heads if not home[node.view.id]]
     primaries.sort(key=lambda node: (node.view.slots or ((SLOTS, SLOTS),), node.view.address))
+    followers = sorted((node for node in nodes if home[node.view.id]), key=lambda node: node.view.address)
     return ClusterStatus(
         tuple(
-            Shard(
-                primary,
-                tuple(
-                    sorted(
-                        (node for node in nodes if node.view.primary_id == primary.view.id),
-                        key=lambda node: node.view.address,
-                    )
-                ),
-            )
+            Shard(primary, tuple(node for node in followers if home[node.view.id] == primary.view.id))
             for primary in primaries
         )
     )

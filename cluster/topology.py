@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cluster.plan import Address, SlotRange
 from cluster.slots import SLOTS
@@ -53,6 +54,20 @@ def _parse_line(line: str) -> NodeView:
         slots=tuple(_range(word) for word in slots if not word.startswith("[")),
         open_slots=tuple(word for word in slots if word.startswith("[")),
     )
+
+
+def parse_shards(reply: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """CLUSTER SHARDS, in RESP2: each node's id, and that of the first node of its shard, as the shard's name."""
+    named: dict[str, str] = {}
+    for shard in reply:
+        nodes = _fields(shard)["nodes"]
+        ids = [_fields(node)["id"] for node in nodes]
+        named.update((node_id, ids[0]) for node_id in ids)
+    return named
+
+
+def _fields(flat: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _range(word: str) -> SlotRange:

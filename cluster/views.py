@@ -70,15 +70,24 @@ class ClusterViews:
         return cached[1]
 
     def shards(self) -> list[Any]:
-        """CLUSTER SHARDS."""
+        """CLUSTER SHARDS.
+
+        A primary whose place another has taken, and which has not come back yet, stands with its successor, as it does
+        from Redis 7.2 on: it is no shard of its own.
+        """
         state = self._core.state
+        primaries = [peer for peer in state.members if peer.is_primary]
+        successors = {peer.shard_id: peer for peer in primaries if peer.slot_count and peer.shard_id}
+        shards = {peer: state.shard_of(peer) for peer in primaries if peer.slot_count or not peer.failed}
+        for peer in primaries:
+            if peer not in shards:
+                shards.setdefault(successors.get(peer.shard_id, peer), []).extend(state.shard_of(peer))
         return [
             {
                 b"slots": [slot for run in ranges(state.slotmap.owned_by(primary)) for slot in run],
-                b"nodes": [self._shard_node(peer) for peer in state.shard_of(primary)],
+                b"nodes": [self._shard_node(peer) for peer in nodes],
             }
-            for primary in state.members
-            if primary.is_primary
+            for primary, nodes in shards.items()
         ]
 
     def links(self, buffers: BufferSizes) -> list[Any]:

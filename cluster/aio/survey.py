@@ -9,24 +9,31 @@ from dataclasses import replace
 from cluster.aio.client import Connection, ReplyError, Unreachable
 from cluster.plan import Address
 from cluster.status import Answers, ClusterStatus, Replication, build, parse_info
-from cluster.topology import NodeView, parse_nodes
+from cluster.topology import NodeView, parse_nodes, parse_shards
 
 TIMEOUT_S = 2.0
 
 
 async def _survey(seeds: Sequence[Address], password: str) -> ClusterStatus:
-    views = await _any_view(seeds, password)
+    views, shards = await _any_view(seeds, password)
     answers = await asyncio.gather(*(_ask(view, password) for view in views))
-    return build(views, {view.id: answer for view, answer in zip(views, answers, strict=True)})
+    return build(views, {view.id: answer for view, answer in zip(views, answers, strict=True)}, shards)
 
 
-async def _any_view(seeds: Sequence[Address], password: str) -> list[NodeView]:
-    """The cluster as the first seed that answers sees it; its own address is the one that reached it."""
+async def _any_view(seeds: Sequence[Address], password: str) -> tuple[list[NodeView], dict[str, str]]:
+    """The cluster as the first seed that answers sees it, and who is of which shard, as far as it knows.
+
+    The seed's own address is the one that reached it.
+    """
     problem: Exception = Unreachable("no address was given")
     for host, port in seeds:
         try:
             async with await Connection.open(host, port, password, TIMEOUT_S) as connection:
-                return _with_host(parse_nodes(await connection.call("CLUSTER", "NODES")), host)
+                nodes, shards = await connection.pipeline([("CLUSTER", "NODES"), ("CLUSTER", "SHARDS")])
+                if isinstance(nodes, ReplyError):
+                    raise nodes
+                known = {} if isinstance(shards, ReplyError) else parse_shards(shards)
+                return _with_host(parse_nodes(nodes), host), known
         except (Unreachable, ReplyError) as error:
             problem = error
     raise problem

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from cluster.aio.survey import survey
 from tests.support.drill import RECOVERY_S, Drill
 from tests.support.servers import Fleet, Server, wait_until
 
@@ -32,6 +33,11 @@ def test_clients_of_other_shards_see_no_error_when_a_primary_is_killed(fleet: Fl
         drill.await_health(drill.primary(dying))
     assert {shard: dict(history.errors[shard]) for shard in others} == {shard: {} for shard in others}
     print(f"errors of the shard's own clients: {dict(history.errors[dying])}")
+    found = survey([("127.0.0.1", drill.shards[dying][1].port)])
+    roles = [[node.role for node in shard.nodes] for shard in found.shards]
+    expected = [["primary", "replica"] for _ in drill.shards]
+    expected[dying] = ["primary", "former primary"]
+    assert roles == expected
 
 
 def test_all_shards_stop_when_nobody_has_taken_over_within_the_grace(fleet: Fleet) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.status import Answers, Replication, build, memory_shown, parse_info, rows
-from cluster.topology import agreed, parse_nodes, slots_text
+from cluster.topology import agreed, parse_nodes, parse_shards, slots_text
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 NODES = f"""\
@@ -50,6 +50,19 @@ def test_the_report_groups_replicas_with_their_primary() -> None:
     shown = found.to_dict()
     assert (shown["healthy"], shown["slots_served"], shown["keys"]) == (True, 16384, 4)
     assert [node["role"] for node in shown["shards"][0]["nodes"]] == ["primary", "replica"]
+
+
+def test_a_primary_that_was_replaced_and_is_down_is_no_shard_of_its_own() -> None:
+    text = NODES.replace(f"slave {A} 0 1700000000000 1 connected", "master,fail - 0 0 1 disconnected")
+    shards = [["slots", [0, 8191], "nodes", [["id", A, "port", 7000], ["id", C]]], ["slots", [], "nodes", [["id", B]]]]
+    named = parse_shards(shards)
+    assert named == {A: A, C: A, B: B}
+    found = build(parse_nodes(text), {A: OK, B: OK, C: Answers(problem="refused")}, named)
+    assert [[node.view.id for node in shard.nodes] for shard in found.shards] == [[A, C], [B]]
+    assert rows(found)[1] == ("", "::1:7002", "former primary", "", "", "", "", "failed")
+    assert not found.is_healthy
+    unknown = build(parse_nodes(text), {A: OK, B: OK, C: Answers(problem="refused")})
+    assert [[node.view.id for node in shard.nodes] for shard in unknown.shards] == [[A], [B], [C]]
 
 
 def test_the_worst_that_is_known_of_a_node_is_its_state() -> None:

@@ -274,6 +274,23 @@ def test_replicas_are_shown_once_they_have_data():
     assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
 
 
+def test_a_primary_that_was_replaced_stands_with_its_successor_until_it_comes_back():
+    one = One()
+    old, new = one.with_peer(2)[0], one.with_peer(3)[0]
+    for peer, slots in ((one.core.myself, (0, 9)), (new, (10, 16383))):
+        one.core.slotmap.assign(range_set(*slots), peer)
+    old.shard_id = new.shard_id = "5" * 40
+    old.flags |= flags.FAIL
+    shards = [[node[b"id"].decode() for node in shard[b"nodes"]] for shard in one.views.shards()]
+    assert shards == [[one.core.myself.id], [new.id, old.id]]
+    assert one.views.shards()[1][b"nodes"][1][b"health"] == b"fail"
+    old.flags &= ~flags.FAIL
+    assert len(one.views.shards()) == 3
+    old.flags |= flags.FAIL
+    old.shard_id = ""  # as of a node of Redis 7.0
+    assert len(one.views.shards()) == 3
+
+
 def test_a_replica_without_anything_to_replicate_is_shown_as_soon_as_it_says_that_it_is_in_sync():
     one = One()
     replica, _ = one.with_peer()
