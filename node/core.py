@@ -266,8 +266,15 @@ class NodeCore:
     def internal_error(self, session: Session, argv: list[bytes], error: Exception) -> CommandError:
         """A bug of ours must not take the node down: the client is told and the log says where it was."""
         name = argv[0].decode("utf-8", "replace") if argv else ""
+        if isinstance(error, MemoryError) and session.flags & (flags.PRIMARY | flags.REPLAY):
+            # What it lacks from now on nobody would notice; a node that starts again has all of it.
+            self.panic(f"Out of memory for the command {name!r} of the primary or the log of writes. Exiting.")
         self.log.warning(f"Internal error in command {name!r}: {error!r}\n{traceback.format_exc()}")
         return CommandError(f"ERR internal error: {type(error).__name__} in '{name.lower()}' (see the server's log)")
+
+    def write_lost(self) -> None:
+        """There is no memory to record a write that has been done: replicas and the log of writes would never know."""
+        self.panic("Out of memory for a write in the stream of writes. Exiting.")
 
     def slow_command(self, session: Session, command: Command, argv: list[bytes], duration_ns: int) -> None:
         if "skip_slowlog" not in command.spec.flags:

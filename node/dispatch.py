@@ -83,13 +83,13 @@ def run(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -
         node.following.run_locally(session, command, argv)
     else:
         session.invoke(command, argv)
-    if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
-        node.clients.feed_monitors(session, argv)
     if engine.propagating and (engine.space.dirty > dirty or session.effects is not None):
         if session.flags & flags.UNRECORDED:
             session.effects = None
         else:
             node.propagate(session, command, argv)
+    if node.monitors and not command.spec.flags & {"skip_monitor", "admin"}:
+        node.clients.feed_monitors(session, argv)
 
 
 def find(node: NodeCore, argv: list[bytes]) -> Command | CommandError:

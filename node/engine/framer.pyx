@@ -7,7 +7,8 @@ processMultibulkBuffer).
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdio cimport snprintf
-from libc.stdlib cimport abort, free, realloc
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memchr
 
 from node.engine cimport wire
@@ -17,6 +18,8 @@ cdef enum:
     MULTIBULK_LIMIT = 0x7FFFFFFF      # arguments of one request
     UNTRUSTED_ARGS = 10               # before AUTH
     UNTRUSTED_BULK = 16384
+
+cdef const char* NO_MEMORY = "out of memory"
 
 
 cdef void parser_init(Parser* r) noexcept:
@@ -42,16 +45,22 @@ cdef void parser_reset(Parser* r) noexcept:
     r.error = NULL
 
 
-cdef inline void add_arg(Parser* r, size_t offset, size_t n) noexcept:
+cdef inline bint add_arg(Parser* r, size_t offset, size_t n) noexcept:
+    """False: there is no memory for it."""
+    cdef uint32_t cap
+    cdef Arg* args
     if r.argc == r.cap:
-        wire.buffer_bytes += (r.cap if r.cap else 16) * sizeof(Arg)
-        r.cap = r.cap * 2 if r.cap else 16
-        r.args = <Arg*>realloc(r.args, r.cap * sizeof(Arg))
-        if r.args == NULL:
-            abort()
+        cap = r.cap * 2 if r.cap else 16
+        args = <Arg*>realloc(r.args, cap * sizeof(Arg))
+        if args == NULL:
+            return False
+        wire.buffer_bytes += (cap - r.cap) * sizeof(Arg)
+        r.args = args
+        r.cap = cap
     r.args[r.argc].p = <const char*>offset
     r.args[r.argc].n = n
     r.argc += 1
+    return True
 
 
 cdef ParseResult fail(Parser* r, const char* text) noexcept:
@@ -135,7 +144,8 @@ cdef ParseResult parse(Parser* r, const char* p, size_t n) noexcept:
             r.at = at
         if n < at + 2 or n - at - 2 < <size_t>r.bulk:
             return PARSE_MORE
-        add_arg(r, at, r.bulk)
+        if not add_arg(r, at, r.bulk):
+            return fail(r, NO_MEMORY)
         r.at = at + r.bulk + 2
         r.bulk = -1
         r.expected -= 1
@@ -168,7 +178,8 @@ cdef ParseResult parse_inline(Parser* r, const char* p, size_t n) noexcept:
             if p[i] == 34 or p[i] == 39:
                 return parse_quoted(r, p, end)
             i += 1
-        add_arg(r, start, i - start)
+        if not add_arg(r, start, i - start):
+            return fail(r, NO_MEMORY)
     for i in range(r.argc):
         r.args[i].p = p + <size_t>r.args[i].p
     return PARSE_DONE
@@ -235,7 +246,8 @@ cdef ParseResult parse_quoted(Parser* r, const char* p, size_t end) noexcept:
             q[out] = c
             out += 1
             i += 1
-        add_arg(r, start, out - start)
+        if not add_arg(r, start, out - start):
+            return fail(r, NO_MEMORY)
     for i in range(r.argc):
         r.args[i].p = p + <size_t>r.args[i].p
     return PARSE_DONE

@@ -564,6 +564,7 @@ cdef class Session:
     def invoke(self, Command command, list argv) -> None:
         """Run a command that passed its gates and write its reply: the end of the long way."""
         cdef int64_t started = monotonic_ns(), ended
+        cdef size_t before = self.out.len
         cdef uint64_t errors = self.engine.errors
         cdef Session outer = self.engine.current
         self.engine.current = self
@@ -585,6 +586,7 @@ cdef class Session:
         except CommandError as error:
             self.error(error)
         except Exception as error:
+            self.out.len = before                    # half a reply would be worse than none
             self.error(self.engine.node.internal_error(self, argv, error))
         finally:
             self.engine.current = outer
@@ -678,9 +680,8 @@ cdef int session_hook(Session s, const char* key, size_t n, const char* event, c
 cdef int session_input(Session s, const char* p, size_t n) except -1:
     """Run every whole request in what waited plus p[0:n]; keep the rest."""
     cdef Engine e = s.engine
-    cdef size_t used = 0, ahead = 0
+    cdef size_t used = 0, before = 0
     cdef bint own = False
-    cdef ParseResult got
     if n:
         s.bytes_in += n
         s.active_ms = e.space.now_ms
@@ -689,28 +690,21 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
     if s.qlen:
         if n:
             keep_input(s, p, n)
+            if s.flags & F_CLOSE:
+                return 0
         p = s.qb
         n = s.qlen
         own = True
     s.parser.max_bulk = e.max_bulk
-    while used < n and not s.flags & F_HALTED:
-        if used >= ahead and n - used >= PIPELINED:
-            ahead = used + fetch_ahead(s.db, p + used, n - used)
-        got = parse(&s.parser, p + used, n - used)
-        if got == PARSE_MORE:
+    while True:
+        try:
+            run_requests(s, p, n, &used, &before)
             break
-        if got == PARSE_ERROR:
-            protocol_error(s)
-            used = n
-            break
-        used += s.parser.at
-        if s.parser.argc:
-            s.request_bytes = s.parser.at
-            run_request(s)
-            if s.flags & F_PRIMARY:
-                s.out.len = 0                        # nobody waits for replies to the stream
-        s.bytes_done += s.parser.at
-        parser_reset(&s.parser)
+        except Exception as error:
+            # Not one of a command, which has been answered: there is no memory for what stands around it.
+            recover(s, before, error)
+            s.bytes_done += s.parser.at
+            parser_reset(&s.parser)
     s.request_bytes = 0
     if s.parser.cap > KEEP_ARGS and s.parser.argc == 0:
         parser_free(&s.parser)
@@ -725,9 +719,56 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
     elif used < n:
         keep_input(s, p + used, n - used)
     if s.qlen > e.query_buffer_limit:
-        e.node.query_buffer_overrun(s)
         s.flags |= F_CLOSE
+        e.node.query_buffer_overrun(s)
     return 0
+
+
+cdef int run_requests(Session s, const char* p, size_t n, size_t* used, size_t* before) except -1:
+    """Run the requests in p[0:n]. `used` says how far it is, and `before` where the reply to the last one begins."""
+    cdef Engine e = s.engine
+    cdef size_t ahead = 0
+    cdef ParseResult got
+    while used[0] < n and not s.flags & F_HALTED:
+        if used[0] >= ahead and n - used[0] >= PIPELINED:
+            ahead = used[0] + fetch_ahead(s.db, p + used[0], n - used[0])
+        got = parse(&s.parser, p + used[0], n - used[0])
+        if got == PARSE_MORE:
+            break
+        before[0] = s.out.len
+        if got == PARSE_ERROR:
+            used[0] = n
+            s.parser.argc = 0                        # its arguments are none yet
+            protocol_error(s)
+            break
+        used[0] += s.parser.at
+        if s.parser.argc:
+            s.request_bytes = s.parser.at
+            run_request(s)
+            if s.flags & F_PRIMARY:
+                s.out.len = 0                        # nobody waits for replies to the stream
+        s.bytes_done += s.parser.at
+        parser_reset(&s.parser)
+    return 0
+
+
+cdef void recover(Session s, size_t before, error) noexcept:
+    """A request could not be carried out, or not to its end. Its client is told, or loses its connection."""
+    cdef list name = []
+    s.engine.current = None
+    try:
+        if s.parser.argc:
+            name.append(PyBytes_FromStringAndSize(s.parser.args[0].p, min(s.parser.args[0].n, MAX_NAME)))
+        error = s.engine.node.internal_error(s, name, error)
+        if s.flags & F_MULTI:
+            s.flags |= F_DIRTY_EXEC                  # it is not in the queue
+        if not s.flags & (F_BLOCKED | F_PAUSED):
+            s.out.len = min(before, s.out.len)
+            s.error(error)
+            silence(s, before)
+    except Exception:
+        s.flags |= F_CLOSE
+        s.out.len = min(before, s.out.len)
 
 
 cdef void drop_input(Session s) noexcept:
@@ -739,6 +780,7 @@ cdef void drop_input(Session s) noexcept:
 
 cdef void keep_input(Session s, const char* p, size_t n) noexcept:
     cdef size_t want = s.qlen + n
+    cdef char* grown
     if s.parser.bulk > 0 and s.parser.at + s.parser.bulk + 2 > want:
         want = s.parser.at + s.parser.bulk + 2      # the argument under way is this long
     if want > s.qcap:
@@ -746,9 +788,12 @@ cdef void keep_input(Session s, const char* p, size_t n) noexcept:
             want = 2 * s.qcap
         if want - s.qlen > 64 * 1024 * 1024 and n < 1024 * 1024:
             want = s.qlen + 64 * 1024 * 1024        # believe a large announcement only bit by bit
-        s.qb = <char*>realloc(s.qb, want)
-        if s.qb == NULL:
-            abort()
+        grown = <char*>realloc(s.qb, want)
+        if grown == NULL:
+            # No memory for what a client wants to send is no reason to end the node.
+            s.flags |= F_CLOSE
+            return
+        s.qb = grown
         wire.buffer_bytes += want - s.qcap
         s.qcap = want
     memcpy(s.qb + s.qlen, p, n)
@@ -758,10 +803,10 @@ cdef void keep_input(Session s, const char* p, size_t n) noexcept:
 cdef int protocol_error(Session s) except -1:
     error = CommandError(b"ERR Protocol error: " + <bytes>s.parser.error)
     cdef size_t before = s.out.len
+    s.flags |= F_CLOSE
     s.engine.node.protocol_error(s, error)
     s.error(error)
     silence(s, before)
-    s.flags |= F_CLOSE
     return 0
 
 
@@ -790,6 +835,7 @@ cdef int run_request(Session s) except -1:
     cdef int argc = s.parser.argc
     cdef int64_t now
     cdef uint64_t errors, dirty
+    cdef size_t before
     cdef Command c = s.command
     # Clients repeat themselves: compare with the last command before looking the name up.
     if c is None or <size_t>PyBytes_GET_SIZE(c.name) != a[0].n or memcmp(PyBytes_AS_STRING(c.name), a[0].p, a[0].n) != 0 or c.subcommands is not None:
@@ -808,16 +854,18 @@ cdef int run_request(Session s) except -1:
     s.command = c
     errors = e.errors
     dirty = e.space.dirty
+    before = s.out.len
     e.current = s
     try:
         c.fn(s, a, argc)
     except Exception as error:
+        s.out.len = before
         s.error(e.node.internal_error(s, arguments(a, argc), error))
     e.current = None
     now = monotonic_ns()
     c.count(now - e.last_ns, e.track_latency)
     if 0 <= e.slow_ns <= now - e.last_ns:
-        e.node.slow_command(s, c, arguments(a, argc), now - e.last_ns)
+        note_slowness(s, c, a, argc, now - e.last_ns)
     if 0 < e.latency_ns <= now - e.last_ns:
         e.node.late_command(c, now - e.last_ns)
     e.last_ns = now
@@ -832,9 +880,25 @@ cdef int run_request(Session s) except -1:
             if e.min_acks:
                 e.hold(s)
         else:
-            e.node.propagate(s, c, arguments(a, argc))
+            record(s, c, a, argc)
     if e.ready:
         e.node.after_command()
+    return 0
+
+
+cdef int note_slowness(Session s, Command c, Arg* a, int argc, int64_t ns) except -1:
+    try:
+        s.engine.node.slow_command(s, c, arguments(a, argc), ns)
+    except MemoryError:
+        pass                      # what has been done is not undone for want of a note about it
+    return 0
+
+
+cdef int record(Session s, Command c, Arg* a, int argc) except -1:
+    try:
+        s.engine.node.propagate(s, c, arguments(a, argc))
+    except MemoryError:
+        s.engine.node.write_lost()
     return 0
 
 
@@ -873,6 +937,7 @@ cdef int run_argv(Session s, list argv) except -1:
     try:
         e.node.execute(s, argv)
     except Exception as error:
+        s.out.len = before
         s.error(e.node.internal_error(s, argv, error))
     finally:
         e.current = outer

@@ -57,9 +57,13 @@ cdef void buf_grow(Buf* b, size_t more) noexcept nogil:
         cap = 1024
     if cap < b.len + more:
         cap = b.len + more
-    b.p = <char*>realloc(b.p, cap)
-    if b.p == NULL:
-        abort()
+    cdef char* p = <char*>realloc(b.p, cap)
+    if p == NULL:
+        cap = b.len + more            # not twice as much, then
+        p = <char*>realloc(b.p, cap)
+        if p == NULL:
+            abort()
+    b.p = p
     buffer_bytes += cap - b.cap
     b.cap = cap
 

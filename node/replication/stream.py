@@ -107,6 +107,12 @@ class WriteStream:
 
     def record(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """A command has changed data: it is, or its effects are, part of the unit that runs."""
+        try:
+            self._record(session, command, argv)
+        except MemoryError:
+            self.engine.node.write_lost()
+
+    def _record(self, session: Session, command: Command, argv: list[bytes]) -> None:
         effects, session.effects = session.effects, None
         self._writer = session
         if command.name == b"exec" or "script" in command.spec.flags:
@@ -148,6 +154,12 @@ class WriteStream:
             return
         self._unit = []
         self.journal.unit_open = False
+        try:
+            self._send(unit, atomic)
+        except MemoryError:
+            self.engine.node.write_lost()
+
+    def _send(self, unit: list[tuple[int, list[bytes]]], atomic: bool) -> None:
         if atomic and len(unit) > 1:
             unit = [(unit[0][0], MULTI), *unit, (unit[-1][0], EXEC)]
         out = bytearray()
