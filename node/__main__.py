@@ -9,13 +9,17 @@ import sys
 def main(argv: list[str]) -> int:
     """Read the configuration and serve; the exit code."""
     if argv and argv[0] in ("-v", "--version"):
-        from node.version import VERSION
+        from node.version import server_line
 
-        print(f"Shardis node v={VERSION}")
+        print(server_line())
         return 0
     if argv and argv[0] in ("-h", "--help"):
         print(USAGE)
         return 0
+    for option in argv:
+        if option in ABSENT:
+            print(f"{option}: {ABSENT[option]}", file=sys.stderr)
+            return 1
     problem = _foreign_package()
     if problem:
         print(f"shardis node: {problem}", file=sys.stderr)
@@ -56,11 +60,22 @@ def _foreign_package() -> str | None:
     return shadowed()
 
 
-USAGE = """Usage: shardis node [FILE] [--directive value ...]
-       shardis node -                     (read the configuration from standard input)
-       shardis node --port 7000 --cluster-enabled yes --dir /var/lib/shardis
+USAGE = """Usage: shardis-server [FILE] [--directive value ...] [-]       (or: shardis node ...)
+       shardis-server                       (a server with the defaults, on port 6379)
+       shardis-server FILE --port 7000      (FILE is a redis.conf; options count more)
+       shardis-server -                     (reads the configuration from standard input)
+       shardis-server --cluster-enabled yes --dir /var/lib/shardis
+       shardis-server -v | --version
+       shardis-server -h | --help
 
 Every directive of redis.conf can be given as an option; `CONFIG GET *` on a running node lists them."""
+
+# What redis-server does besides being a server.
+ABSENT = {
+    "--sentinel": "there is no Sentinel here: the nodes of a cluster (cluster-enabled yes) fail over by themselves",
+    "--test-memory": "this program does not test memory; memtester does",
+    "--check-system": "this program does not check the system",
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

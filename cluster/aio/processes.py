@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cluster.local import NODE_CONF, NODE_LOG, ProcessRecord
+from cluster.packages import own_places
 
 # `-P` keeps the working directory out of the import path: a folder there may be called `node`.
 NODE_COMMAND = (sys.executable, "-P", "-m", "node")
@@ -31,16 +32,11 @@ def exec_tool(name: str, arguments: Sequence[str]) -> None:
     os.execve(sys.executable, [sys.executable, "-P", "-m", f"node.aio.{name}", *arguments], isolated())
 
 
-def isolated(environment: Mapping[str, str] = os.environ, home: Path = HOME) -> dict[str, str]:
-    """The environment of a child: no PYTHONPATH, in which a user's own `node` or `cluster` would be found before ours.
-
-    Where ours are found through it, it leads to ours alone.
-    """
-    kept = dict(environment)
-    places = kept.pop("PYTHONPATH", "").split(os.pathsep)
-    if any(place and Path(place).resolve() == home for place in places):
-        kept["PYTHONPATH"] = str(home)
-    return kept
+def isolated(environment: Mapping[str, str] = os.environ, home: str = str(HOME)) -> dict[str, str]:
+    """The environment of a child: nothing in PYTHONPATH is called `node`, `cluster` or `gossip` as ours are."""
+    places = own_places(environment.get("PYTHONPATH", ""), home, os.path.realpath)
+    kept = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(places)} if places else kept
 
 
 def start_node(command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:

@@ -1,8 +1,8 @@
-"""Entry point of `shardis` (and of `python -m cluster.cli`)."""
+"""The commands of `shardis` (and of `python -m cluster.cli`)."""
 
 from __future__ import annotations
 
-import sys
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,6 @@ from cluster.cli.down import down
 from cluster.cli.node import node
 from cluster.cli.status import status
 from cluster.cli.up import up
-from cluster.packages import shadowed
 
 app = typer.Typer(
     name="shardis",
@@ -22,6 +21,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"shardis {version('shardis')}")
+        except PackageNotFoundError:
+            typer.echo("shardis, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", "-v", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before the name of a command."""
+
+
 app.command()(up)
 app.command()(down)
 app.command()(status)
@@ -34,10 +55,7 @@ app.command(
 
 
 def main() -> None:
-    """Run the command line; refuse to with a foreign package in the place of one of ours."""
-    problem = shadowed()
-    if problem:
-        sys.exit(f"shardis: {problem}")
+    """Run the command line."""
     app(prog_name="shardis")
 
 

@@ -13,7 +13,7 @@ from node import flags
 from node.engine.alloc import mem_used
 from node.monitoring.percentiles import percentiles_us
 from node.replication.link import State
-from node.version import REDIS_VERSION, VERSION
+from node.version import ALLOCATOR, REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -153,7 +153,7 @@ def memory(node: NodeCore) -> Fields:
         "mem_clients_normal": node.clients.memory_of(replicas=False),
         "mem_cluster_links": node.cluster_link_bytes(),
         "mem_aof_buffer": len(node.aof.log.buffer),
-        "mem_allocator": "shardis-slabs",
+        "mem_allocator": ALLOCATOR,
         "active_defrag_running": 0,
         "lazyfree_pending_objects": node.space.lazyfree_pending,
         "lazyfreed_objects": node.space.lazyfreed,

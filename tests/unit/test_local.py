@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 
+from cluster.aio.processes import isolated
 from cluster.local import (
     DEFAULT_REPLICAS,
     LocalError,
@@ -22,7 +24,7 @@ from cluster.local import (
     setting_of,
     with_settings,
 )
-from cluster.packages import shadowed
+from cluster.packages import own_places, shadowed
 
 
 def test_a_new_cluster_has_the_defaults_for_what_is_not_asked() -> None:
@@ -171,6 +173,17 @@ def test_our_own_packages_are_recognised() -> None:
 def test_a_foreign_package_is_named_with_its_path(change: dict[str, str | None], told: str) -> None:
     problem = shadowed(found_at({**OURS, **change}), "/site/cluster/packages.py")
     assert told in (problem or "")
+
+
+def test_places_with_a_package_called_as_ours_are_left_out_of_a_path(tmp_path: Path) -> None:
+    for name in ("module/node.py", "folder/gossip/notes.txt", "other/things.py", "home/cluster/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    home, other = str(tmp_path / "home"), str(tmp_path / "other")
+    path = f"{tmp_path}/module:{other}::{home}:/nowhere:{tmp_path}/folder"
+    assert own_places(path, home, str) == [other, home, "/nowhere"]
+    assert isolated({"A": "b", "PYTHONPATH": path}, home) == {"A": "b", "PYTHONPATH": f"{other}:{home}:/nowhere"}
+    assert isolated({"A": "b", "PYTHONPATH": f"{tmp_path}/module"}, home) == {"A": "b"}
 
 
 def test_a_missing_package_is_told() -> None:
