@@ -23,6 +23,7 @@ from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
 from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
 from cluster.manual_failover import ManualFailover
+from cluster.reassertion import Reassertion, would_have_it_reassert
 from cluster.redirect import Decision, Request, route, route_waiting
 from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
@@ -39,6 +40,8 @@ from gossip.messages import (
     IN_SYNC,
     OURS,
     PRIMARY_FAILED,
+    REASSERT,
+    REFUSED,
     STANDING,
     AuthAck,
     AuthRequest,
@@ -86,6 +89,7 @@ class ClusterCore:
         self.manual = ManualFailover(self)
         self.empty = EmptyPrimary(self)
         self.migration = ReplicaMigration(self)
+        self.reassertion = Reassertion(self)
         self.bus = GossipCore(self.state.members, settings, self, rng)
         self.claims = Claims(self)
         self._announced_ip = ""
@@ -178,11 +182,12 @@ class ClusterCore:
         self.empty.attend(now_ms)
         self.manual.attend(now_ms)
         self.election.attend(now_ms)
+        self.reassertion.attend(now_ms)
         self.migration.attend(now_ms)
 
     def next_due_ms(self) -> int:
         """When `tick` should be called next, at the latest."""
-        parts = (self.forming, self.election, self.manual, self.empty)
+        parts = (self.forming, self.election, self.manual, self.empty, self.reassertion)
         moments = [moment for part in parts if (moment := part.next_due_ms()) is not None]
         ends_ms = min(self.lease_end_ms, self.health.grace_end_ms) if self.ok else self._recheck_ms
         return min(self.bus.next_due_ms(), ends_ms, *moments)
@@ -337,6 +342,15 @@ class ClusterCore:
             for peer in self.voters - {me}:
                 self.bus.ping(peer, now_ms)
 
+    def go_on(self, epoch: int, now_ms: int, grants: Mapping[str, int]) -> None:
+        """Our own place is ours anew, under this epoch, by the votes of these, who were asked then (`reassertion`)."""
+        self.myself.config_epoch = epoch
+        for peer in self.members:
+            peer.answered_ms = max(peer.answered_ms, grants.get(peer.id, 0))
+        self.changed(state=True, durable=True)
+        self._settle(now_ms)
+        self.bus.broadcast_pong()
+
     def successors(self) -> list[Peer]:
         """The replicas to which this node could hand over."""
         return self.manual.successors()
@@ -461,11 +475,12 @@ class ClusterCore:
     def votes(self, peer: Peer) -> bool:
         return peer in self.voters
 
-    def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
-        granted = consider_grant(self.state, sender, header, now_ms, self.settings.node_timeout_ms)
-        if granted:
+    def refusal(self, sender: Peer, header: Header, now_ms: int) -> int:
+        timeout_ms = self.settings.node_timeout_ms
+        if consider_grant(self.state, sender, header, now_ms, timeout_ms):
             sender.granted_ms = now_ms
-        return granted
+            return 0
+        return REFUSED | (REASSERT if would_have_it_reassert(self.state, sender, now_ms, timeout_ms) else 0)
 
     def grant_counts(self, sender: Peer, header: Header) -> bool:
         return compare(self.voters, self.digest, header.electorate).same
@@ -536,6 +551,7 @@ class ClusterCore:
                 self.voter.hear_request(sender, message.header, now_ms)
         elif isinstance(message, AuthAck):
             self.election.hear_vote(sender, message.header, now_ms)
+            self.reassertion.hear_vote(sender, message.header, now_ms)
         elif isinstance(message, MfStart):
             self.claims.hear_role(sender, message.header)
             self.manual.hear_start(sender, now_ms)

@@ -28,14 +28,16 @@ from cluster.common_map import compare, hear_candidate, open_vote, same_place
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
-from gossip.messages import FORCE_ACK, OURS, STANDING, AuthAck, Header
+from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING, AuthAck, Header
 from gossip.peer import Peer
 
 if TYPE_CHECKING:
     from cluster.core import ClusterCore
 
 KEEP_MS = 500
-PASSING = frozenset({"primary is up", "primary may serve", "voted for another", "another map", "vote open"})
+PASSING = frozenset(
+    {"primary is up", "has failed", "primary may serve", "voted for another", "another map", "vote open"}
+)
 """Reasons to deny that may be gone in a moment."""
 
 
@@ -60,18 +62,20 @@ Answer = Grant | Deny
 
 def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> Answer:
     """Judge a request for a vote that we have. Its epoch has been observed: the current epoch is at least that."""
-    epoch, primary = request.current_epoch, candidate.primary
+    epoch, primary = request.current_epoch, place_of(candidate, request)
     if epoch < state.current_epoch:
         return Deny("old epoch", f"reqEpoch ({epoch}) < curEpoch({state.current_epoch})")
     if state.last_vote_epoch == state.current_epoch:
         if primary is not None and (primary.voted_for, primary.voted_epoch) == (candidate.id, epoch):
             return Grant(epoch, again=True)
         return Deny("vote given", f"already voted for epoch {epoch}")
-    if candidate.is_primary:
+    if candidate.is_primary and primary is None:
         return Deny("is a primary", "it is a master node")
     if primary is None:
         return Deny("primary unknown", "I don't know its master")
-    if not primary.failed and not request.mflags[0] & FORCE_ACK:
+    if primary is candidate and primary.failed:
+        return Deny("has failed", "its replicas may take its place")
+    if primary is not candidate and not primary.failed and not request.mflags[0] & FORCE_ACK:
         return Deny("primary is up", "its master is up")
     lease_ms = _lease_left_ms(state, primary, request, now_ms, node_timeout_ms)
     if lease_ms > 0:
@@ -93,9 +97,12 @@ def _lease_left_ms(state: ClusterState, primary: Peer, request: Header, now_ms: 
     """
     if request.mflags[0] & FORCE_ACK or not (primary.ours or request.mflags[1] & OURS):
         return 0
+    unsure_ms = max(state.forgetful_until_ms, state.newcomer_until_ms) - now_ms
+    if primary.id == request.sender:
+        return unsure_ms  # it is its own lease, but a successor may have one, too
     if is_gone(primary) and primary.refused_ms >= primary.granted_ms:
         return 0
-    return max(primary.granted_ms + node_timeout_ms, state.forgetful_until_ms, state.newcomer_until_ms) - now_ms
+    return max(primary.granted_ms + node_timeout_ms - now_ms, unsure_ms)
 
 
 def is_bound(primary: Peer, candidate: Peer, now_ms: int, node_timeout_ms: int) -> bool:
@@ -104,10 +111,16 @@ def is_bound(primary: Peer, candidate: Peer, now_ms: int, node_timeout_ms: int) 
     return promised and now_ms - primary.voted_ms < node_timeout_ms
 
 
+def place_of(candidate: Peer, request: Header) -> Peer | None:
+    """The primary whose place a candidate asks for: that of its own primary, or its own (`reassertion`)."""
+    own = candidate.is_primary and request.mflags[1] & (OURS | REASSERT) == OURS | REASSERT
+    return candidate if own else candidate.primary
+
+
 def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -> None:
     """The vote is given. To be persisted before it is sent."""
     state.last_vote_epoch = epoch
-    primary = candidate.primary
+    primary = candidate if candidate.is_primary else candidate.primary
     assert primary is not None
     primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
     state.open_vote = None
@@ -205,7 +218,7 @@ class Voter:
 
     def _consider_map(self, candidate: Peer, request: Header) -> Deny | None:
         """Whether the candidate and we know the same voters, as far as that matters (`common_map`)."""
-        core, primary = self._core, candidate.primary
+        core, primary = self._core, place_of(candidate, request)
         if not core.digest or primary is None:
             return None
         if not compare(core.voters, core.digest, request.electorate).same:

@@ -42,8 +42,8 @@ class Agreement(Protocol):
     def votes(self, peer: Peer) -> bool:
         """Whether this node counts where a majority decides."""
 
-    def grants(self, sender: Peer, header: Header, now_ms: int) -> bool:
-        """Whether our answer to this PING, which leaves now, lets its sender go on serving."""
+    def refusal(self, sender: Peer, header: Header, now_ms: int) -> int:
+        """Message flags of our answer to this PING, which leaves now: 0 lets its sender go on serving."""
 
     def grant_counts(self, sender: Peer, header: Header) -> bool:
         """Whether an answer to a PING of ours that lets us go on serving comes from somebody who may say so."""

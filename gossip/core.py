@@ -389,8 +389,8 @@ class GossipCore:
         self, link: Link, sender: Peer | None, header: Header, now_ms: int, say: Extensions = NO_EXTENSIONS
     ) -> None:
         """Send the PONG for a PING or MEET. `sender` is None if it is no member."""
-        granted = sender is not None and self.agreement.grants(sender, header, now_ms)
-        self.send_ping(link, Pong, now_ms, say, to_ours=0 if granted else REFUSED)
+        refusal = self.agreement.refusal(sender, header, now_ms) if sender is not None else REFUSED
+        self.send_ping(link, Pong, now_ms, say, to_ours=refusal)
 
     def send_ping(
         self, link: Link, kind: type[Ping], now_ms: int, say: Extensions = NO_EXTENSIONS, to_ours: int = 0

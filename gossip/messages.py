@@ -57,6 +57,7 @@ PRIMARY_FAILED = 2  # I hold my primary failed: the offset that I state is the l
 STANDING = 4  # I stand for election
 REFUSED = 8  # in a PONG: this answer does not let you go on serving your slots
 IN_SYNC = 16  # I have my primary's data, and what it writes comes in
+REASSERT = 32  # in a PONG: ask for my vote for your own place; in a request for a vote: that is what I ask for
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Peer:
     updates_sent: int = 0  # how many owners we have told it of, since its digest differs from ours
     data_epoch: int = 0  # of the primary in whose history that offset is; 0: it did not say
     answered_ms: int = 0  # when the newest PING was sent that it has answered, and that makes it a grant of our lease
+    reassert_ms: int = 0  # when it last answered that it does not let us go on serving, unless we ask for its vote
     pinged_ms: int = 0  # when we sent it the last PING
     granted_ms: int = 0  # when we last answered a PING of this primary with a grant
     voted_ms: int = 0  # when we last voted for somebody to take this primary's place, for whom and in which epoch

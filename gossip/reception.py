@@ -16,6 +16,7 @@ from gossip.messages import (
     EXT_DATA,
     NO_EXTENSIONS,
     OURS,
+    REASSERT,
     REFUSED,
     Extensions,
     Fail,
@@ -255,6 +256,8 @@ def _hear_pong(core: GossipCore, peer: Peer, link: Link, header: Header, now_ms:
     sent_ms = link.pings.popleft() if link.pings else 0
     if not header.mflags[1] & REFUSED and core.agreement.grant_counts(peer, header):
         peer.answered_ms = max(peer.answered_ms, sent_ms)
+    if header.mflags[1] & REASSERT:
+        peer.reassert_ms = now_ms
     if peer.suspected:
         core.members.clear_suspicion(peer)
         core.agreement.changed(state=True)

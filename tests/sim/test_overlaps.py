@@ -74,6 +74,37 @@ def test_who_was_replaced_while_it_was_frozen_does_not_stand_when_it_wakes(seed)
     world.finish()
 
 
+@pytest.mark.parametrize(("seed", "replicas"), [(seed, replicas) for seed in range(1, 5) for replicas in (1, 2)])
+def test_a_primary_goes_on_although_somebody_may_have_replaced_it_unheard(seed, replicas):
+    """The winner of an election is frozen before it has told anybody; what it then tells must be old."""
+    trial = Trial(seed, min_acks=0, replicas=replicas)
+    world = trial.world
+    before = trial.owner()
+    standing = replicas_of(trial, before)
+    for host in standing:
+        host.disk.slowness = 500
+    world.freeze(before)
+    while not (won := [process for process in world.running() if process.core.failovers]):
+        trial.wait(1)
+    winner = won[0].host
+    world.freeze(winner)
+    for host in standing:
+        host.disk.slowness = 1
+    for host in standing:
+        if host is not winner:
+            world.kill(host)
+    world.thaw(before)
+    trial.wait(5 * TIMEOUT_MS)
+    assert trial.owner() is before
+    written = {number for number, slot in world.ledger.acked.items() if slot == world.slots[0]}
+    world.thaw(winner)
+    for host in standing:
+        world.boot(host)
+    world.finish()
+    assert trial.owner() is before
+    assert written <= set(before.process.store.data)
+
+
 def empty_and_alone(seed, min_acks):
     """A primary that restarts without its data, while its only replica, which has it, is cut off."""
     trial = Trial(seed, min_acks=min_acks, replicas=1)

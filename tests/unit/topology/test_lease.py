@@ -3,6 +3,7 @@
 import pytest
 
 from cluster.lease import FOREVER_MS, consider_grant, lease_end_ms, lease_ms
+from cluster.reassertion import would_have_it_reassert
 from cluster.slots import range_set, to_bitmap
 from cluster.voting import record_vote
 from gossip import flags
@@ -73,6 +74,26 @@ def test_a_primary_in_good_standing_is_granted_a_lease():
     assert grants(state, nodes[2])
 
 
+def test_a_primary_whose_place_may_have_been_taken_is_granted_nothing_until_that_is_known():
+    state, nodes = shards()
+    record_vote(state, nodes[21], 4, NOW - 10 * TIMEOUT_MS)
+    assert not grants(state, nodes[2])
+    assert would_have_it_reassert(state, nodes[2], NOW, TIMEOUT_MS)
+    assert grants(state, nodes[3])
+    record_vote(state, nodes[2], 5, NOW - 1)  # it has asked for its own place
+    assert not grants(state, nodes[2])
+    assert not would_have_it_reassert(state, nodes[2], NOW, TIMEOUT_MS)
+    nodes[2].config_epoch = 5  # and got it
+    assert grants(state, nodes[2])
+
+
+def test_a_failed_primary_is_not_told_to_ask_for_its_place():
+    state, nodes = shards()
+    record_vote(state, nodes[21], 4, NOW - 10 * TIMEOUT_MS)
+    nodes[2].flags |= flags.FAIL
+    assert not would_have_it_reassert(state, nodes[2], NOW, TIMEOUT_MS)
+
+
 def test_a_failed_primary_is_not():
     state, nodes = shards()
     nodes[2].flags |= flags.FAIL
@@ -80,7 +101,9 @@ def test_a_failed_primary_is_not():
 
 
 def test_nor_one_whose_place_is_promised():
+    """To a Redis node, which does not say what became of it; for one of ours see below."""
     state, nodes = shards()
+    nodes[21].ours = False
     record_vote(state, nodes[21], 4, NOW)
     assert not grants(state, nodes[2], NOW + TIMEOUT_MS - 1)
     assert grants(state, nodes[2], NOW + TIMEOUT_MS)

@@ -5,7 +5,7 @@ import pytest
 from cluster.slots import range_set, to_bitmap
 from cluster.voting import Grant, consider_vote, record_vote, release_vote
 from gossip import flags
-from gossip.messages import FORCE_ACK, OURS, STANDING
+from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING
 from tests.unit.topology.shards import TIMEOUT_MS, request, shards
 from tests.unit.topology.worlds import NOW
 
@@ -171,6 +171,50 @@ def test_a_candidate_that_gives_up_frees_the_vote(said, released):
     record_vote(state, nodes[22], 3, NOW)
     release_vote(nodes[22], request(state, nodes[22], **{"current_epoch": 3, **said}))
     assert (ask(state, nodes[21]) == "granted") is released
+
+
+ANEW = {"mflags": (0, OURS | REASSERT, 0), "primary_id": None}
+
+
+def own_place(state, nodes):
+    """Node 2 asks for its own place."""
+    claim = to_bitmap(state.slotmap.owned_by(nodes[2]))
+    return {**ANEW, "config_epoch": nodes[2].config_epoch, "slots": claim}
+
+
+def test_a_primary_may_ask_for_its_own_place_while_its_replicas_may_not_stand():
+    state, nodes = failed_primary()
+    assert ask(state, nodes[2], **own_place(state, nodes)) == "has failed"
+    primary_up(state, nodes)
+    granted_just_now(state, nodes)
+    assert ask(state, nodes[2], **own_place(state, nodes)) == "granted"
+    assert ask(state, nodes[2], **{**own_place(state, nodes), "mflags": (0, OURS, 0)}) == "is a primary"
+    assert ask(state, nodes[2], **{**own_place(state, nodes), "mflags": (0, REASSERT, 0)}) == "is a primary"
+
+
+def test_its_successor_may_still_hold_what_was_promised_to_it():
+    state, nodes = failed_primary()
+    primary_up(state, nodes)
+    record_vote(state, nodes[22], 3, NOW - TIMEOUT_MS + 1)
+    assert ask(state, nodes[2], **own_place(state, nodes)) == "voted for another"
+    assert ask(state, nodes[2], NOW + 1, **own_place(state, nodes)) == "granted"
+    restarted(state, nodes)
+    assert ask(state, nodes[2], **own_place(state, nodes)) == "primary may serve"
+
+
+def test_who_votes_for_a_primary_keeps_to_it():
+    state, nodes = failed_primary()
+    record_vote(state, nodes[2], 3, NOW)
+    assert ask(state, nodes[21]) == "voted for another"
+    assert state.open_vote.primary_id == state.open_vote.candidate_id == nodes[2].id
+
+
+def test_a_claim_to_its_own_place_that_is_old_is_denied():
+    state, nodes = failed_primary()
+    primary_up(state, nodes)
+    claim = own_place(state, nodes)
+    slots_won_by_another(state, nodes)
+    assert ask(state, nodes[2], **claim) == "old claim"
 
 
 def test_only_the_candidate_itself_frees_the_vote():

@@ -1,0 +1,103 @@
+"""A primary that may have been replaced unheard takes its own place again, under an epoch that beats its successor's.
+
+A replica can win its election and be stopped in the same moment, before anybody has heard so: by a freeze, a slow disk,
+a cut. Its claim is on its disk or on its way, and comes out when it wakes, perhaps hours later. If the old primary has
+come back meanwhile and was let go on, all that was written since is lost then, since the claim is newer.
+
+So who has voted about a primary, and does not know what became of it (`common_map`), grants that primary nothing. When
+its vote binds it no longer and it holds the primary for alive, it says in its answers that it would vote for it (the
+flag REASSERT), and the primary asks all voters for its own place. The rules are those for replicas, but that there is
+no lease to wait for, as it is its own, and that voters must not hold it failed: then its replicas stand. Who votes for
+it votes for nobody else within a node timeout. With a majority it has an epoch that is newer than that of any claim
+which may still come out: whoever makes that one hears that it is old.
+
+Redis' voters know nothing of this; they are not asked, and let it go on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster.common_map import compare, open_vote
+from cluster.electorate import quorum
+from cluster.lease import lease_ms
+from cluster.state import ClusterState
+from cluster.voting import is_bound, record_vote
+from gossip.messages import REASSERT, AuthRequest, Header
+from gossip.peer import Peer
+
+if TYPE_CHECKING:
+    from cluster.core import ClusterCore
+
+RETRY_DIVISOR = 4  # of the node timeout
+
+
+def would_have_it_reassert(state: ClusterState, primary: Peer, now_ms: int, node_timeout_ms: int) -> bool:
+    """As a voter: whether only our open vote keeps us from granting anything to this primary."""
+    vote = open_vote(state)
+    if vote is None or vote.primary_id != primary.id or primary.failed:
+        return False
+    return now_ms - primary.voted_ms >= node_timeout_ms
+
+
+class Reassertion:
+    """Whether this primary must do so, and how far it is."""
+
+    def __init__(self, core: ClusterCore) -> None:
+        self._core = core
+        self._again_ms = 0  # when to ask again; 0: there is no reason to
+        self._epoch = 0  # under which we ask; 0: we do not
+        self._asked_ms = 0
+        self._digest = 0
+        self._votes: set[str] = set()
+
+    def next_due_ms(self) -> int | None:
+        return self._again_ms or None
+
+    def attend(self, now_ms: int) -> None:
+        """Ask, or ask again, if it is time."""
+        if not self._is_told_to(now_ms):
+            self._again_ms = self._epoch = 0
+        elif now_ms >= self._again_ms:
+            wait_ms = self._core.settings.node_timeout_ms // RETRY_DIVISOR
+            self._again_ms = now_ms + wait_ms + int(self._core.bus.rng.random() * wait_ms)
+            self._ask(now_ms)
+
+    def _is_told_to(self, now_ms: int) -> bool:
+        """Whether we cannot serve, and a voter says that we should ask."""
+        core, me = self._core, self._core.myself
+        if me.is_replica or not me.slot_count or now_ms < core.lease_end_ms or not core.votes(me):
+            return False
+        if core.empty.active or core.manual.under_way or core.manual.bars(now_ms):
+            return False
+        recent_ms = now_ms - core.settings.node_timeout_ms
+        return any(peer.reassert_ms > recent_ms for peer in core.voters)
+
+    def _ask(self, now_ms: int) -> None:
+        core, me = self._core, self._core.myself
+        vote = open_vote(core.state)
+        if is_bound(me, me, now_ms, core.settings.node_timeout_ms) or (vote is not None and vote.primary_id != me.id):
+            return  # we have promised something else
+        core.state.current_epoch += 1
+        self._epoch = core.state.current_epoch
+        record_vote(core.state, me, self._epoch, now_ms)
+        self._asked_ms, self._digest, self._votes = now_ms, core.digest, {me.id}
+        core.changed(durable=True)
+        core.bus.note("notice", f"This primary may have been replaced unheard: asking to go on in epoch {self._epoch}.")
+        voters = sorted((peer for peer in core.voters if peer.ours and not peer.is_myself), key=lambda peer: peer.id)
+        core.bus.send_to(voters, AuthRequest(core.bus.header(to_ours=REASSERT)))
+
+    def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A voter lets us go on."""
+        core = self._core
+        late = now_ms - self._asked_ms >= lease_ms(core.settings.node_timeout_ms)
+        if late or not self._epoch or header.current_epoch != self._epoch or not core.votes(sender):
+            return
+        found = compare(core.voters, core.digest, header.electorate)
+        if core.digest != self._digest or not found.same or found.given_away not in (None, core.myself):
+            return
+        self._votes.add(sender.id)
+        if len(self._votes) >= quorum(core.voters):
+            epoch, self._epoch = self._epoch, 0
+            core.bus.note("notice", f"This primary goes on. configEpoch set to {epoch}")
+            core.go_on(epoch, now_ms, dict.fromkeys(self._votes, self._asked_ms))
