@@ -437,7 +437,7 @@ class ClusterCore:
     def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
         """As the primary of a pair: whether we know that the other has not taken our place while we were down."""
         absent = replica.refused_ms and now_ms - replica.refused_ms > max(self.settings.node_timeout_ms, ABSENT_MS)
-        if not self.state.forgetful_until_ms or granted_ms(replica) > 0 or absent:
+        if not self.state.forgetful_until_ms or granted_ms(replica, self.settings.node_timeout_ms) > 0 or absent:
             self._pair_known = True
         return self._pair_known
 

@@ -48,22 +48,24 @@ def lease_end_ms(
 
     `without_voice`: voters whose grants do not count (`common_map`).
 
-    A voter whose process is dead grants what it would if it answered: before it votes against anybody it would have to
-    start, and would then abstain for a node timeout.
+    A voter whose process is dead grants what it would if it answered, provided that it has died while its last answer
+    kept it from voting against us: before it votes against anybody it would have to start, and would then abstain for a
+    node timeout. Of one that has been silent for longer before it died nobody can know whether it had voted.
     """
     needed = quorum(voters) - (me in voters)
     if needed <= 0:
         return FOREVER_MS
     counting = [peer for peer in voters if peer is not me and peer not in without_voice]
-    granted = sorted((granted_ms(peer) for peer in counting), reverse=True)
+    granted = sorted((granted_ms(peer, node_timeout_ms) for peer in counting), reverse=True)
     if len(granted) < needed or not granted[needed - 1]:
         return 0
     return granted[needed - 1] + lease_ms(node_timeout_ms)
 
 
-def granted_ms(voter: Peer) -> int:
+def granted_ms(voter: Peer, node_timeout_ms: int) -> int:
     """When the newest PING was sent that a voter has answered, or would have if it lived."""
-    return max(voter.answered_ms, voter.gone_ms) if voter.ours else voter.answered_ms
+    died_bound = voter.ours and voter.gone_since_ms <= voter.answered_ms + lease_ms(node_timeout_ms)
+    return max(voter.answered_ms, voter.gone_ms) if died_bound else voter.answered_ms
 
 
 def consider_grant(state: ClusterState, sender: Peer, ping: Header, now_ms: int, node_timeout_ms: int) -> bool:

@@ -264,7 +264,7 @@ class GossipCore:
         if not link.established:
             connection_failed(peer, event.reason, now_ms)
             if is_gone(peer):
-                peer.gone_ms = link.created_ms
+                peer.gone_ms, peer.gone_since_ms = link.created_ms, peer.refused_ms
         peer.link_failures += 1
         if is_gone(peer) and not peer.flags & flags.FAILING:
             wait_ms = 0  # before the next attempt we have to suspect it

@@ -65,6 +65,7 @@ class Peer:
     lost_ms: int = 0  # when it ended a link on which it had answered; 0 once it answers again
     refused_ms: int = 0  # since when it has refused all connections
     gone_ms: int = 0  # a moment at which its process was dead, by all evidence; the last that we know
+    gone_since_ms: int = 0  # and the first of those that led up to it without a sign of life
     refused_again: bool = False  # and has done so again some time later
 
     config_epoch: int = 0

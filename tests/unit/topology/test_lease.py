@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.lease import FOREVER_MS, consider_grant, lease_end_ms, lease_ms
+from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms, lease_ms
 from cluster.reassertion import would_have_it_reassert
 from cluster.slots import range_set, to_bitmap
 from cluster.voting import record_vote
@@ -128,3 +128,21 @@ def test_after_a_restart_an_open_vote_forbids_grants():
     assert grants(state, nodes[2], NOW + TIMEOUT_MS)
     nodes[3].config_epoch = 4  # that is who won
     assert grants(state, nodes[2])
+
+
+@pytest.mark.parametrize(
+    ("answered", "died", "grants_on"),
+    [
+        (1000, 900, True),  # bound by its last answer when it died
+        (1000 + LEASE_MS, 1000, True),
+        (1001 + LEASE_MS, 1000, False),  # it may have voted before
+        (None, 1000, False),
+    ],
+)
+def test_a_dead_voter_grants_what_it_was_bound_to_when_it_died(answered, died, grants_on):
+    """Both as milliseconds ago; it is still dead now."""
+    _, nodes = shards()
+    voter = nodes[2]
+    voter.answered_ms = NOW - answered if answered is not None else 0
+    voter.gone_since_ms, voter.gone_ms = NOW - died, NOW
+    assert granted_ms(voter, TIMEOUT_MS) == (NOW if grants_on else voter.answered_ms)
