@@ -216,9 +216,9 @@ class ClusterAdmin:
         if me.is_primary and len(core.keyspace):
             raise ClusterError("ERR CLUSTER RESET can't be called with master nodes containing keys")
         core.manual.reset()
-        core.become_primary(empty=True)
         core.slotmap.close_all()
         core.unassign(core.slotmap.assigned())
+        core.become_primary(empty=True)
         for peer in core.members.others():
             core.bus.remove(peer)
         if hard:

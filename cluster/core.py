@@ -295,8 +295,10 @@ class ClusterCore:
         What a replica had from the predecessor is the beginning of what the successor has. What a primary had that was
         replaced, or a replica of another shard, is not, and says nothing of how much of the new primary's data we have.
         """
-        me = self.myself
+        me, shard = self.myself, self.state.my_primary
         self.manual.reset()
+        if shard is not None and shard is not primary:
+            self.drop_channels(self.slotmap.owned_by(shard))  # what is published there does not come here any more
         if me.become_replica():
             self.slotmap.close_all()
             successor = False

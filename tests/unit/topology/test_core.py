@@ -274,6 +274,31 @@ def test_replicas_are_shown_once_they_have_data():
     assert one.views.shards()[0][b"nodes"][1][b"health"] == b"fail"
 
 
+def replica_of_one_of_two():
+    """A node that replicates the owner of slot 0; another owns the rest."""
+    one = One()
+    first, second = one.with_peer(2)[0], one.with_peer(3)[0]
+    one.core.slotmap.assign(range_set(0, 0), first)
+    one.core.slotmap.assign(range_set(1, 16383), second)
+    one.core.set_primary(first)
+    one.effects()
+    return one, first, second
+
+
+def test_a_replica_that_moves_to_another_shard_listens_no_more_for_the_old_one():
+    one, first, second = replica_of_one_of_two()
+    one.admin.replicate(first.id.encode(), NOW)
+    assert DropChannels((0,)) not in one.effects()
+    one.admin.replicate(second.id.encode(), NOW)
+    assert DropChannels((0,)) in one.effects()
+
+
+def test_a_replica_that_is_reset_listens_no_more_for_its_shard():
+    one, _, _ = replica_of_one_of_two()
+    one.admin.reset(False, NOW)
+    assert DropChannels((0,)) in one.effects()
+
+
 def test_a_primary_that_was_replaced_stands_with_its_successor_until_it_comes_back():
     one = One()
     old, new = one.with_peer(2)[0], one.with_peer(3)[0]
