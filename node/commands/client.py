@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from node import flags
 from node.clients import check_name, count_names
-from node.commands.cursor import require_int
+from node.commands.cursor import require_int, require_timeout_ms
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Verbatim
@@ -192,16 +192,14 @@ def client_no_touch(s: Session, argv: list[bytes]) -> Reply:
     arity=-3,
     flags="admin noscript loading stale",
     group="connection",
-    since="2.9.50",
+    since="3.0.0",
     summary="Hold back the commands of all clients for some time.",
     complexity="O(1)",
     args="timeout:int [(WRITE|ALL)=mode @6.2.0]",
     history={"6.2.0": "The mode `WRITE`."},
 )
 def client_pause(s: Session, argv: list[bytes]) -> Reply:
-    duration_ms = require_int(argv[2], CommandError("ERR timeout is not an integer or out of range"))
-    if duration_ms < 0:
-        raise CommandError("ERR timeout is negative")
+    duration_ms = require_timeout_ms(argv[2])
     mode = argv[3].upper() if len(argv) == 4 else b"ALL"
     if len(argv) > 4 or mode not in (b"WRITE", b"ALL"):
         raise CommandError("ERR CLIENT PAUSE mode must be WRITE or ALL")
@@ -266,6 +264,7 @@ def client_setinfo(s: Session, argv: list[bytes]) -> Reply:
     summary="Name the connection.",
     complexity="O(1)",
     args="connection-name",
+    tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def client_setname(s: Session, argv: list[bytes]) -> Reply:
     check_name(argv[2])

@@ -305,11 +305,12 @@ def cluster_myid(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "CLUSTER MYSHARDID",
     arity=2,
-    flags="loading stale",
+    flags="stale",
     group="cluster",
     since="7.2.0",
     summary="Return the id of this node's shard.",
     complexity="O(1)",
+    tips="nondeterministic_output",
 )
 def cluster_myshardid(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
@@ -432,7 +433,7 @@ def cluster_setslot(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "CLUSTER SHARDS",
     arity=2,
-    flags="stale",
+    flags="loading stale",
     group="cluster",
     since="7.0.0",
     summary="Return the shards with their slots and nodes.",
@@ -497,7 +498,7 @@ def cluster_slot_stats(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "CLUSTER SLOTS",
     arity=2,
-    flags="stale",
+    flags="loading stale",
     group="cluster",
     since="3.0.0",
     summary="Return ranges of slots with the nodes that serve them.",

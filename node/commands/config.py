@@ -51,6 +51,7 @@ help_for("CONFIG", group="server", since="5.0.0")
     since="2.0.0",
     summary="Set the statistics of INFO to zero.",
     complexity="O(1)",
+    tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def config_resetstat(s: Session, argv: list[bytes]) -> Reply:
     s.node.reset_stats()
@@ -65,6 +66,7 @@ def config_resetstat(s: Session, argv: list[bytes]) -> Reply:
     since="2.8.0",
     summary="Write the present configuration to the configuration file.",
     complexity="O(1)",
+    tips="request_policy:all_nodes response_policy:all_succeeded",
 )
 def config_rewrite(s: Session, argv: list[bytes]) -> Reply:
     s.node.config.rewrite()

@@ -126,6 +126,9 @@ native(
     since="1.0.0",
     summary="Close the connection after the reply.",
     complexity="O(1)",
+    doc_flags="deprecated",
+    deprecated_since="7.2.0",
+    replaced_by="just closing the connection",
 )
 def quit(s: Session, argv: list[bytes]) -> Reply:
     s.flags |= flags.CLOSE

@@ -23,9 +23,13 @@ from node.engine.numbers import parse_int64 as parse_int
 from node.replies import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, CommandError
 
 BAD_TIMEOUT = CommandError("ERR timeout is not a float or out of range")
+BAD_TIMEOUT_MS = CommandError("ERR timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
+TIMEOUT_TOO_FAR = CommandError("ERR timeout is out of range")
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+FARTHEST_MS = INT64_MAX - 2**42
+"""The longest timeout: together with the time of any day in this century it fits into 64 bits."""
 
 
 def require_int(text: bytes, error: CommandError = NOT_INTEGER) -> int:
@@ -49,10 +53,21 @@ def require_timeout(text: bytes) -> int:
     if float_kind(text) is None:
         raise BAD_TIMEOUT
     seconds = parse_float(text)
-    # Redis says "negative" of a time that does not fit into 64 bits, too.
-    if seconds is None or abs(seconds) * 1000 > INT64_MAX or math.ceil(seconds * 1000) < 0:
+    if seconds is None or seconds * 1000 > FARTHEST_MS:
+        raise TIMEOUT_TOO_FAR
+    if seconds * 1000 <= -1:
         raise NEGATIVE_TIMEOUT
-    return math.ceil(seconds * 1000)
+    return max(0, math.ceil(seconds * 1000))
+
+
+def require_timeout_ms(text: bytes) -> int:
+    """The same of commands that take it in whole milliseconds."""
+    timeout_ms = require_int(text, BAD_TIMEOUT_MS)
+    if timeout_ms > FARTHEST_MS:
+        raise TIMEOUT_TOO_FAR
+    if timeout_ms < 0:
+        raise NEGATIVE_TIMEOUT
+    return timeout_ms
 
 
 class Options(dict[str, Any]):

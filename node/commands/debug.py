@@ -312,7 +312,7 @@ def protocol(s: Session, args: list[bytes]) -> Reply:
         )
     if name == b"push":
         # The push is out of band: a client that waits for its reply needs one besides.
-        s.push(samples[name])
+        s.push_reply(samples[name])
         return b"Some real reply following the push reply"
     return samples[name]
 

@@ -76,7 +76,7 @@ def command_docs(s: Session, argv: list[bytes]) -> Reply:
 
 @command(
     "COMMAND GETKEYS",
-    arity=-4,
+    arity=-3,
     flags="loading stale",
     acl="connection",
     group="server",
@@ -90,7 +90,7 @@ def command_getkeys(s: Session, argv: list[bytes]) -> Reply:
 
 @command(
     "COMMAND GETKEYSANDFLAGS",
-    arity=-4,
+    arity=-3,
     flags="loading stale",
     acl="connection",
     group="server",

@@ -241,7 +241,7 @@ def object_refcount(s: Session, argv: list[bytes]) -> Reply:
     since="1.0.0",
     summary="Return a key chosen at random.",
     complexity="O(1)",
-    tips="request_policy:all_shards nondeterministic_output",
+    tips="request_policy:all_shards response_policy:special nondeterministic_output",
 )
 def randomkey(s: Session, argv: list[bytes]) -> Reply:
     return s.db.random_key()

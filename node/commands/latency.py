@@ -130,7 +130,7 @@ def latency_latest(s: Session, argv: list[bytes]) -> Reply:
     summary="Forget the delays of events.",
     complexity="O(1)",
     args="[event...]",
-    tips="request_policy:all_nodes response_policy:all_succeeded",
+    tips="request_policy:all_nodes response_policy:agg_sum",
 )
 def latency_reset(s: Session, argv: list[bytes]) -> Reply:
     return s.node.latency.reset([name.decode("utf-8", "replace") for name in argv[2:]])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.commands.cursor import INT64_MIN, Cursor, require_int, require_timeout
+from node.commands.cursor import INT64_MAX, INT64_MIN, Cursor, require_int, require_timeout
 from node.commands.spec import command, native
 from node.engine.list import List
 from node.replies import (
@@ -30,6 +30,7 @@ ZERO_RANK = CommandError(
     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "
     "or use negative to start from the end of the list"
 )
+BAD_RANK = CommandError(f"ERR value is out of range, value must between {INT64_MIN + 1} and {INT64_MAX}")
 NEGATIVE_COUNT = CommandError("ERR COUNT can't be negative")
 NEGATIVE_MAXLEN = CommandError("ERR MAXLEN can't be negative")
 BAD_NUMKEYS = CommandError("ERR numkeys should be greater than 0")
@@ -39,7 +40,7 @@ BAD_COUNT = CommandError("ERR count should be greater than 0")
 @command(
     "BLMOVE",
     arity=6,
-    flags="write denyoom noscript blocking",
+    flags="write denyoom blocking",
     keys="1 RW access delete; 2 RW insert",
     group="list",
     since="6.2.0",
@@ -71,7 +72,7 @@ def blmpop(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "BLPOP",
     arity=-3,
-    flags="write noscript blocking",
+    flags="write blocking",
     keys="1..-2 RW access delete",
     group="list",
     since="2.0.0",
@@ -87,7 +88,7 @@ def blpop(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "BRPOP",
     arity=-3,
-    flags="write noscript blocking",
+    flags="write blocking",
     keys="1..-2 RW access delete",
     group="list",
     since="2.0.0",
@@ -103,7 +104,7 @@ def brpop(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "BRPOPLPUSH",
     arity=4,
-    flags="write denyoom noscript blocking",
+    flags="write denyoom blocking",
     keys="1 RW access delete; 2 RW insert",
     group="list",
     since="2.2.0",
@@ -242,7 +243,7 @@ def lpos(s: Session, argv: list[bytes]) -> Reply:
             if rank == 0:
                 raise ZERO_RANK
             if rank == INT64_MIN:
-                rank = -1  # in Redis its absolute value overflows, and every match counts
+                raise BAD_RANK
         elif word == b"COUNT" and args.left:
             count = args.take_int(0, error=NEGATIVE_COUNT)
         elif word == b"MAXLEN" and args.left:

@@ -226,7 +226,7 @@ def subscribe_all(s: Session, channels: list[bytes], kind: str, verb: bytes) -> 
     if s.flags & flags.SCRIPT:
         raise CommandError(f"ERR {verb.decode().upper()} isn't allowed in a DENY BLOCKING context")
     for channel in channels:
-        s.push(Push([verb, channel, s.node.pubsub.subscribe(s, channel, kind)]))
+        s.push_reply(Push([verb, channel, s.node.pubsub.subscribe(s, channel, kind)]))
     return NO_REPLY
 
 
@@ -238,9 +238,9 @@ def unsubscribe_all(s: Session, channels: list[bytes], kind: str, verb: bytes) -
         channels = list(own.patterns if kind == "p" else own.shard_channels if kind == "s" else own.channels)
     if not channels:
         left = 0 if own is None else len(own.shard_channels) if kind == "s" else own.count
-        s.push(Push([verb, None, left]))
+        s.push_reply(Push([verb, None, left]))
     for channel in channels:
-        s.push(Push([verb, channel, pubsub.unsubscribe(s, channel, kind)]))
+        s.push_reply(Push([verb, channel, pubsub.unsubscribe(s, channel, kind)]))
     return NO_REPLY
 
 

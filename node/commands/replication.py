@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.commands.client import describe
-from node.commands.cursor import require_int
+from node.commands.cursor import require_int, require_timeout_ms
 from node.commands.spec import command
 from node.persistence.rdb.kinds import Form
 from node.replication.partial import go_on, refusal
@@ -185,7 +185,7 @@ WAIT_ON_REPLICA = CommandError(
 @command(
     "WAIT",
     arity=3,
-    flags="noscript",
+    flags="",
     acl="-keyspace connection",
     group="generic",
     since="3.0.0",
@@ -198,16 +198,14 @@ def wait(s: Session, argv: list[bytes]) -> Reply:
     if s.engine.journal.follows:
         raise WAIT_ON_REPLICA
     wanted = require_int(argv[1])
-    timeout_ms = require_int(argv[2], CommandError("ERR timeout is not an integer or out of range"))
-    if timeout_ms < 0:
-        raise CommandError("ERR timeout is negative")
+    timeout_ms = require_timeout_ms(argv[2])
     return s.node.replicas.acks.wait(s, wanted, timeout_ms)
 
 
 @command(
     "WAITAOF",
     arity=4,
-    flags="noscript",
+    flags="",
     acl="-keyspace connection",
     group="generic",
     since="7.2.0",
@@ -222,9 +220,7 @@ def waitaof(s: Session, argv: list[bytes]) -> Reply:
         raise CommandError("ERR value is out of range, value must between 0 and 1")
     if replicas < 0:
         raise NOT_POSITIVE
-    timeout_ms = require_int(argv[3], CommandError("ERR timeout is not an integer or out of range"))
-    if timeout_ms < 0:
-        raise CommandError("ERR timeout is negative")
+    timeout_ms = require_timeout_ms(argv[3])
     if s.engine.journal.follows:
         raise CommandError(
             "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just "

@@ -58,7 +58,7 @@ def hscan(s: Session, argv: list[bytes]) -> Reply:
     summary="Walk through all keys, a few at each call.",
     complexity="O(1) a call, O(N) in all, N: keys",
     args="cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type @6.0.0]",
-    tips="nondeterministic_output request_policy:special",
+    tips="nondeterministic_output request_policy:special response_policy:special",
     history={"6.0.0": "`TYPE`."},
 )
 def scan(s: Session, argv: list[bytes]) -> Reply:

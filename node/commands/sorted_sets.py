@@ -36,7 +36,7 @@ def bzmpop(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "BZPOPMAX",
     arity=-3,
-    flags="write noscript blocking fast",
+    flags="write blocking fast",
     keys="1..-2 RW access delete",
     group="sorted-set",
     since="5.0.0",
@@ -52,7 +52,7 @@ def bzpopmax(s: Session, argv: list[bytes]) -> Reply:
 @command(
     "BZPOPMIN",
     arity=-3,
-    flags="write noscript blocking fast",
+    flags="write blocking fast",
     keys="1..-2 RW access delete",
     group="sorted-set",
     since="5.0.0",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.commands.cursor import INT64_MAX, Cursor
+from node.commands.cursor import Cursor, require_timeout_ms
 from node.commands.spec import command
 from node.commands.stream_ids import (
     HIGHEST,
@@ -35,8 +35,6 @@ from node.replies import NULL_ARRAY, SYNTAX, Blocked, CommandError, Reply
 if TYPE_CHECKING:
     from node.engine.session import Session
 
-BAD_TIMEOUT = CommandError("ERR timeout is not an integer or out of range")
-NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
 UNBALANCED = "ERR Unbalanced '{}' list of streams: for each stream key an ID or '{}' must be specified."
 MISSING_GROUP = CommandError("ERR Missing GROUP option for XREADGROUP")
 MEANINGLESS_END = CommandError(
@@ -150,10 +148,7 @@ class ReadOptions:
 def _timeout(s: Session, args: Cursor) -> int:
     if s.flags & flags.SCRIPT:
         raise CommandError(b"ERR %s command is not allowed with BLOCK option from scripts" % args.argv[0])
-    timeout_ms = args.take_int(error=BAD_TIMEOUT)
-    if timeout_ms < 0:
-        raise NEGATIVE_TIMEOUT
-    return timeout_ms if timeout_ms <= INT64_MAX - s.db.space.now_ms else 0  # beyond the end of time: for ever
+    return require_timeout_ms(args.take())
 
 
 def _require_xreadgroup(in_group: bool, option: str) -> None:

@@ -43,6 +43,7 @@ LIMIT_WHEN_EXACT = CommandError("ERR syntax error, LIMIT cannot be used without 
 NO_STRATEGY = CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
 NEGATIVE_ADDED = CommandError("ERR entries_added must be positive")
 SETID_BELOW_DELETED = CommandError("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+SETID_BELOW_DELETED_HERE = CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
 SETID_BELOW_TOP = CommandError("ERR The ID specified in XSETID is smaller than the target stream top item")
 FEWER_THAN_LENGTH = CommandError("ERR The entries_added specified in XSETID is smaller than the target stream length")
 
@@ -223,6 +224,8 @@ def xsetid(s: Session, argv: list[bytes]) -> Reply:
     stream = s.write(key, Stream)
     if stream is None:
         raise NO_SUCH_KEY
+    if last_id < stream.max_deleted_id:
+        raise SETID_BELOW_DELETED_HERE
     if len(stream):
         if last_id < stream.top_id:
             raise SETID_BELOW_TOP

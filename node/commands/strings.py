@@ -260,7 +260,6 @@ native(
     summary="Set several keys if none of them exists.",
     complexity="O(N), N: keys",
     args="(key value)=key_value...",
-    tips="request_policy:multi_shard response_policy:agg_min",
 )
 def msetnx(s: Session, argv: list[bytes]) -> Reply:
     if len(argv) % 2 == 0:
@@ -284,6 +283,9 @@ native(
     summary="Set a string that expires after some milliseconds.",
     complexity="O(1)",
     args="key milliseconds:int value",
+    doc_flags="deprecated",
+    deprecated_since="2.6.12",
+    replaced_by="`SET` with the `PX` argument",
 )
 
 native(
@@ -319,6 +321,9 @@ native(
     summary="Set a string that expires after some seconds.",
     complexity="O(1)",
     args="key seconds:int value",
+    doc_flags="deprecated",
+    deprecated_since="2.6.12",
+    replaced_by="`SET` with the `EX` argument",
 )
 
 native(
@@ -331,6 +336,9 @@ native(
     summary="Set the string at a key that does not exist.",
     complexity="O(1)",
     args="key value",
+    doc_flags="deprecated",
+    deprecated_since="2.6.12",
+    replaced_by="`SET` with the `NX` argument",
 )
 
 

@@ -37,6 +37,8 @@ from node.engine.zset cimport (
     zset_set,
 )
 
+from node.replies import wrong_arity
+
 cdef enum AddFlag:
     NX = 1
     XX = 2
@@ -188,8 +190,11 @@ cdef int rank(Session s, Arg* a, int argc, bint reverse) except -1:
     cdef long at
     cdef bint with_score = False
     cdef double score = 0
-    if argc > 3:
-        if argc > 4 or not is_word(&a[3], "WITHSCORE"):
+    if argc > 4:
+        s.error(wrong_arity("zrevrank" if reverse else "zrank"))
+        return 0
+    if argc == 4:
+        if not is_word(&a[3], "WITHSCORE"):
             return syntax_error(s)
         with_score = True
     e = find_read(s, &a[1])

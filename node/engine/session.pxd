@@ -131,7 +131,8 @@ cdef class Session:
     cdef public object sink             # of another carrier (TLS): called with the session when output waits
     cdef public Command command         # the last one
     cdef size_t muted_from              # where in `out` the command that runs has switched its own replies off
-    cdef bytes kept                     # pushes to a client whose own replies are switched off
+    cdef bint working                   # its own command runs, in which scripts and transactions run others
+    cdef bytearray kept                 # pushes that follow the reply of the command that runs, or None
     cdef size_t request_bytes           # of the request that runs
     cdef public int64_t created_ms, active_ms
     cdef public int64_t soft_since_ms   # since when the output is over its soft limit; 0: it is not

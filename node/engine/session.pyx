@@ -8,6 +8,7 @@ A command runs natively when the session has none of the F_SLOW flags, no gate o
 keys is served here and memory is below maxmemory. Everything else takes the long way, where each rule has its place.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdlib cimport abort, calloc, free, malloc, realloc
@@ -345,6 +346,7 @@ cdef class Session:
         cdef Session outer = e.current
         cdef size_t before = self.out.len
         e.current = self
+        self.working = True
         try:
             return job()
         finally:
@@ -449,11 +451,19 @@ cdef class Session:
 
     def push(self, value) -> None:
         """A message nobody asked for (pub/sub, tracking). In RESP2 an array, in RESP3 a push. CLIENT REPLY OFF does not
-        silence it."""
+        silence it. What comes while the client's own command runs follows the reply of that."""
         cdef size_t before = self.out.len
         w_value(&self.out, value, self.proto)
-        if self.flags & (F_REPLY_OFF | F_REPLY_SKIP) and self.engine.current is self:
-            self.kept = (self.kept or b"") + PyBytes_FromStringAndSize(self.out.p + before, self.out.len - before)
+        if self.working or self.engine.current is self:
+            keep_back(self, before)
+        session_mark(self)
+
+    def push_reply(self, value) -> None:
+        """A push that is the reply of the command that runs (SUBSCRIBE), or a part of it."""
+        cdef size_t before = self.out.len
+        w_value(&self.out, value, self.proto)
+        if self.flags & (F_REPLY_OFF | F_REPLY_SKIP):
+            keep_back(self, before)
         session_mark(self)
 
     def raw(self, bytes data) -> None:
@@ -862,6 +872,8 @@ cdef int run_request(Session s) except -1:
         s.out.len = before
         s.error(e.node.internal_error(s, arguments(a, argc), error))
     e.current = None
+    if s.kept is not None:
+        let_go(s)
     now = monotonic_ns()
     c.count(now - e.last_ns, e.track_latency)
     if 0 <= e.slow_ns <= now - e.last_ns:
@@ -911,6 +923,21 @@ cdef int run_slowly(Session s, Arg* a, int argc) except -1:
     return run_argv(s, arguments(a, argc))
 
 
+cdef int keep_back(Session s, size_t start) except -1:
+    """Take what was written last out again, until the reply of the running command is complete."""
+    if s.kept is None:
+        s.kept = bytearray()
+    s.kept += PyBytes_FromStringAndSize(s.out.p + start, s.out.len - start)
+    s.out.len = start
+    return 0
+
+
+cdef int let_go(Session s) except -1:
+    buf_put(&s.out, PyByteArray_AS_STRING(s.kept), PyByteArray_GET_SIZE(s.kept))
+    s.kept = None
+    return 0
+
+
 cdef int silence(Session s, size_t before) except -1:
     """Apply CLIENT REPLY to what the client's own command has written from `before` on.
 
@@ -918,9 +945,9 @@ cdef int silence(Session s, size_t before) except -1:
     """
     if s.flags & (F_REPLY_OFF | F_REPLY_SKIP):
         s.out.len = max(before, s.muted_from)
-        if s.kept is not None:
-            buf_put(&s.out, PyBytes_AS_STRING(s.kept), PyBytes_GET_SIZE(s.kept))
-            s.kept = None
+    s.working = False
+    if s.kept is not None:
+        let_go(s)
     s.muted_from = 0
     if not s.flags & (F_BLOCKED | F_PAUSED):
         s.flags &= ~<uint32_t>F_REPLY_SKIP
@@ -934,6 +961,7 @@ cdef int run_argv(Session s, list argv) except -1:
     cdef Session outer = e.current
     cdef size_t before = s.out.len
     e.current = s
+    s.working = True
     try:
         e.node.execute(s, argv)
     except Exception as error:

@@ -155,20 +155,20 @@ class WriteStream:
         self._unit = []
         self.journal.unit_open = False
         try:
-            self._send(unit, atomic)
+            self._send(unit, atomic and len(unit) > 1)
         except MemoryError:
             self.engine.node.write_lost()
 
     def _send(self, unit: list[tuple[int, list[bytes]]], atomic: bool) -> None:
-        if atomic and len(unit) > 1:
-            unit = [(unit[0][0], MULTI), *unit, (unit[-1][0], EXEC)]
-        out = bytearray()
+        out = bytearray(request(MULTI) if atomic else b"")
         database = self.journal.database
         for db_index, argv in unit:
             if db_index != database:
                 out += request([b"SELECT", b"%d" % db_index])
                 database = db_index
             out += request(argv)
+        if atomic:
+            out += request(EXEC)
         self.journal.append(database, bytes(out))
         self._mark()
         writer, self._writer = self._writer, None

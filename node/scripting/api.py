@@ -104,7 +104,7 @@ class Api:
         """One stream serves the log of writes and the replicas: whether it is for the replicas decides for both."""
         run = self._running("redis.set_repl")
         if len(values) != 1:
-            raise ScriptError(b"ERR redis.set_repl() requires two arguments.")
+            raise ScriptError(b"ERR redis.set_repl() requires one argument.")
         whither = number(values[0])
         if whither & ~REPL_ALL:
             raise ScriptError(
