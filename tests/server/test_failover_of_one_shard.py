@@ -12,7 +12,7 @@ from tests.support.drill import RECOVERY_S, Drill
 from tests.support.servers import Fleet, Server, wait_until
 
 GRACE_MS = 500
-CLOCK_STEP_S = 0.002  # times in the log are those of the wall clock, in whole milliseconds
+CLOCK_STEP_S = 0.05  # a line is logged at the end of the step whose time counts: on a busy machine that is later
 
 
 def logged_s(server: Server, pattern: str) -> float:
