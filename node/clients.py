@@ -261,9 +261,9 @@ class Clients:
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to every client that monitors."""
-        now_ms = self.node.space.now_ms
+        now_us = self.node.now_us()
         source = b"lua" if session.flags & flags.SCRIPT else session.peer or b"?"
-        line = b"+%d.%06d [%d %s]" % (now_ms // 1000, now_ms % 1000 * 1000, session.db.index, source)
+        line = b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, session.db.index, source)
         line += b"".join(b" " + quoted(arg) for arg in argv) + b"\r\n"
         for monitor in self.node.monitors:
             if not monitor.flags & (flags.REPLY_OFF | flags.REPLY_SKIP):

@@ -106,6 +106,8 @@ class NodeCore:
         """DEBUG PAUSE-CRON: the host gives no ticks."""
         self.process: Callable[[], ProcessFacts] = ProcessFacts
         self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
+        self.stopped_us = 0
+        """When the script or transaction that runs began: for its commands time stands still. 0: none runs."""
         self.sleep: Callable[[float], None] = lambda seconds: None
         self.panic: Callable[[str], None] = self.log.warning
         self.crash: Callable[[], None] = lambda: None

@@ -28,6 +28,7 @@ EXEC = 4194304
 UNIX = 8388608
 REPLAY = 16777216
 UNRECORDED = 33554432
+DEBUGS = 67108864
 
 NEVER_WAITS = EXEC | SCRIPT | PRIMARY | REPLAY
 """Whose commands do not wait: they reply at once what they would when time is up."""

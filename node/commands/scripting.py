@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node import flags
 from node.commands.cursor import require_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.replies import OK, CommandError, Reply
+from node.replies import OK, SYNTAX, CommandError, Reply
 from node.scripting.running import Call
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ KEYS_READ = "#2 RO access"
 BY_BODY = "script numkeys:int [key...] [arg...]"
 BY_DIGEST = "sha1 numkeys:int [key...] [arg...]"
 
+NO_DEBUGGER = CommandError(
+    "ERR There is no debugger of scripts here (SCRIPT DEBUG NO lets them run): use redis-cli with a redis-server"
+)
+
 
 def read_call(s: Session, argv: list[bytes], read_only: bool) -> Call:
     """What follows the script: a number, so many keys, and arguments."""
@@ -30,6 +35,11 @@ def read_call(s: Session, argv: list[bytes], read_only: bool) -> Call:
     if count < 0:
         raise CommandError("ERR Number of keys can't be negative")
     return Call(s, argv, argv[3 : 3 + count], argv[3 + count :], read_only)
+
+
+def _debug_nothing(s: Session) -> None:
+    if s.flags & flags.DEBUGS:
+        raise NO_DEBUGGER
 
 
 def show_to_monitors(s: Session, argv: list[bytes]) -> None:
@@ -51,6 +61,7 @@ def show_to_monitors(s: Session, argv: list[bytes]) -> None:
 )
 def eval_(s: Session, argv: list[bytes], read_only: bool = False) -> Reply:
     show_to_monitors(s, argv)
+    _debug_nothing(s)
     return s.node.scripts.evaluate(read_call(s, argv, read_only))
 
 
@@ -82,6 +93,7 @@ def eval_ro(s: Session, argv: list[bytes]) -> Reply:
 )
 def evalsha(s: Session, argv: list[bytes], read_only: bool = False) -> Reply:
     show_to_monitors(s, argv)
+    _debug_nothing(s)
     return s.node.scripts.evaluate_known(read_call(s, argv, read_only))
 
 
@@ -113,17 +125,25 @@ container(
 
 @command(
     "SCRIPT DEBUG",
-    arity=3,
+    arity=-3,
     flags="noscript",
     group="scripting",
     since="3.2.0",
-    summary="Accepted, without effect: there is no debugger.",
+    summary="There is no debugger: after `YES` or `SYNC`, an error, scripts of the connection do not run until `NO`.",
     complexity="O(1)",
-    args="(YES|SYNC|NO)=mode",
+    args="(YES|SYNC|NO)=mode [engine]",
 )
 def script_debug(s: Session, argv: list[bytes]) -> Reply:
-    if argv[2].upper() not in (b"YES", b"SYNC", b"NO"):
+    mode = argv[2].upper()
+    if len(argv) > 4:
+        raise SYNTAX
+    if mode not in (b"YES", b"SYNC", b"NO"):
         raise CommandError("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    if mode != b"NO":
+        # redis-cli does not look at this reply, and would run the script as any other.
+        s.flags |= flags.DEBUGS
+        raise NO_DEBUGGER
+    s.flags &= ~flags.DEBUGS
     return OK
 
 

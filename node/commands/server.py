@@ -212,7 +212,8 @@ def swapdb(s: Session, argv: list[bytes]) -> Reply:
     tips="nondeterministic_output",
 )
 def time(s: Session, argv: list[bytes]) -> Reply:
-    now_us = s.node.now_us()
+    stands_still = s.node.stopped_us if s.flags & (flags.EXEC | flags.SCRIPT) else 0
+    now_us = stands_still or s.node.now_us()
     return [b"%d" % (now_us // 1_000_000), b"%d" % (now_us % 1_000_000)]
 
 

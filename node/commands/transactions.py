@@ -58,13 +58,16 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
 
 
 def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
+    node = s.node
     s.flags |= flags.EXEC
+    node.stopped_us = node.now_us()
     try:
         s.array_header(len(queue))
         for command, queued in queue:
-            dispatch.run(s.node, s, command, queued)
+            dispatch.run(node, s, command, queued)
     finally:
         s.flags &= ~flags.EXEC
+        node.stopped_us = 0
         s.multi_bytes = 0
     return NO_REPLY
 

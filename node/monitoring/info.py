@@ -72,7 +72,7 @@ def server(node: NodeCore) -> Fields:
         "process_supervised": "no",
         "run_id": node.run_id,
         "tcp_port": config["port"],
-        "server_time_usec": node.space.now_ms * 1000,
+        "server_time_usec": node.now_us(),
         "uptime_in_seconds": uptime_s,
         "uptime_in_days": uptime_s // 86400,
         "hz": config["hz"],

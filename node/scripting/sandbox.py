@@ -160,9 +160,10 @@ function language.close(redis, redis_while_loading, deprecated)
     if deprecated then globals.newproxy, globals.setfenv, globals.getfenv = newproxy, setfenv, getfenv end
     if redis_while_loading then
         local front = front_of(raw_setmetatable(redis_while_loading, {__index = missing}))
-        while_loading = raw_setmetatable({redis = front}, {__index = missing})
+        while_loading = raw_setmetatable({redis = front, server = front}, {__index = missing})
     end
     globals.redis = front_of(redis)
+    globals.server = globals.redis -- its name in Valkey
     globals.coroutine = front_of(copy(coroutine))
     globals.table, globals.math, globals.string = front_of(tables), front_of(maths), front_of(strings)
     for _, name in ipairs({"cjson", "cmsgpack", "struct", "bit"}) do

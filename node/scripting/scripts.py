@@ -164,10 +164,13 @@ class Scripts:
 
     def _run_to_its_end(self, run: Run, interpreter: Interpreter, function: Any, *arguments: Any) -> Reply:
         self.run, self._verdict = run, None
+        node, within = self.node, self.node.stopped_us
+        node.stopped_us = within or node.now_us()
         try:
             result = interpreter.run(function, run.call.caller.proto, *arguments)
         finally:
             self.run = self._verdict = None
+            node.stopped_us = within
         if isinstance(result, bytes):
             return Raw(result)
         return self._error(run, result)
