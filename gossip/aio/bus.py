@@ -180,7 +180,7 @@ class Bus:
                 server_hostname="" if self._client_tls else None,
                 local_addr=(self._source_host(), 0) if self._source_host() else None,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             reason = _why(error)
         finally:
             self._attempts.pop(effect.link_id, None)
@@ -190,7 +190,7 @@ class Bus:
     async def _resolve(self, host: str) -> None:
         try:
             ips = tuple(await self._look_up(host))
-        except OSError:
+        except (OSError, UnicodeError):  # the latter: a label of the name is empty or too long
             ips = ()
         self.event(Resolved(host, ips))
 

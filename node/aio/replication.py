@@ -47,10 +47,10 @@ class ReplicationHost:
                 await self.loop.create_connection(
                     lambda: _Connection(self), host, port, local_addr=(source, 0) if source else None
                 )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: a label of the name is empty or too long
             self._attempt = None
             self.node.space.now_ms = unix_ms()
-            self.node.following.lost(error.strerror or str(error) or "no answer")
+            self.node.following.lost(getattr(error, "strerror", None) or str(error) or "no answer")
 
     def _patience_ms(self) -> int:
         """For how long a network may be silent before the connection is given up and a new one tried; 0: as TCP does.

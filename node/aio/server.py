@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import time
 import traceback
 from collections.abc import Callable
@@ -218,7 +219,7 @@ class Server:
     def _begin_listening(self, sock: socket.socket) -> None:
         if self.config["socket-mark-id"]:
             try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self.config["socket-mark-id"])
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("=I", self.config["socket-mark-id"]))
             except OSError as error:
                 self.node.log.warning(f"Cannot set socket-mark-id {self.config['socket-mark-id']}: {error.strerror}")
         self.driver.listen(sock.fileno())

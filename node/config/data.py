@@ -7,7 +7,7 @@ from node.config.kinds import INT64_MAX, UINT64_MAX
 from node.config.special import Events
 
 MEMORY = (
-    number("databases", 16, "Number of databases of a node outside a cluster.", lo=1, fixed=True),
+    number("databases", 16, "Number of databases of a node outside a cluster.", lo=1, hi=100_000, fixed=True),
     memory("maxmemory", 0, "Most memory of the data set; 0 is no limit.", hi=UINT64_MAX),
     choice(
         "maxmemory-policy",

@@ -5,11 +5,17 @@ from __future__ import annotations
 from node.config.directive import choice, flag, memory, number, special, text
 from node.config.kinds import INT64_MAX, INT_MAX, BadValue, Directory, Memory, check_path
 from node.config.special import PrimaryAddress, SavePoints
+from node.config.words import to_bytes
+
+LONGEST_NAME = 200
+"""Bytes of a file's name. A directory takes 255, and what is written beside a file is called after it."""
 
 
 def _file_name(value: str, directive: str, what: str = "filename") -> None:
     check_path(value)
-    if "/" in value or "\\" in value:
+    if len(to_bytes(value)) > LONGEST_NAME:
+        raise BadValue(f"{directive} must have at most {LONGEST_NAME} bytes")
+    if "/" in value or "\\" in value or value in (".", ".."):
         raise BadValue(f"{directive} can't be a path, just a {what}")
 
 

@@ -1,13 +1,10 @@
-"""The directives against redis-server: the same names, the same defaults, the same answers to CONFIG SET."""
+"""The directives against redis-server: names and defaults. What CONFIG SET says is in test_directive_walk.py."""
 
 from __future__ import annotations
 
-import pytest
-
 from node.config import DIRECTIVES, NAMES, Config
-from node.replies import CommandError
 from tests.support.peers import needs
-from tests.support.servers import Fleet, Pair
+from tests.support.servers import Fleet
 
 pytestmark = needs("redis")
 
@@ -55,44 +52,3 @@ def test_the_same_directives_can_be_changed(fleet: Fleet) -> None:
             reply = oracle.ask("CONFIG", "SET", name, directive.kind.show(directive.default))
             assert directive.fixed == (b"immutable" in reply.raw), name
             assert directive.protected == (b"can't set protected" in reply.raw), name
-
-
-VALUES = """
-0|1|-1|yes|no|YES|abc|5mb|3gb|10%|200%|1 2|60 1|0 0|default|nosave save|KEA|glx|9223372036854775807|
-018|*|a/b|a b c d
-normal 1 2 3|replica 1mb 2k 5|slave x y z|-5|allkeys-lru|0 100 200|50 99.9|101|
-"""
-
-# What the host grants, listening sockets, and files show through in the oracle's answers.
-SKIPPED = {"port", "tls-port", "bind", "maxclients", "dir", "activedefrag", "appendonly", "oom-score-adj"}
-
-
-def answer(config: Config, name: str, value: str) -> tuple[bytes, str]:
-    """Our reply to CONFIG SET, and what CONFIG GET shows after it."""
-    try:
-        config.set([(name, value)])
-    except CommandError as error:
-        return b"-" + error.text + b"\r\n", config.show(name)
-    return b"+OK\r\n", config.show(name)
-
-
-@pytest.mark.parametrize("value", VALUES.strip("\n").replace("\n", "|").split("|"))
-def test_config_set_answers_alike(value: str, pair: Pair) -> None:
-    """Whatever is set, both accept it and show the same, or both refuse it in the same words."""
-    oracle = pair.oracle("standalone")
-    differences = {}
-    for name, directive in DIRECTIVES.items():
-        unlike = directive.fixed or directive.protected or directive.hidden or name.startswith("tls-")
-        if unlike or name in SKIPPED | NOT_THERE:
-            continue
-        before = oracle.call("CONFIG", "GET", name)[1]
-        reply = oracle.ask("CONFIG", "SET", name, value).raw
-        theirs = (reply, oracle.call("CONFIG", "GET", name)[1].decode())
-        oracle.call("CONFIG", "SET", name, before)
-        config = Config()
-        words = before.decode().split(" ") if directive.kind.multi and before else [before.decode()]
-        config.put(name, directive.kind.parse(words, directive.default))
-        ours = answer(config, name, value)
-        if ours != theirs:
-            differences[name] = (ours, theirs)
-    assert not differences

@@ -14,8 +14,10 @@ from node.config.special import (
     SavePoints,
 )
 
+Value = str | bytes
+
 # Wrong for nearly all directives; where it is right, it is an unusual value.
-NONSENSE: tuple[str | bytes, ...] = (
+NONSENSE: tuple[Value, ...] = (
     "",
     " ",
     "x",
@@ -67,10 +69,10 @@ OF_SPECIAL: dict[type[Kind], tuple[str, ...]] = {
 }
 
 
-def values(directive: Directive) -> list[str | bytes]:
+def values(directive: Directive) -> list[Value]:
     """What to set it to, without repetition; the default comes last."""
     kind = directive.kind
-    found: list[str | bytes] = [text for each, texts in OF_SPECIAL.items() if isinstance(kind, each) for text in texts]
+    found: list[Value] = [text for each, texts in OF_SPECIAL.items() if isinstance(kind, each) for text in texts]
     if isinstance(kind, Int) and not isinstance(kind, Octal):
         found += [str(number) for number in (kind.lo - 1, kind.lo, kind.lo + 1, kind.hi - 1, kind.hi, kind.hi + 1)]
     if isinstance(kind, Memory):
