@@ -141,10 +141,16 @@ class ClusterCore:
     @property
     def voters(self) -> frozenset[Peer]:
         """Those of whom a majority decides, as of now: in the middle of a step the map may just have changed."""
-        if self._voters is None:
-            self._voters = voters(self.state)
-            self._digest = digest(self._voters) if elected_voters(self.state, self._voters) else 0
-        return self._voters
+        return self._voters if self._voters is not None else self._count_voters()
+
+    def _count_voters(self) -> frozenset[Peer]:
+        """Look who they are. Whether every member votes must be known after a restart, however soon that is."""
+        was_ours = self.state.only_ours
+        found = self._voters = voters(self.state)
+        self._digest = digest(found) if elected_voters(self.state, found) else 0
+        if self.state.only_ours != was_ours:
+            self.changed(durable=True)
+        return found
 
     @property
     def digest(self) -> int:
@@ -395,10 +401,8 @@ class ClusterCore:
         due_ms = self.health.grace_end_ms if self.health.ok else self._recheck_ms
         look = self._reexamine or now_ms >= due_ms
         if look:
-            self._voters, was_ours = None, self.state.only_ours
+            self._count_voters()
             self.health.look(self.state, now_ms)
-            if self.state.only_ours != was_ours:
-                self.changed(durable=True)
         leased = self._renew_lease(now_ms)
         if not look and leased == self._leased:
             return
