@@ -168,6 +168,12 @@ class BlockedClients:
         """The keys of a database that somebody waits for."""
         return [key for index, key in self._by_key if index == db_index]
 
+    def keys_count(self, kind: str = "") -> int:
+        """How many keys somebody waits for; with `kind`, for something of that kind."""
+        if not kind:
+            return len(self._by_key)
+        return sum(any(each == kind for each, _ in queues) for queues in self._by_key.values())
+
     def all(self) -> list[Waiting]:
         """Everyone who waits for a key."""
         queues = (queue for by_queue in self._by_key.values() for queue in by_queue.values())

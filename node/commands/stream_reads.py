@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from node import flags
 from node.commands.cursor import Cursor, require_timeout_ms
 from node.commands.spec import command
 from node.commands.stream_ids import (
@@ -60,7 +59,7 @@ NEW = HIGHEST
     args="[COUNT count:int] [BLOCK milliseconds:int] STREAMS (key... id...)=streams",
 )
 def xread(s: Session, argv: list[bytes]) -> Reply:
-    options = ReadOptions.parse(s, argv)
+    options = ReadOptions.parse(argv)
     ids = [_id_to_read_after(read_stream(s, key), text) for key, text in options.streams]
 
     def read(session: Session) -> Reply | None:
@@ -89,7 +88,7 @@ def xread(s: Session, argv: list[bytes]) -> Reply:
     ),
 )
 def xreadgroup(s: Session, argv: list[bytes]) -> Reply:
-    options = ReadOptions.parse(s, argv, in_group=True)
+    options = ReadOptions.parse(argv, in_group=True)
 
     def read(session: Session) -> Reply | None:
         return _read_in_group(session, options)
@@ -114,13 +113,13 @@ class ReadOptions:
         return [key for key, _ in self.streams]
 
     @staticmethod
-    def parse(s: Session, argv: list[bytes], in_group: bool = False) -> ReadOptions:
+    def parse(argv: list[bytes], in_group: bool = False) -> ReadOptions:
         found = ReadOptions([])
         grouped = False
         args = Cursor(argv)
         for word in args.words():
             if word == b"BLOCK" and args.left:
-                found.timeout_ms = _timeout(s, args)
+                found.timeout_ms = require_timeout_ms(args.take())
             elif word == b"COUNT" and args.left:
                 found.count = max(args.take_int(), 0)
             elif word == b"STREAMS" and args.left:
@@ -143,12 +142,6 @@ class ReadOptions:
         if in_group and not grouped:
             raise MISSING_GROUP
         return found
-
-
-def _timeout(s: Session, args: Cursor) -> int:
-    if s.flags & flags.SCRIPT:
-        raise CommandError(b"ERR %s command is not allowed with BLOCK option from scripts" % args.argv[0])
-    return require_timeout_ms(args.take())
 
 
 def _require_xreadgroup(in_group: bool, option: str) -> None:

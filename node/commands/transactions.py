@@ -58,7 +58,7 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
 
 
 def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
-    node = s.node
+    node, exec_command = s.node, s.command
     s.flags |= flags.EXEC
     node.stopped_us = node.now_us()
     try:
@@ -67,6 +67,7 @@ def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
             dispatch.run(node, s, command, queued)
     finally:
         s.flags &= ~flags.EXEC
+        s.command = exec_command  # what the client has sent last
         node.stopped_us = 0
         s.multi_bytes = 0
     return NO_REPLY

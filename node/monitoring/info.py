@@ -95,6 +95,8 @@ def clients(node: NodeCore) -> Fields:
         "client_recent_max_output_buffer": max((each.output_capacity for each in sessions), default=0),
         "blocked_clients": node.blocking.count + len(node.pause.waiting),
         "tracking_clients": 0,
+        "total_blocking_keys": node.blocking.keys_count(),
+        "total_blocking_keys_on_nokey": node.blocking.keys_count("group"),
         "clients_in_timeout_table": len(node.blocking.timers),
     }
 

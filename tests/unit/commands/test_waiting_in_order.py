@@ -182,3 +182,22 @@ def test_timers_end_waits_in_the_order_of_their_deadlines_whatever_went_before()
             waits = number % 3 != 0 and 1 + number * 37 % 400 > second
             assert (client.session.blocked is not None) == waits
     assert len(node.core.blocking.timers) == 0
+
+
+def test_info_counts_the_keys_that_are_waited_for() -> None:
+    node = Embedded()
+    other = node.client()
+    other("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    waiting_clients(node, "BLPOP p q 0", 3)
+    waiting_clients(node, "XREAD BLOCK 0 STREAMS s $", 2)
+    waiting_clients(node, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >", 2)
+    info = other("INFO", "clients").decode().split("\r\n")
+    assert {"blocked_clients:7", "total_blocking_keys:3", "total_blocking_keys_on_nokey:1"} <= set(info)
+
+
+def test_client_list_names_the_command_that_was_sent_not_one_of_its_queue() -> None:
+    node = Embedded()
+    client, other = node.client(), node.client()
+    for words in (["MULTI"], ["GET", "k"], ["EVAL", "return redis.call('GET', 'k')", "0"], ["EXEC"]):
+        client(*words)
+    assert b" cmd=exec " in other("CLIENT", "LIST", "ID", client.session.id)
