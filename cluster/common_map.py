@@ -9,6 +9,7 @@ the newer ones. So every packet of ours states a digest of the voters in its sen
 - a voter, having voted, does not know whether it made a primary until it hears the candidate again. Its vote is *open*
   until then, also over a restart: meanwhile it votes about no other place, and its digest leaves out the primary whose
   place it gave away, so that nobody counts that primary any more (nor does itself);
+- a primary has no voice in whether its place is its own (`reassertion`);
 - a primary that was just elected votes about nobody who may live for a node timeout: its predecessor in the electorate
   may have granted leases that it knows nothing of.
 

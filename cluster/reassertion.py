@@ -11,6 +11,8 @@ no lease to wait for, as it is its own, and that voters must not hold it failed:
 it votes for nobody else within a node timeout. With a majority it has an epoch that is newer than that of any claim
 which may still come out: whoever makes that one hears that it is old.
 
+Its own vote does not count where elections change who votes: had it been replaced, it would be no voter.
+
 Redis' voters know nothing of this; they are not asked, and let it go on.
 """
 
@@ -81,7 +83,8 @@ class Reassertion:
         core.state.current_epoch += 1
         self._epoch = core.state.current_epoch
         record_vote(core.state, me, self._epoch, now_ms)
-        self._asked_ms, self._digest, self._votes = now_ms, core.digest, {me.id}
+        self._asked_ms, self._digest = now_ms, core.digest
+        self._votes = set() if core.digest else {me.id}
         core.changed(durable=True)
         core.bus.note("notice", f"This primary may have been replaced unheard: asking to go on in epoch {self._epoch}.")
         voters = sorted((peer for peer in core.voters if peer.ours and not peer.is_myself), key=lambda peer: peer.id)
