@@ -31,6 +31,9 @@ HTTP_WARNING = (
 )
 HTTP_WARNING_MS = 60_000  # one warning in such a time
 
+# Clients that are silent because they wait for what others do: no timeout ends them.
+LISTENING = flags.BLOCKED | flags.PAUSED | flags.SUBSCRIBED | flags.MONITOR | flags.REPLICA | flags.PRIMARY
+
 PROTECTED_BY = {"debug": "enable-debug-command"}
 
 ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
@@ -250,8 +253,9 @@ class Clients:
         timeout_ms = self.node.config["timeout"] * 1000
         now_ms = self.node.space.now_ms
         for session in list(self.by_id.values()):
-            exempt = flags.BLOCKED | flags.SUBSCRIBED | flags.REPLICA | flags.PRIMARY
-            if timeout_ms and now_ms - session.active_ms > timeout_ms and not session.flags & exempt:
+            idle = timeout_ms and now_ms - session.active_ms > timeout_ms
+            if idle and not session.flags & LISTENING and not session.held_since_ms:
+                self.node.log.verbose("Closing idle client")
                 self.disconnect(session)
             elif session.output_bytes and session.soft_since_ms:
                 if self.over_output_limit(session, session.output_bytes):

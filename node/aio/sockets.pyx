@@ -248,6 +248,8 @@ cdef class SocketDriver:
             s.bytes_out += n
             s.sent += n
             left -= n
+            if n:
+                s.active_ms = e.space.now_ms      # who takes a long reply bit by bit is not idle
         if left == 0:
             s.out.len = 0
             s.sent = 0

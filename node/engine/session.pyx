@@ -316,7 +316,8 @@ cdef class Session:
         return data
 
     def go_on(self) -> None:
-        """Look at the input that waited while the session was blocked or paused."""
+        """Look at the input that waited while the session was blocked or paused, which is no time of idleness."""
+        self.active_ms = self.engine.space.now_ms
         self.engine.last_ns = monotonic_ns()
         session_input(self, NULL, 0)
 
@@ -325,6 +326,7 @@ cdef class Session:
         cdef size_t before = self.out.len
         self.flags &= ~<uint32_t>F_BLOCKED
         self.blocked = None
+        self.active_ms = self.engine.space.now_ms
         self.reply(reply)
         silence(self, before)
 

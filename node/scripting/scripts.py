@@ -41,6 +41,10 @@ NOTBUSY = CommandError("NOTBUSY No scripts in execution right now.")
 DIGEST_LENGTH = 40
 SCRIPT_OVERHEAD_BYTES = 150
 """What a script in the cache takes beside its text."""
+KINDS_OF_ERRORS = 128
+OTHER_ERRORS = b"ERRORSTATS_OVERFLOW"
+LONGEST_CODE = 30
+"""A longer first word is no code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +295,12 @@ class Scripts:
         return self._verdict
 
     def count_error(self, code: bytes, counted: bool) -> None:
+        """A script's errors may be of any kind. INFO shows so many kinds, and one more for the rest, as Valkey does."""
         if not counted:
-            self.node.engine.count_error(code)
+            known = self.node.engine.error_stats
+            if len(code) > LONGEST_CODE:
+                code = b"ERR"
+            self.node.engine.count_error(code if code in known or len(known) < KINDS_OF_ERRORS else OTHER_ERRORS)
         elif self.run is not None:
             self.run.call.caller.command.failed += 1
 
