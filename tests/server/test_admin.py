@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -96,3 +97,30 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(fleet: Fleet) -> None:
     with pytest.raises(StartFailed, match=f"admin-port {port}"):
         second.start()
     assert first.alive()
+
+
+BAD_REQUESTS = [
+    b"GARBAGE\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+    b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA: " + b"x" * 20000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    b"PING\r\n",
+]
+
+
+def test_requests_that_are_none_are_refused_without_a_noise(fleet: Fleet) -> None:
+    server, port = node_with_http(fleet, loglevel="verbose")
+    for request in BAD_REQUESTS:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(request)
+            assert client.recv(1000).split(b" ", 2)[1] in (b"400", b"405"), request
+    assert get(port, "/livez") == (200, "ok\n")
+    log = server.log_tail(1000)
+    assert "Traceback" not in log
+    assert "Admin HTTP: Error handling request from 127.0.0.1" in log

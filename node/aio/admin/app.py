@@ -8,16 +8,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from node.monitoring import metrics
+from node.monitoring.log import Log
 from node.monitoring.readiness import reasons_not_ready
 
 if TYPE_CHECKING:
@@ -43,7 +46,10 @@ class Application:
                 web.get("/metrics", self._metrics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        logger = logging.getLogger(f"{__name__}.{id(self)}")
+        logger.propagate = False
+        logger.addHandler(_NodeLog(node.log))
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, logger=logger)
 
     async def protocols(self) -> Callable[[], asyncio.Protocol]:
         """What makes the protocol of each connection."""
@@ -69,6 +75,21 @@ class Application:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         body = encode(self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+class _NodeLog(logging.Handler):
+    """What aiohttp has to say, in the log of the node. A request that is none is its sender's fault, and one line."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            self._log.verbose(f"Admin HTTP: {record.getMessage()}: {' '.join(str(error).split())[:200]}")
+        elif record.levelno >= logging.WARNING:
+            self._log.warning(f"Admin HTTP: {self.format(record)}")
 
 
 class _NodeCollector(Collector):

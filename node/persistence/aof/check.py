@@ -158,6 +158,6 @@ def is_snapshot(data: Data) -> bool:
 
 
 def is_manifest(data: Data) -> bool:
-    """The first line that is no remark names a file."""
+    """The first line that is no remark names a file. Later ones may be anything: those of a log are clients' data."""
     head = bytes(data[:4096])
-    return any(line.startswith(b"file") for line in head.split(b"\n") if not line.startswith(b"#"))
+    return next((line for line in head.split(b"\n") if not line.startswith(b"#")), b"").startswith(b"file")

@@ -127,3 +127,11 @@ def test_broken_manifests_and_snapshots() -> None:
     assert desk.said[-1] == "RDB preamble of AOF file is not sane, aborting."
     with pytest.raises(FileNotFoundError):
         AofCheck(Desk({"a.manifest": MANIFEST})).run("a.manifest")
+
+@pytest.mark.parametrize("before", [b"", b"#TS:1\r\n", file_of(filled(keys=2))])
+def test_data_that_looks_like_a_manifest_makes_none(before: bytes) -> None:
+    """A value may well begin with `file`, at the beginning of a line."""
+    log = before + b"*3\r\n$3\r\nSET\r\n$4\r\nfile\r\n$24\r\nfile appendonly seq 1\nfi\r\n"
+    desk = Desk({"x.aof": log})
+    assert AofCheck(desk).run("x.aof")
+    assert desk.said[0] == "Start checking Old-Style AOF"
