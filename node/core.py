@@ -350,6 +350,8 @@ class NodeCore:
         engine.processed = engine.errors = engine.errors_told = 0
         engine.error_stats = {}
         engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
+        engine.loop_turns = engine.loop_ns = engine.stream_bytes_out = 0
+        self.eviction.reset_stats()
         space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = space.expired_fields = 0
         for command in self.commands.values():
             command.reset_stats()

@@ -7,7 +7,7 @@ long as the longest and as strict as the strictest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from node import flags
@@ -26,11 +26,11 @@ NO_END = 1 << 62
 
 
 class Reason(Enum):
-    """Who has asked for a pause, and may end it."""
+    """Who has asked for a pause, and may end it. The values are INFO's words."""
 
-    CLIENT = auto()
-    SHUTDOWN = auto()
-    FAILOVER = auto()
+    CLIENT = "client_pause"
+    SHUTDOWN = "shutdown_in_progress"
+    FAILOVER = "failover_in_progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ class Pause:
     @property
     def active(self) -> bool:
         return bool(self.node.engine.gates & flags.GATE_PAUSE)
+
+    def described(self) -> tuple[str, str, int]:
+        """What INFO says: for what clients are paused, which commands, and for how many milliseconds yet."""
+        wishes = [(wish, why) for why, wish in self._wishes.items() if wish.all_commands == self.all_commands]
+        if not wishes:
+            return "none", "none", 0
+        longest, reason = max(wishes, key=lambda each: each[0].until_ms)
+        left_ms = max(0, longest.until_ms - self.node.space.now_ms)
+        return reason.value, "all" if self.all_commands else "write", left_ms
 
     def is_for(self, reason: Reason) -> bool:
         return reason in self._wishes

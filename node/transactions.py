@@ -39,6 +39,10 @@ class WatchTable:
             self._by_key.setdefault(key_id, {})[session] = None
             self.engine.hooks |= flags.HOOK_WATCH
 
+    @property
+    def key_count(self) -> int:
+        return len(self._by_key)
+
     def unwatch(self, session: Session) -> None:
         """Forget all keys of the session."""
         for key_id in session.watched or ():

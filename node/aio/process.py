@@ -15,6 +15,7 @@ TOTAL_BYTES = PAGE_BYTES * os.sysconf("SC_PHYS_PAGES")
 def read_facts() -> ProcessFacts:
     """The figures as they are now."""
     own = resource.getrusage(resource.RUSAGE_SELF)
+    main = resource.getrusage(resource.RUSAGE_THREAD)  # commands run in the main thread, this one too
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     system = os.uname()
     return ProcessFacts(
@@ -28,6 +29,8 @@ def read_facts() -> ProcessFacts:
         total_system_memory_bytes=TOTAL_BYTES,
         cpu_user_s=own.ru_utime,
         cpu_system_s=own.ru_stime,
+        cpu_user_main_s=main.ru_utime,
+        cpu_system_main_s=main.ru_stime,
         cpu_user_children_s=children.ru_utime,
         cpu_system_children_s=children.ru_stime,
     )

@@ -209,6 +209,8 @@ cdef class SocketDriver:
         finally:
             self.busy = False
         self.flush_all()
+        e.loop_turns += 1
+        e.loop_ns += monotonic_ns() - started
 
     cdef int serve(self, Session s) except -1:
         cdef ssize_t n = recv(s.fd, self.buffer, READ_BYTES, MSG_DONTWAIT)

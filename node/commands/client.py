@@ -439,6 +439,10 @@ def describe(node: NodeCore, client: Session) -> bytes:
         "resp": client.proto,
         "lib-name": client.lib_name.decode("utf-8", "surrogateescape"),
         "lib-ver": client.lib_ver.decode("utf-8", "surrogateescape"),
+        "watch": len(client.watched or ()),
+        "tot-net-in": client.bytes_in,
+        "tot-net-out": client.bytes_out,
+        "tot-cmds": client.commands,
     }
     return " ".join(f"{name}={value}" for name, value in fields.items()).encode("utf-8", "surrogateescape")
 

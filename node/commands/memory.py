@@ -8,6 +8,7 @@ from node.commands.cursor import Cursor
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.engine.alloc import mem_used
+from node.monitoring import allocator
 from node.replies import OK, SYNTAX, Reply, Verbatim
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def memory_purge(s: Session, argv: list[bytes]) -> Reply:
 def memory_stats(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
     used, process, keys = node.used_memory(), node.process(), sum(len(db) for db in node.space.dbs)
-    data = mem_used()
+    data, heap = mem_used(), allocator.measure(process.rss_bytes)
     return {
         b"peak.allocated": max(used, node.stats.peak_memory_bytes),
         b"total.allocated": used,
@@ -104,9 +105,15 @@ def memory_stats(s: Session, argv: list[bytes]) -> Reply:
         b"dataset.bytes": data,
         b"dataset.percentage": 100.0 * data / used if used else 0.0,
         b"peak.percentage": 100.0 * used / max(node.stats.peak_memory_bytes, used, 1),
-        b"allocator.allocated": used,
-        b"allocator.active": process.rss_bytes,
-        b"allocator.resident": process.rss_bytes,
+        b"allocator.allocated": heap.allocated,
+        b"allocator.active": heap.active,
+        b"allocator.resident": heap.resident,
+        b"allocator-fragmentation.ratio": heap.fragmentation[0],
+        b"allocator-fragmentation.bytes": heap.fragmentation[1],
+        b"allocator-rss.ratio": heap.kept[0],
+        b"allocator-rss.bytes": heap.kept[1],
+        b"rss-overhead.ratio": heap.overhead[0],
+        b"rss-overhead.bytes": heap.overhead[1],
         b"fragmentation": process.rss_bytes / used if used else 0.0,
         b"fragmentation.bytes": process.rss_bytes - used,
     }

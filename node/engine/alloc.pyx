@@ -72,6 +72,9 @@ cdef size_t warm_count
 cdef void** cold                 # a stack of empty pages without memory; has room for every page there is
 cdef size_t cold_count
 cdef size_t pages_total
+cdef size_t large_bytes          # of mem_used: blocks from malloc,
+cdef size_t huge_bytes           # mappings,
+cdef size_t object_bytes         # and Python's objects; the rest is in slabs
 
 
 cdef void out_of_memory(size_t n) noexcept nogil:
@@ -219,12 +222,15 @@ cdef inline void slab_free(void* p) noexcept nogil:
 # -- the contract ------------------------------------------------------------------------------------------------------
 
 cdef void* large_alloc(size_t n, bint zeroed) noexcept nogil:
+    global huge_bytes, large_bytes
     cdef void* p
     if n < HUGE_MIN or PLAIN_MALLOC:
+        large_bytes += mem_size(n)
         p = calloc(1, n if n else 1) if zeroed else malloc(n if n else 1)
         if p == NULL:
             out_of_memory(n)
         return p
+    huge_bytes += mem_size(n)
     p = mmap(NULL, mem_size(n), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if p == MAP_FAILED:
         out_of_memory(n)
@@ -251,20 +257,22 @@ cdef void* mem_calloc(size_t n) noexcept nogil:
 
 
 cdef void mem_free(void* p, size_t n) noexcept nogil:
-    global mem_used
+    global huge_bytes, large_bytes, mem_used
     if p == NULL:
         return
     mem_used -= mem_size(n)
     if PLAIN_MALLOC or SLAB_MAX < n < HUGE_MIN:
+        large_bytes -= mem_size(n)
         free(p)
     elif n <= SLAB_MAX:
         slab_free(p)
     else:
+        huge_bytes -= mem_size(n)
         munmap(p, mem_size(n))
 
 
 cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil:
-    global mem_used
+    global huge_bytes, large_bytes, mem_used
     cdef void* q
     if p == NULL:
         return mem_alloc(new)
@@ -274,10 +282,12 @@ cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil:
         q = realloc(p, new if new else 1)
         if q == NULL:
             out_of_memory(new)
+        large_bytes += mem_size(new) - mem_size(old)
     elif old >= HUGE_MIN and new >= HUGE_MIN:
         q = mremap(p, mem_size(old), mem_size(new), MREMAP_MAYMOVE)
         if q == MAP_FAILED:
             out_of_memory(new)
+        huge_bytes += mem_size(new) - mem_size(old)
     else:
         q = mem_alloc(new)
         memcpy(q, p, old if old < new else new)
@@ -302,8 +312,16 @@ cdef bint mem_fits(size_t old, size_t new) noexcept nogil:
 
 cpdef void mem_account(ssize_t delta) noexcept nogil:
     """Count memory that Python allocated for the data: the object of a collection, its blocks being counted already."""
-    global mem_used
+    global mem_used, object_bytes
     mem_used += delta
+    object_bytes += delta
+
+
+def slabs_and_mappings() -> tuple:
+    """Bytes of slabs and mappings of our own: in use, in pages that hold something, and in pages that have memory."""
+    cdef size_t slabs = mem_used - large_bytes - huge_bytes - object_bytes
+    cdef size_t held = (pages_total - cold_count) * PAGE
+    return slabs + huge_bytes, held - warm_count * PAGE + huge_bytes, held + huge_bytes
 
 
 def _mem_used() -> int:

@@ -94,6 +94,7 @@ cdef class Engine:
     cdef public uint64_t errors_told    # those of them that some command has been found guilty of
     cdef public dict error_stats        # code -> count
     cdef public uint64_t bytes_in, bytes_out, reads, writes
+    cdef public uint64_t loop_turns, loop_ns # in which the driver served clients, and how long
     cdef public uint64_t stream_bytes_out # to replicas: what they are sent of the stream
     cdef public bint stream_marked      # the host was asked to flush the stream
     cdef public bint wants_acks         # replicas are to be asked how far they are, with the next batch

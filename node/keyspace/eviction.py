@@ -29,8 +29,8 @@ class Eviction:
         self.node = node
         self.due = False
         """The limit has changed: ticks make room until the data fits, or nothing more may go."""
-        self.exceeded_since_ms = 0
-        self.total_exceeded_ms = 0
+        self._exceeded_since_ms = 0
+        self._exceeded_ms = 0
 
     def over_limit(self) -> int:
         """Bytes over maxmemory, or 0."""
@@ -41,14 +41,37 @@ class Eviction:
     def make_room(self) -> bool:
         """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""
         if not self.over_limit():
+            self._note_excess(False)
             return True
         try:
             return self._evict()
         finally:
+            self._note_excess(self.over_limit() > 0)
             self.node.stream.end_unit(atomic=False)
 
+    @property
+    def exceeded_ms(self) -> int:
+        """How long the data has been over the limit by now, since it last fitted; 0: it fits."""
+        return self.node.space.now_ms - self._exceeded_since_ms if self._exceeded_since_ms else 0
+
+    @property
+    def total_exceeded_ms(self) -> int:
+        return self._exceeded_ms + self.exceeded_ms
+
+    def reset_stats(self) -> None:
+        self._exceeded_since_ms = self._exceeded_ms = 0
+
+    def _note_excess(self, exceeded: bool) -> None:
+        if exceeded:
+            self._exceeded_since_ms = self._exceeded_since_ms or self.node.space.now_ms
+        elif self._exceeded_since_ms:
+            self._exceeded_ms += self.exceeded_ms
+            self._exceeded_since_ms = 0
+
     def tick(self) -> None:
-        """Go on with what a change of the limit has begun."""
+        """Go on with what a change of the limit has begun, and notice when the data fits again."""
+        if self._exceeded_since_ms and not self.over_limit():
+            self._note_excess(False)
         if self.due:
             self.due = self.make_room() and self.over_limit() > 0
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.engine.alloc import mem_used
+from node.engine.heap import compiler_version
+from node.monitoring import allocator
 from node.monitoring.percentiles import percentiles_us
 from node.replication.link import State
 from node.version import ALLOCATOR, REDIS_VERSION, VERSION
@@ -67,6 +69,8 @@ def server(node: NodeCore) -> Fields:
         "arch_bits": process.arch_bits,
         "monotonic_clock": "POSIX clock_gettime",
         "multiplexing_api": "epoll",
+        "atomicvar_api": "none",
+        "gcc_version": compiler_version(),
         "python_version": process.python,
         "process_id": process.pid,
         "process_supervised": "no",
@@ -81,11 +85,25 @@ def server(node: NodeCore) -> Fields:
         "executable": process.executable,
         "config_file": config.path,
         "io_threads_active": 0,
+        **{f"listener{number}": line for number, line in enumerate(listeners(node))},
         **({} if leaving_ms is None else {"shutdown_in_milliseconds": leaving_ms}),
     }
 
 
+def listeners(node: NodeCore) -> list[str]:
+    """Where clients are welcome: `name=tcp,bind=127.0.0.1,bind=-::1,port=6379`."""
+    config = node.config
+    found = []
+    if config["port"]:
+        addresses = "".join(f"bind={address}," for address in config["bind"])
+        found.append(f"name=tcp,{addresses}port={config['port']}")
+    if config["unixsocket"]:
+        found.append(f"name=unix,bind={config['unixsocket']}")
+    return found
+
+
 def clients(node: NodeCore) -> Fields:
+    reason, paused, paused_ms = node.pause.described()
     sessions = [each for each in node.clients.by_id.values() if not each.flags & (flags.REPLICA | flags.PRIMARY)]
     return {
         "connected_clients": len(sessions),
@@ -95,9 +113,15 @@ def clients(node: NodeCore) -> Fields:
         "client_recent_max_output_buffer": max((each.output_capacity for each in sessions), default=0),
         "blocked_clients": node.blocking.count + len(node.pause.waiting),
         "tracking_clients": 0,
+        "pubsub_clients": sum(each.subscriptions is not None and each.subscriptions.any for each in sessions),
+        "watching_clients": sum(bool(each.watched) for each in sessions),
+        "clients_in_timeout_table": len(node.blocking.timers),
+        "total_watched_keys": node.watches.key_count,
         "total_blocking_keys": node.blocking.keys_count(),
         "total_blocking_keys_on_nokey": node.blocking.keys_count("group"),
-        "clients_in_timeout_table": len(node.blocking.timers),
+        "paused_reason": reason,
+        "paused_actions": paused,
+        "paused_timeout_milliseconds": paused_ms,
     }
 
 
@@ -107,6 +131,7 @@ def memory(node: NodeCore) -> Fields:
     data = mem_used()
     stats = node.stats
     stats.peak_memory_bytes = max(stats.peak_memory_bytes, used)
+    heap = allocator.measure(process.rss_bytes)
     overhead = used - data
     limit = node.config["maxmemory"]
     journal = node.engine.journal
@@ -125,9 +150,9 @@ def memory(node: NodeCore) -> Fields:
         "used_memory_startup": 0,
         "used_memory_dataset": data,
         "used_memory_dataset_perc": f"{100 * data / max(used, 1):.2f}%",
-        "allocator_allocated": used,
-        "allocator_active": process.rss_bytes,
-        "allocator_resident": process.rss_bytes,
+        "allocator_allocated": heap.allocated,
+        "allocator_active": heap.active,
+        "allocator_resident": heap.resident,
         "total_system_memory": process.total_system_memory_bytes,
         "total_system_memory_human": human(process.total_system_memory_bytes),
         "used_memory_lua": lua,
@@ -146,6 +171,12 @@ def memory(node: NodeCore) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": human(limit),
         "maxmemory_policy": node.config["maxmemory-policy"],
+        "allocator_frag_ratio": f"{heap.fragmentation[0]:.2f}",
+        "allocator_frag_bytes": heap.fragmentation[1],
+        "allocator_rss_ratio": f"{heap.kept[0]:.2f}",
+        "allocator_rss_bytes": heap.kept[1],
+        "rss_overhead_ratio": f"{heap.overhead[0]:.2f}",
+        "rss_overhead_bytes": heap.overhead[1],
         "mem_fragmentation_ratio": f"{process.rss_bytes / max(used, 1):.2f}",
         "mem_fragmentation_bytes": process.rss_bytes - used,
         "mem_not_counted_for_evict": journal.uncounted_bytes,
@@ -190,8 +221,22 @@ def persistence(node: NodeCore) -> Fields:
     } | (node.loading.fields() if node.loading.active else {})
 
 
+# Figures of what does not exist here: rules that refuse, moving of data to fill holes, threads that read or write.
+NO_RULES = ("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
+NO_DEFRAGMENTATION = (
+    "active_defrag_hits",
+    "active_defrag_misses",
+    "active_defrag_key_hits",
+    "active_defrag_key_misses",
+    "total_active_defrag_time",
+    "current_active_defrag_time",
+)
+NO_THREADS = ("io_threaded_reads_processed", "io_threaded_writes_processed")
+
+
 def stats(node: NodeCore) -> Fields:
     engine, space, own = node.engine, node.space, node.stats
+    turns, command_ns = own.loop_turns.per_second, sum(each.time_ns for each in node.all_commands())
     pubsub = node.pubsub
     return {
         "total_connections_received": own.connections_received,
@@ -203,6 +248,8 @@ def stats(node: NodeCore) -> Fields:
         "total_net_repl_output_bytes": engine.stream_bytes_out,
         "instantaneous_input_kbps": f"{own.input.per_second / 1024:.2f}",
         "instantaneous_output_kbps": f"{own.output.per_second / 1024:.2f}",
+        "instantaneous_input_repl_kbps": f"{own.repl_input.per_second / 1024:.2f}",
+        "instantaneous_output_repl_kbps": f"{own.repl_output.per_second / 1024:.2f}",
         "rejected_connections": own.rejected_connections,
         "sync_full": own.full_syncs,
         "sync_partial_ok": own.partial_syncs,
@@ -215,6 +262,7 @@ def stats(node: NodeCore) -> Fields:
         "evicted_keys": space.evicted,
         "evicted_clients": own.evicted_clients,
         "total_eviction_exceeded_time": node.eviction.total_exceeded_ms,
+        "current_eviction_exceeded_time": node.eviction.exceeded_ms,
         "keyspace_hits": space.hits,
         "keyspace_misses": space.misses,
         "pubsub_channels": len(pubsub.channels),
@@ -224,16 +272,27 @@ def stats(node: NodeCore) -> Fields:
         "total_forks": own.background_jobs,
         "migrate_cached_sockets": 0,
         "slave_expires_tracked_keys": len(node.following.local_expiry),
+        **dict.fromkeys(NO_DEFRAGMENTATION, 0),
         "tracking_total_keys": 0,
         "tracking_total_items": 0,
         "tracking_total_prefixes": 0,
         "unexpected_error_replies": node.following.unexpected_errors,
         "total_error_replies": engine.errors,
+        "dump_payload_sanitizations": own.restored_collections,
         "total_reads_processed": engine.reads,
         "total_writes_processed": engine.writes,
+        **dict.fromkeys(NO_THREADS, 0),
+        "reply_buffer_shrinks": 0,
+        "reply_buffer_expands": 0,
+        "eventloop_cycles": engine.loop_turns,
+        "eventloop_duration_sum": engine.loop_ns // 1000,
+        "eventloop_duration_cmd_sum": command_ns // 1000,
+        "instantaneous_eventloop_cycles_per_sec": round(turns),
+        "instantaneous_eventloop_duration_usec": round(own.loop_us.per_second / turns) if turns else 0,
         "client_query_buffer_limit_disconnections": own.query_buffer_limit_disconnections,
         "client_output_buffer_limit_disconnections": own.output_buffer_limit_disconnections,
         "acl_access_denied_auth": own.acl_denied_auth,
+        **dict.fromkeys(NO_RULES, 0),
     }
 
 
@@ -303,6 +362,8 @@ def cpu(node: NodeCore) -> Fields:
         "used_cpu_user": f"{process.cpu_user_s:.6f}",
         "used_cpu_sys_children": f"{process.cpu_system_children_s:.6f}",
         "used_cpu_user_children": f"{process.cpu_user_children_s:.6f}",
+        "used_cpu_sys_main_thread": f"{process.cpu_system_main_s:.6f}",
+        "used_cpu_user_main_thread": f"{process.cpu_user_main_s:.6f}",
     }
 
 

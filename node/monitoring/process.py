@@ -19,6 +19,8 @@ class ProcessFacts:
     total_system_memory_bytes: int = 0
     cpu_user_s: float = 0.0
     cpu_system_s: float = 0.0
+    cpu_user_main_s: float = 0.0
+    cpu_system_main_s: float = 0.0
     cpu_user_children_s: float = 0.0
     cpu_system_children_s: float = 0.0
     descriptors_left: int = 0

@@ -53,9 +53,18 @@ class Stats:
         self.commands = Rate()
         self.input = Rate()
         self.output = Rate()
+        self.repl_input = Rate()
+        self.repl_output = Rate()
+        self.loop_turns = Rate()
+        self.loop_us = Rate()
+        self.restored_collections = 0
 
     def sample(self, engine: Engine, now_ms: int) -> None:
         """Called on every tick."""
         self.commands.sample(now_ms, engine.processed)
         self.input.sample(now_ms, engine.bytes_in)
         self.output.sample(now_ms, engine.bytes_out)
+        self.repl_input.sample(now_ms, self.repl_bytes_in)
+        self.repl_output.sample(now_ms, engine.stream_bytes_out)
+        self.loop_turns.sample(now_ms, engine.loop_turns)
+        self.loop_us.sample(now_ms, engine.loop_ns // 1000)
