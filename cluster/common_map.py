@@ -29,6 +29,7 @@ from __future__ import annotations
 from binascii import crc32
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cluster.electorate import owners_of_slots
 from cluster.slots import SlotSet
@@ -39,7 +40,13 @@ from gossip.peer import Peer
 
 def token(peer: Peer) -> int:
     """64 bits that stand for a node."""
-    name = peer.id.encode("latin-1")
+    return _token(peer.id)
+
+
+@lru_cache(maxsize=1024)
+def _token(node_id: str) -> int:
+    """Asked for at every packet; ids come and go so rarely that they are remembered."""
+    name = node_id.encode("latin-1")
     return crc32(name) | crc32(name[::-1]) << 32
 
 
@@ -64,15 +71,18 @@ class Agreement:
     given_away: Peer | None = None
 
 
+SAME, OTHER = Agreement(True), Agreement(False)
+
+
 def compare(voters: frozenset[Peer], mine: int, theirs: int) -> Agreement:
     """`mine` is the digest of `voters`; either is 0 where it is not known, and then nothing is wrong."""
     difference = mine ^ theirs
     if not (mine and theirs and difference):
-        return Agreement(True)
+        return SAME
     for peer in voters:
         if token(peer) == difference:
             return Agreement(True, peer)
-    return Agreement(False)
+    return OTHER
 
 
 # Open votes.

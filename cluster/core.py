@@ -437,7 +437,9 @@ class ClusterCore:
         mine = self.digest
         if not mine:
             return set()
-        told = {compare(self.voters, mine, peer.electorate).given_away for peer in self.voters if not peer.is_myself}
+        voters = self.voters
+        others = {peer.electorate for peer in voters if not peer.is_myself} - {mine, 0}  # in quiet times there is none
+        told = [compare(voters, mine, theirs).given_away for theirs in others]
         return {peer for peer in (*told, self.given_away()) if peer is not None}
 
     def _knows_pair(self, replica: Peer, now_ms: int) -> bool:

@@ -24,6 +24,9 @@ def main(argv: list[str]) -> int:
     if problem:
         print(f"shardis node: {problem}", file=sys.stderr)
         return 1
+    from node.aio import lean_imports
+
+    lean_imports.run()
     from node.aio.config_files import load_config
     from node.aio.logfile import why_not_writable
     from node.aio.supervision import Supervisor, go_into_background

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from cluster.aio.client import Connection, ReplyError
-from cluster.plan import Address, CreatePlan, NewReplica
+from cluster.plan import Address, CreatePlan
 from cluster.status import Replication, parse_info
 from cluster.topology import agreed, parse_nodes
 
@@ -33,13 +33,17 @@ async def create_cluster(plan: CreatePlan, connections: Connections, timeout_s: 
         await connections[node].call("CLUSTER", "MEET", *other)
     if plan.replicas:
         await _until(connections, timeout_s, needs_ok=False)
-        await asyncio.gather(*(_replicate(replica, connections) for replica in plan.replicas))
+        # A connection is asked one question at a time, and a primary may have several replicas.
+        names = {replica.primary: "" for replica in plan.replicas}
+        for address in names:
+            names[address] = await connections[address].call("CLUSTER", "MYID")
+        await asyncio.gather(
+            *(
+                connections[replica.address].call("CLUSTER", "REPLICATE", names[replica.primary])
+                for replica in plan.replicas
+            )
+        )
     await wait_healthy(connections, timeout_s)
-
-
-async def _replicate(replica: NewReplica, connections: Connections) -> None:
-    primary_id = await connections[replica.primary].call("CLUSTER", "MYID")
-    await connections[replica.address].call("CLUSTER", "REPLICATE", primary_id)
 
 
 async def wait_healthy(connections: Connections, timeout_s: float) -> None:

@@ -13,10 +13,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gossip.effects import (
     Close,
@@ -34,6 +33,9 @@ from gossip.effects import (
     Send,
 )
 from gossip.settings import GossipSettings
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Core(Protocol):

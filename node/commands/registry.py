@@ -133,10 +133,13 @@ def assemble(declarations: Sequence[CommandSpec]) -> tuple[CommandSpec, ...]:
     for spec in declarations:
         if spec.container and spec.container not in seen:
             raise SpecError(f"{spec.name} has no container: declare {spec.container.upper()} too")
+    of_container: dict[str, list[CommandSpec]] = {}
+    for spec in sorted(declarations, key=lambda spec: spec.name):
+        of_container.setdefault(spec.container, []).append(spec)
     assembled: list[CommandSpec] = []
     next_id = 0
-    for spec in sorted((spec for spec in declarations if not spec.container), key=lambda spec: spec.name):
-        members = sorted((sub for sub in declarations if sub.container == spec.name), key=lambda sub: sub.name)
+    for spec in of_container.get("", []):
+        members = of_container.get(spec.name, [])
         if spec.handler is None and not spec.native and not members:
             raise SpecError(f"{spec.name} has neither a handler nor a native form nor subcommands")
         subcommands = {
