@@ -515,6 +515,10 @@ class ClusterCore:
 
     def heard_extensions(self, sender: Peer, extensions: Extensions, now_ms: int) -> None:
         self.forming.hear(sender, extensions.wish, extensions.places, now_ms)
+        me = self.myself
+        if me.primary is sender and sender.shard_id and me.shard_id != sender.shard_id:
+            me.shard_id = sender.shard_id  # it had not told us yet when we became its replica
+            self.changed()
 
     def removing(self, peer: Peer) -> None:
         self.drop_channels(self.slotmap.owned_by(peer) if peer is self.state.my_primary else 0)

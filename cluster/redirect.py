@@ -7,6 +7,14 @@ otherwise.
 While a slot moves, its keys are on two nodes. The old owner serves what it still has and sends clients to the new one
 for the rest (ASK); the new owner serves only clients that were sent (ASKING). A request for several keys of which some
 have moved can be served by nobody until the rest has, too (TRYAGAIN).
+
+While a shard elects a successor for a primary that has failed, `cluster_state` stays ok for a grace (`health`), and
+requests for its slots get MOVED with the address of the primary that is gone; its replicas go on serving readers. Of
+the three answers that there could be, MOVED is the one that no client hands to the application. node-redis tries again
+at nothing else; at CLUSTERDOWN and TRYAGAIN it fails. ioredis tries again at each of them, the last two 100 ms later.
+redis-py reads the map again after MOVED and a refused connection, waits 250 ms at CLUSTERDOWN, and at TRYAGAIN asks the
+same node again without a new map, which only the successor itself could make good. Whoever's map is right does not ask
+here in the first place: it is refused by the dead primary, and reads the map until it names another.
 """
 
 from __future__ import annotations

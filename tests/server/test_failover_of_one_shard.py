@@ -27,13 +27,16 @@ def logged_s(server: Server, pattern: str) -> float:
 def test_clients_of_other_shards_see_no_error_when_a_primary_is_killed(fleet: Fleet, dying: int) -> None:
     drill = Drill(fleet)
     others = [shard for shard in range(len(drill.shards)) if shard != dying]
+    old, heir = drill.shards[dying]
+    # Names of shards come with the second PING or so.
+    wait_until(lambda: len({node.call("CLUSTER", "MYSHARDID") for node in (old, heir)}) == 1, "they name their shard")
     with drill.load() as history:
-        since = drill.kill(drill.primary(dying))
-        history.await_write(dying, since, RECOVERY_S, not_at=drill.primary(dying).name)
-        drill.await_health(drill.primary(dying))
+        since = drill.kill(old)
+        history.await_write(dying, since, RECOVERY_S, not_at=old.name)
+        drill.await_health(old)
     assert {shard: dict(history.errors[shard]) for shard in others} == {shard: {} for shard in others}
     print(f"errors of the shard's own clients: {dict(history.errors[dying])}")
-    found = survey([("127.0.0.1", drill.shards[dying][1].port)])
+    found = survey([("127.0.0.1", heir.port)])
     roles = [[node.role for node in shard.nodes] for shard in found.shards]
     expected = [["primary", "replica"] for _ in drill.shards]
     expected[dying] = ["primary", "former primary"]

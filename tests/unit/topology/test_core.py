@@ -15,7 +15,7 @@ from cluster.state import ClusterSettings, NoReplication
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist, Send
-from gossip.messages import IN_SYNC, OURS, Header, Pong
+from gossip.messages import IN_SYNC, OURS, Extensions, Header, Pong
 from gossip.peer import Link
 from gossip.wire import decode
 from tests.unit.topology.worlds import NOW, primary
@@ -297,6 +297,18 @@ def test_a_replica_that_is_reset_listens_no_more_for_its_shard():
     one, _, _ = replica_of_one_of_two()
     one.admin.reset(False, NOW)
     assert DropChannels((0,)) in one.effects()
+
+
+def test_a_replica_is_of_its_primarys_shard_also_if_it_hears_of_that_later():
+    one, first, _ = replica_of_one_of_two()
+    own = one.core.myself.shard_id
+    assert own
+    one.core.heard_extensions(first, Extensions(), NOW)
+    assert one.core.myself.shard_id == own
+    first.shard_id = "5" * 40
+    one.core.heard_extensions(first, Extensions(shard_id=first.shard_id), NOW)
+    assert one.core.myself.shard_id == first.shard_id
+    assert any(isinstance(effect, Persist) for effect in one.effects())
 
 
 def test_a_primary_that_was_replaced_stands_with_its_successor_until_it_comes_back():

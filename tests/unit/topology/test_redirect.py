@@ -17,6 +17,8 @@ from cluster.redirect import (
 )
 from cluster.slots import key_slot, range_set
 from cluster.state import ClusterSettings
+from gossip import flags
+from tests.unit.topology.shards import shards
 from tests.unit.topology.worlds import world
 
 MINE, THEIRS = b"{bar}", b"{foo}"  # slots 5061 and 12182
@@ -67,6 +69,16 @@ def test_a_slot_of_nobody():
 def test_while_the_cluster_is_down(settings, request_, expected):
     state, _, _ = world()
     assert decide(state, [MINE], ok=False, settings=ClusterSettings(**settings), **request_) == expected
+
+
+def test_while_a_shard_elects_a_successor_clients_are_sent_to_where_the_map_says():
+    """The answer that makes every client look at the map again; readers are served by the replica."""
+    state, nodes = shards(11, replicas=1)
+    nodes[1].flags |= flags.FAIL
+    assert decide(state, [MINE]) == Moved(MY_SLOT, nodes[1])
+    assert decide(state, [MINE], write=True, readonly=True) == Moved(MY_SLOT, nodes[1])
+    assert decide(state, [MINE], readonly=True) == Serve(MY_SLOT)
+    assert decide(state, [THEIRS]) == Moved(THEIR_SLOT, nodes[3])
 
 
 A, B = MINE + b"a", MINE + b"b"
