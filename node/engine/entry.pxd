@@ -2,11 +2,13 @@
 #
 # What stands behind the key has no alignment, so integers and pointers there are read and written by memcpy.
 
+from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from node.engine.dict cimport Entry, KLEN_MASK, VOLATILE
+from node.engine.packed cimport packed_wake
 
 cdef enum ValueType:
     TYPE_STRING = 0
@@ -21,6 +23,9 @@ cdef enum ValueEncoding:
     ENC_INT = 1           # string: an int64 stands behind the key (canonical decimal)
     ENC_RAW = 2           # string: a Raw* stands behind the key
     ENC_OBJECT = 3        # a PyObject* (Hash, Set, List, ZSet, Stream) stands behind the key, one reference owned
+    ENC_AWAKE = 4         # the same, of a small collection that will be put to rest (packed.pxd)
+    ENC_PACKED = 5        # a small collection at rest: its listpack stands behind the key
+    ENC_INTS = 6          # the same: the intset of a set
 
 cdef enum:
     INLINE_MAX = 256      # longer values go to ENC_RAW
@@ -62,7 +67,12 @@ cdef inline void entry_put_int(Entry* e, int64_t v) noexcept nogil:
 cdef inline char* raw_bytes(Raw* raw) noexcept nogil:
     return <char*>raw + sizeof(Raw)
 
-cdef object entry_object(Entry* e)                    # the collection of an ENC_OBJECT entry
+cdef inline object entry_object(Entry* e):            # the collection of an entry from ENC_OBJECT on; it is awake then
+    cdef PyObject* value
+    if e.meta >> 28 >= ENC_PACKED:
+        packed_wake(e)
+    memcpy(&value, entry_value(e), sizeof(value))
+    return <object>value
 # The bytes of a string entry, whatever its encoding: *p and *n. buf (24 bytes) holds the digits of an ENC_INT.
 cdef void entry_string(Entry* e, char* buf, char** p, size_t* n) noexcept nogil
 

@@ -1,11 +1,11 @@
 """Entries: making, reshaping and reading them (entry.pxd shows their layout)."""
 
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from node.engine.alloc cimport mem_alloc, mem_fits, mem_free, mem_grow_zeroed
 from node.engine.digits cimport format_int64
+from node.engine.packed cimport packed_moved
 
 cdef enum:
     DOUBLING_MAX = 1 << 20       # a growing string doubles up to here, then grows by this much
@@ -47,28 +47,25 @@ cdef Entry* entry_reshape(Entry* e, size_t payload, int64_t expire_ms) noexcept 
     cdef size_t old_size = entry_bytes(e), size = header_size(is_volatile) + klen + payload
     cdef Entry* to = e if mem_fits(old_size, size) else <Entry*>mem_alloc(size)
     if to == e and is_volatile == (e.klen_flags & VOLATILE != 0):
-        e.vlen = <uint32_t>payload
+        if entry_encoding(e) != ENC_AWAKE:
+            e.vlen = <uint32_t>payload
         set_expiry(e, expire_ms)
         return e
     memmove(<char*>to + header_size(is_volatile), entry_key(e), klen + keep)
     to.klen_flags = (e.klen_flags & ~<uint32_t>VOLATILE) | (<uint32_t>VOLATILE if is_volatile else 0)
-    to.vlen = <uint32_t>payload
+    to.vlen = e.vlen if entry_encoding(e) == ENC_AWAKE else <uint32_t>payload
     to.meta = e.meta
     to.version = e.version
     set_expiry(to, expire_ms)
     if to != e:
+        if entry_encoding(to) == ENC_AWAKE:
+            packed_moved(to)
         mem_free(e, old_size)
     return to
 
 
 cdef void entry_free(Entry* e) noexcept nogil:
     mem_free(e, entry_bytes(e))
-
-
-cdef object entry_object(Entry* e):
-    cdef PyObject* value
-    memcpy(&value, entry_value(e), sizeof(value))
-    return <object>value
 
 
 cdef void entry_string(Entry* e, char* buf, char** p, size_t* n) noexcept nogil:

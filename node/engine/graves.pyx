@@ -12,8 +12,11 @@ from libc.string cimport memcpy
 
 from node.engine.alloc cimport mem_free, mem_realloc
 from node.engine.dict cimport Dict, Entry, dict_next, dict_release
-from node.engine.entry cimport ENC_OBJECT, ENC_RAW, Raw, entry_encoding, entry_free, entry_raw, entry_value, raw_free, raw_size
+from node.engine.entry cimport (
+    ENC_AWAKE, ENC_OBJECT, ENC_PACKED, ENC_RAW, Raw, entry_encoding, entry_free, entry_raw, entry_value, raw_free, raw_size,
+)
 from node.engine.keyslot cimport SLOTS
+from node.engine.packed cimport packed_forget, packed_free
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
@@ -133,7 +136,12 @@ cdef Grave dispose_value(Entry* e, size_t limit):
         grave = Grave()
         grave.raw = raw
         return grave
-    if encoding == ENC_OBJECT:
+    if encoding >= ENC_PACKED:
+        packed_free(e)
+        return None
+    if encoding >= ENC_OBJECT:
+        if encoding == ENC_AWAKE:
+            packed_forget(e)
         memcpy(&value, entry_value(e), sizeof(value))
         grave = None
         if limit != <size_t>-1 and <size_t>len(<object>value) > limit:

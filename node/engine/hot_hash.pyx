@@ -14,6 +14,7 @@ from node.engine.hot cimport (
     not_integer,
     wrong_type,
 )
+from node.engine.packed cimport fresh_hash
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_HASH, entry_object, entry_type
 from node.engine.framer cimport Arg
@@ -27,7 +28,7 @@ cdef inline Hash hash_of(Session s, Arg* key):
     cdef Entry* e = find_write(s, key)
     cdef Hash h
     if e == NULL:
-        h = Hash()
+        h = fresh_hash()
         s.db.put_object(key.p, <uint32_t>key.n, s.slot, TYPE_HASH, h, False)
         return h
     if entry_type(e) != TYPE_HASH:

@@ -15,6 +15,7 @@ from node.engine.hot cimport (
     syntax_error,
     wrong_type,
 )
+from node.engine.packed cimport fresh_set
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.set cimport Set, set_add, set_each, set_expect, set_has, set_len, set_pop, set_popped, set_remove
 from node.engine.table cimport TYPE_SET, entry_object, entry_type
@@ -28,7 +29,7 @@ cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:
     cdef int i
     cdef long added = 0
     if e == NULL:
-        members = Set()
+        members = fresh_set()
         s.db.put_object(a[1].p, <uint32_t>a[1].n, s.slot, TYPE_SET, members, False)
     elif entry_type(e) != TYPE_SET:
         return wrong_type(s)

@@ -20,6 +20,7 @@ from node.engine.hot cimport (
     wrong_type,
 )
 from node.engine.numbers cimport text_to_double
+from node.engine.packed cimport fresh_zset
 from node.engine.session cimport Session, register_native, session_error, touched
 from node.engine.table cimport TYPE_ZSET, entry_object, entry_type
 from node.engine.framer cimport Arg
@@ -77,7 +78,7 @@ cdef int add(Session s, Arg* a, int argc, int at, int flags) except -1:
                 else:
                     w_int(&s.out, 0)
                 return 0
-            z = ZSet()
+            z = fresh_zset()
             s.db.put_object(a[1].p, <uint32_t>a[1].n, s.slot, TYPE_ZSET, z, False)
         elif entry_type(e) != TYPE_ZSET:
             return wrong_type(s)

@@ -20,7 +20,7 @@ from libc.stdint cimport int64_t
 
 from node.engine.btree cimport Cursor, cursor_prev, is_before, place_of_pair, tree_at, tree_count_before
 from node.engine.dict cimport Field, KIND_FIELD, Member, ZMember, dict_place, dict_scan, hash_bytes, item_key
-from node.engine.entry cimport ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, raw_bytes
+from node.engine.entry cimport ENC_AWAKE, ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, raw_bytes
 from node.engine.graves cimport Grave, grave_of_value
 from node.engine.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
 from node.engine.idmap cimport idmap_first, idmap_next
@@ -266,7 +266,7 @@ cdef inline LargeValue opened(LargeValue large, Keyspace space, Entry* e, Access
     large.out = like.sibling()
     open_entry(large.head, space, e, clock, kind)
     large.head.put_length(count)
-    if entry_encoding(e) == ENC_OBJECT:
+    if entry_encoding(e) >= ENC_OBJECT:
         large.value = entry_object(e)
     return large
 
@@ -319,7 +319,7 @@ cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, Writer 
     cdef type kind
     if entry_encoding(e) == ENC_RAW:
         return large_string(space, e, clock, like) if entry_raw(e).len > LARGE_STRING else None
-    if entry_encoding(e) != ENC_OBJECT:
+    if entry_encoding(e) != ENC_OBJECT and entry_encoding(e) != ENC_AWAKE:
         return None
     value = entry_object(e)
     kind = type(value)

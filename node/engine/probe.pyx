@@ -15,6 +15,7 @@ from node.engine.listpack cimport (
     lp_insert, lp_new, lp_prepend, lp_prev, lp_replace, lp_seek, lp_t, lp_valid,
 )
 from node.engine.set cimport Set
+from node.engine.table cimport ENC_AWAKE, ENC_OBJECT, ENC_PACKED, Db, Entry, entry_encoding, key_slot
 
 
 def hash_of(bytes key) -> int:
@@ -254,3 +255,12 @@ def glob_steps(bytes pattern, bytes text) -> tuple:
     """Whether a pattern matches, and how many bytes of it were looked at on the way."""
     cdef uint64_t steps = 0
     return glob_matches(pattern, len(pattern), text, len(text), &steps), steps
+
+
+def form_of(Db db, bytes key) -> str:
+    """How the keyspace has a key's value: in its entry, or as a collection "at rest", "awake", or as an "object" for good."""
+    cdef Entry* e = db.find(key, <uint32_t>len(key), key_slot(key, len(key)))
+    cdef int encoding = entry_encoding(e)
+    if encoding < ENC_OBJECT:
+        return "string"
+    return "at rest" if encoding >= ENC_PACKED else "awake" if encoding == ENC_AWAKE else "object"

@@ -298,7 +298,7 @@ cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except
     cdef char* text
     cdef size_t n
     put_facts(w, space, e, clock)
-    if entry_encoding(e) == ENC_OBJECT:
+    if entry_encoding(e) >= ENC_OBJECT:
         return put_object(w, entry_object(e), entry_key(e), entry_klen(e))
     open_value(w, KIND_STRING, entry_key(e), entry_klen(e))
     entry_string(e, digits, &text, &n)

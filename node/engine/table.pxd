@@ -5,9 +5,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from node.engine.dict cimport Dict, Entry, KLEN_MASK, VOLATILE
 from node.engine.entry cimport (
-    CLOCK_MASK, EMBSTR_MAX, ENC_INLINE, ENC_INT, ENC_OBJECT, ENC_RAW, FORCED_RAW, INLINE_MAX, NO_EXPIRE, Raw, TYPE_HASH,
-    TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, ValueEncoding, ValueType, entry_encoding, entry_expire_ms,
-    entry_int, entry_key, entry_klen, entry_object, entry_put_int, entry_raw, entry_string, entry_type, entry_value,
+    CLOCK_MASK, EMBSTR_MAX, ENC_AWAKE, ENC_INLINE, ENC_INT, ENC_OBJECT, ENC_PACKED, ENC_RAW, FORCED_RAW, INLINE_MAX,
+    NO_EXPIRE, Raw, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, ValueEncoding, ValueType,
+    entry_encoding, entry_expire_ms, entry_int, entry_key, entry_klen, entry_object, entry_put_int, entry_raw, entry_string, entry_type, entry_value,
     raw_bytes,
 )
 from node.engine.glob cimport Glob

@@ -24,6 +24,7 @@ from node.engine.entry cimport (
     entry_bytes, entry_free, entry_length, entry_new, entry_reshape, entry_shape, raw_grow, raw_new, raw_size,
 )
 from node.engine.graves cimport LARGE, dispose_value, grave_of_slots
+from node.engine.packed cimport packed_bytes, packed_moved, packed_settle, packed_watch
 
 cdef extern from "Python.h":
     object PyMemoryView_FromMemory(char* p, Py_ssize_t n, int flags)
@@ -39,6 +40,7 @@ cdef enum:
     LFU_START = 5              # counter of a new key, so that it survives its first minutes
     ITEMS_A_PAGE = 100         # items that take as long to free as a page's memory to give back
     BURIED_AT_ONCE = 500       # dead fields that one look at a hash deletes; the others are hidden until the next
+    AWAKE_A_TURN = 1000        # small collections that are looked at whether they can be put to rest
     BURIAL_COST = 2000         # items freed by whoever adds to what waits, so that waiting never outruns freeing
 
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
@@ -104,6 +106,7 @@ cdef class Keyspace:
         cdef Grave grave
         cdef size_t before, after
         cdef bint more
+        packed_settle(AWAKE_A_TURN)
         while self._graves and budget_items > 0:
             grave = <Grave>self._graves[len(self._graves) - 1]
             before = grave.pending
@@ -505,6 +508,7 @@ cdef class Db:
         Py_INCREF(value)                           # before the old value goes: it may be the same
         e = self.place(key, klen, slot, entry_shape(type, ENC_OBJECT), sizeof(p), KEEP_TTL if keep_ttl else NO_EXPIRE)
         memcpy(entry_value(e), &p, sizeof(p))
+        packed_watch(e)
         return e
 
     cdef Entry* become(self, Entry* e, int slot, int encoding, size_t payload) noexcept:
@@ -618,7 +622,7 @@ cdef class Db:
         cdef size_t n
         if e == NULL:
             return None
-        if entry_encoding(e) == ENC_OBJECT:
+        if entry_encoding(e) >= ENC_OBJECT:
             return entry_object(e)
         entry_string(e, digits, &text, &n)
         return PyBytes_FromStringAndSize(text, n)
@@ -722,6 +726,9 @@ cdef class Db:
         moved.meta = e.meta
         moved.klen_flags |= e.klen_flags & FORCED_RAW
         moved.version = self.space.version
+        if entry_encoding(moved) == ENC_AWAKE:
+            moved.vlen = e.vlen
+            packed_moved(moved)
         entry_free(e)
         self.insert(moved, to_slot, hash_bytes(p, klen))
         if e_was_mortal:
@@ -743,7 +750,7 @@ cdef class Db:
         if self is target and key == to:
             return True
         target.remove(p, klen, to_slot, False)
-        if entry_encoding(e) == ENC_OBJECT:
+        if entry_encoding(e) >= ENC_OBJECT:
             copied = target.put_object(p, klen, to_slot, entry_type(e), entry_object(e).copy(), False)
             if e.klen_flags & MORTAL_FIELDS:
                 target.note_deaths(to, copied)
@@ -790,7 +797,7 @@ cdef class Db:
         if e == NULL:
             return None
         encoding = entry_encoding(e)
-        if encoding == ENC_OBJECT:
+        if encoding >= ENC_OBJECT:
             return entry_object(e).encoding
         if encoding == ENC_INT:
             return "int"
@@ -843,10 +850,13 @@ cdef class Db:
         cdef size_t n
         if e == NULL:
             return None
+        packed_settle(AWAKE_A_TURN)
         n = mem_size(entry_bytes(e)) + dict_bytes(&self.slots[slot]) // self.slots[slot].used
         if entry_encoding(e) == ENC_RAW:
             return n + mem_size(raw_size(entry_raw(e)))
-        return n + entry_object(e).memory() if entry_encoding(e) == ENC_OBJECT else n
+        if entry_encoding(e) >= ENC_PACKED:
+            return n + packed_bytes(e)
+        return n + entry_object(e).memory() if entry_encoding(e) >= ENC_OBJECT else n
 
     # -- for handlers: many keys ---------------------------------------------------------------------------------------
 
