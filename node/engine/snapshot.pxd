@@ -38,7 +38,7 @@ cdef class Snapshot:
     cdef bytes slots                     # 16384 bytes, not 0: the slot is wanted; or None: all are
     cdef const uint8_t* wanted
     cdef AccessClock clock
-    cdef bint checksum
+    cdef bint compress, checksum
     cdef uint64_t crc
     cdef list sources                    # of Source
     cdef int selected                    # the database of the key written last

@@ -196,6 +196,7 @@ cdef class Snapshot:
         if slots is not None and len(slots) != SLOTS:
             raise ValueError("one byte a slot")
         self.space = space
+        self.compress = compress
         self.writer = Writer(compress, form)
         self.aside = self.writer.sibling()
         self.large = []
