@@ -125,7 +125,9 @@ PYTHON
     "$VENV/bin/python" -m pip install --disable-pip-version-check "${wanted[@]}" >"$LOG" 2>&1 && return
     if grep -qi "no space left" "$LOG"; then
         refuse "the disk is full: $VENV or ${TMPDIR:-/tmp} had no room for the packages"
-    elif grep -qiE "NewConnectionError|ConnectTimeout|ConnectionError|name resolution|Max retries|ReadTimeout|ProxyError|SSLError|from versions: none" "$LOG"; then
+    elif grep -qi "certificate verify failed" "$LOG"; then
+        refuse "pip does not trust the certificate of the package index: name the file of the one that signed it by PIP_CERT (what pip said is in $LOG)"
+    elif grep -qiE "NewConnectionError|ConnectTimeout|ConnectionError|name resolution|Max retries|ReadTimeout|ProxyError|from versions: none" "$LOG"; then
         refuse "pip cannot reach the package index: is there a network? (a mirror is named by PIP_INDEX_URL, a proxy by HTTPS_PROXY; what pip said is in $LOG)"
     fi
     tail -n 25 "$LOG" >&2

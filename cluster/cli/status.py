@@ -48,7 +48,7 @@ def _seeds(address: str | None, directory: str) -> tuple[list[Address], str]:
 
     if address is not None:
         host, _, port = address.rpartition(":")
-        if not port.isdigit():
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise LocalError(f"'{address}' is not HOST:PORT")
         return [(host.strip("[]") or HOST, int(port))], ""
     launcher = Launcher(directory)

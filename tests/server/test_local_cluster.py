@@ -508,6 +508,7 @@ MISTAKES = [
     (["up", "--replicas", "6"], "at most 5 replicas"),
     (["up", "--set", "maxmemory"], "DIRECTIVE=VALUE"),
     (["status", "localhost"], "not HOST:PORT"),
+    (["status", "localhost:99999"], "not HOST:PORT"),
 ]
 
 
