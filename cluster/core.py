@@ -103,7 +103,9 @@ class ClusterCore:
         self._recheck_ms = now_ms
         self._slots_bitmap: tuple[SlotSet, bytes] = (0, bytes(2048))
         self._pair_known = False
-        self._voters: frozenset[Peer] | None = None
+        self._voters: frozenset[Peer] = frozenset()
+        self._voters_known = False  # whether they are still those of whom the map tells
+        self._new_voters: frozenset[Peer] = frozenset()  # who has become one since this node last looked at its lease
         self._digest = 0
         self.lease_end_ms = FOREVER_MS  # when this node must stop to serve, if it is a primary with slots
         if restored:
@@ -141,16 +143,21 @@ class ClusterCore:
     @property
     def voters(self) -> frozenset[Peer]:
         """Those of whom a majority decides, as of now: in the middle of a step the map may just have changed."""
-        return self._voters if self._voters is not None else self._count_voters()
+        if not self._voters_known:
+            self._count_voters()
+        return self._voters
 
-    def _count_voters(self) -> frozenset[Peer]:
+    def _count_voters(self) -> None:
         """Look who they are. Whether every member votes must be known after a restart, however soon that is."""
-        was_ours = self.state.only_ours
-        found = self._voters = voters(self.state)
-        self._digest = digest(found) if elected_voters(self.state, found) else 0
+        was_ours, before = self.state.only_ours, self._voters
+        self._voters, self._voters_known = voters(self.state), True
+        self._digest = digest(self._voters) if elected_voters(self.state, self._voters) else 0
         if self.state.only_ours != was_ours:
             self.changed(durable=True)
-        return found
+        if self._digest:
+            self._new_voters |= self._voters - before
+            for peer in self._voters - before:
+                peer.answered_ms = 0  # what it answered before it had a vote binds it to nothing
 
     @property
     def digest(self) -> int:
@@ -404,6 +411,8 @@ class ClusterCore:
             self._count_voters()
             self.health.look(self.state, now_ms)
         leased = self._renew_lease(now_ms)
+        if self._new_voters:
+            self._greet_new_voters(now_ms)
         if not look and leased == self._leased:
             return
         self._reexamine, self._leased = False, leased
@@ -411,6 +420,13 @@ class ClusterCore:
         if self.health.update(self.state, self.settings, now_ms, leased):
             self.bus.note("notice", f"Cluster state changed: {'ok' if self.health.ok else 'fail'}")
             self.bus.effect(StateChanged(self.health.ok))
+
+    def _greet_new_voters(self, now_ms: int) -> None:
+        """Where the others' grants do not suffice, theirs are asked for at once."""
+        greeted, self._new_voters = self._new_voters & self.voters, frozenset()
+        if now_ms >= self.lease_end_ms:
+            for peer in sorted(greeted - {self.myself}, key=lambda peer: peer.id):
+                self.bus.ping(peer, now_ms)
 
     def _date_data(self) -> None:
         """Note in whose history our data is: a primary's is its own, a replica's that of whom it is in step with."""
@@ -501,7 +517,7 @@ class ClusterCore:
         self._unsaved_durable |= durable
         self._reexamine |= state
         if state:
-            self._voters = None
+            self._voters_known = False
 
     def has_nothing(self) -> bool:
         """Whether this node has neither data nor a place in a cluster. (Epochs collide even among such nodes.)"""

@@ -94,6 +94,25 @@ def test_slots_make_the_cluster_ok_and_serve():
     assert not any(table)
 
 
+def test_what_a_node_answered_before_it_had_a_vote_is_no_grant():
+    """It was bound to nothing then: the voter whose place it took may have voted against us."""
+    one = One()
+    voter, gone = one.with_peer(2)[0], one.with_peer(3)[0]
+    for peer, slots in ((voter, (1, 1)), (gone, (2, 2)), (one.core.myself, (0, 0))):
+        one.core.slotmap.assign(range_set(*slots), peer)
+    one.core.changed(state=True)
+    one.core.settle(NOW)
+    successor = one.with_peer(4)[0]
+    successor.answered_ms = NOW
+    one.core.slotmap.assign(range_set(2, 2), successor)
+    one.core.changed(state=True)
+    one.core.settle(NOW)
+    assert one.core.lease_end_ms == 0
+    successor.answered_ms = NOW
+    one.core.settle(NOW)
+    assert one.core.lease_end_ms > NOW
+
+
 def test_the_end_of_the_grace_is_noticed_by_time_alone():
     one = One(coverage_grace_ms=300)
     failing, standing = one.with_peer(2)[0], one.with_peer(3)[0]
@@ -103,9 +122,10 @@ def test_the_end_of_the_grace_is_noticed_by_time_alone():
     for peer, slots in ((failing, (1, 1)), (standing, (2, 2)), (one.core.myself, (0, 0))):
         one.core.slotmap.assign(range_set(*slots), peer)
     one.core.slotmap.assign(range_set(3, 16383), one.core.myself)
+    one.core.changed(state=True)
+    one.core.settle(NOW)
     for peer in (failing, standing):
         peer.answered_ms = NOW
-    one.core.changed(state=True)
     one.core.settle(NOW)
     assert one.core.ok
     one.core.bus.mark_failed(failing, NOW)
