@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from gossip.aio.source import local_address
 from gossip.effects import (
     Close,
     Closed,
@@ -180,7 +181,7 @@ class Bus:
                 effect.port,
                 ssl=self._client_tls,
                 server_hostname="" if self._client_tls else None,
-                local_addr=(self._source_host(), 0) if self._source_host() else None,
+                local_addr=await local_address(self._source_host()),
             )
         except (OSError, UnicodeError) as error:
             reason = _why(error)

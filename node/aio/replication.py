@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
+from gossip.aio.source import local_address
 from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
 from node.core import NodeCore
@@ -40,13 +41,11 @@ class ReplicationHost:
         self._attempt = self.loop.create_task(self._connect(host, port))
 
     async def _connect(self, host: str, port: int) -> None:
-        source = self.node.config["bind-source-addr"]
         patience_ms = self._patience_ms()
         try:
             async with asyncio.timeout(patience_ms / 1000 if patience_ms else None):
-                await self.loop.create_connection(
-                    lambda: _Connection(self), host, port, local_addr=(source, 0) if source else None
-                )
+                source = await local_address(self.node.config["bind-source-addr"])
+                await self.loop.create_connection(lambda: _Connection(self), host, port, local_addr=source)
         except (OSError, UnicodeError) as error:  # the latter: a label of the name is empty or too long
             self._attempt = None
             self.node.space.now_ms = unix_ms()

@@ -38,7 +38,7 @@ NO_USERS = "there is no user but 'default'; protect it with requirepass"
 NETWORK = (
     number("port", 6379, "TCP port for clients; 0 listens on none.", hi=65535),
     special("bind", Addresses(), ("*", "-::*"), "Addresses to listen on; a leading '-' allows one to be missing."),
-    text("bind-source-addr", "", "Local address of outgoing connections."),
+    text("bind-source-addr", "", "Local address of outgoing connections, if the host has it."),
     text("unixsocket", "", "Path of a Unix socket to listen on.", check=check_path, fixed=True),
     special("unixsocketperm", Octal(0, 0o777), 0, "Permission bits of the Unix socket.", fixed=True),
     number("tcp-backlog", 511, "Length of the queue of connections that wait to be accepted.", fixed=True),

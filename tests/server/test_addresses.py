@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import Fleet, Server, wait_until
+from tests.support.servers import Fleet, Server, own_all_slots, wait_until
 
 SIZE = 4
 
@@ -89,3 +89,14 @@ def test_a_node_announces_what_its_operator_says(fleet: Fleet) -> None:
         lambda: f"127.0.0.9:7777@{one.port + 10000},one.example".encode() in other.call("CLUSTER", "NODES"),
         "the new address has arrived",
     )
+
+
+@pytest.mark.parametrize("source", ["192.0.2.1", "no.such.host.invalid", "..", "x" * 100])
+def test_a_source_that_there_is_not_cuts_nobody_off(fleet: Fleet, source: str) -> None:
+    """bind-source-addr with an address that this host has lost: connections come from another one."""
+    one, other = (fleet.ours(cluster_enabled="yes", **{"bind-source-addr": source}) for _ in range(2))
+    own_all_slots(one)
+    other.call("CLUSTER", "MEET", one.host, one.port)
+    wait_until(lambda: other.cluster_info()["cluster_state"] == "ok", "they know each other")
+    other.call("CLUSTER", "REPLICATE", one.id)
+    wait_until(lambda: other.info("replication")["master_link_status"] == "up", "the replica is in sync", 20)
