@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node import flags
 from node.clients import check_name, count_names
+from node.commands.client_filters import Filters, letters
 from node.commands.cursor import require_int, require_timeout_ms
 from node.commands.help import help_for
 from node.commands.spec import command, container
+from node.engine.numbers import parse_int64 as parse_int
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Verbatim
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def client_info(s: Session, argv: list[bytes]) -> Reply:
         "3.2.0": "`TYPE master`.",
         "5.0.0": "`TYPE replica`; `slave` stays an alias.",
         "6.2.0": "`LADDR`.",
+        "7.4.0": "`MAXAGE`.",
+        "9.0.0": "`IP`, `NAME`, `FLAGS`, `IDLE`, `DB`, `LIB-NAME`, `LIB-VER`, several ids, and opposites (Valkey).",
     },
 )
 def client_kill(s: Session, argv: list[bytes]) -> Reply:
@@ -112,12 +115,8 @@ def client_kill(s: Session, argv: list[bytes]) -> Reply:
             raise CommandError("ERR No such client")
         kill(s, chosen)
         return OK
-    if len(argv) % 2:
-        raise SYNTAX
-    accepts, skip_me = kill_filters(s, argv[2:])
-    chosen = [
-        client for client in clients if (client is not s or not skip_me) and all(test(client) for test in accepts)
-    ]
+    filters = Filters(s, argv[2:], skip_me=True)
+    chosen = [client for client in clients if filters.passes(client)]
     kill(s, chosen)
     return len(chosen)
 
@@ -139,21 +138,25 @@ def client_kill(s: Session, argv: list[bytes]) -> Reply:
         "6.2.0": "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`.",
         "7.0.0": "The fields `resp`, `multi-mem`, `rbs` and `rbp`.",
         "7.0.3": "The field `ssub`.",
+        "7.2.0": "The fields `lib-name` and `lib-ver`.",
+        "8.0.0": "The fields `watch`, `tot-net-in`, `tot-net-out` and `tot-cmds`.",
+        "9.0.0": "The filters of `CLIENT KILL` (Valkey).",
     },
 )
 def client_list(s: Session, argv: list[bytes]) -> Reply:
     clients = list(s.node.clients.by_id.values())
-    if len(argv) > 2:
-        option = argv[2].upper()
-        if option == b"TYPE" and len(argv) == 4:
-            wanted = client_type(argv[3])
-            clients = [client for client in clients if s.node.clients.type_of(client) == wanted]
-        elif option == b"ID" and len(argv) > 3:
-            by_id = s.node.clients.by_id
-            ids = [require_int(arg, CommandError("ERR Invalid client ID")) for arg in argv[3:]]
-            clients = [by_id[id] for id in ids if id in by_id]
-        else:
-            raise SYNTAX
+    if len(argv) == 3:
+        raise SYNTAX
+    if argv[2:3] and argv[2].upper() == b"ID":
+        by_id = s.node.clients.by_id
+        if require_int(argv[3], INVALID_ID) and all(parse_int(arg) is not None for arg in argv[3:]):
+            # Only ids: the lines come in their order, and as often.
+            return lines_of(s, [by_id[id] for arg in argv[3:] if (id := require_int(arg)) in by_id])
+    filters = Filters(s, argv[2:], skip_me=False)
+    return lines_of(s, [client for client in clients if filters.passes(client)])
+
+
+def lines_of(s: Session, clients: list[Session]) -> Reply:
     return Verbatim(b"".join(describe(s.node, client) + b"\n" for client in clients))
 
 
@@ -319,7 +322,7 @@ def client_unpause(s: Session, argv: list[bytes]) -> Reply:
     return OK
 
 
-BAD_ID = CommandError("ERR client-id should be greater than 0")
+INVALID_ID = CommandError("ERR Invalid client ID")
 
 
 def switch(s: Session, word: bytes, flag: int) -> None:
@@ -330,62 +333,6 @@ def switch(s: Session, word: bytes, flag: int) -> None:
         s.flags &= ~flag
     else:
         raise SYNTAX
-
-
-def client_type(word: bytes) -> str:
-    name = word.decode("utf-8", "replace").lower()
-    name = {"slave": "replica"}.get(name, name)
-    if name not in ("normal", "master", "replica", "pubsub"):
-        raise CommandError(f"ERR Unknown client type '{word.decode('utf-8', 'replace')}'")
-    return name
-
-
-Filter = Callable[["Session"], bool]
-
-
-def _having(attribute: str, value: object) -> Filter:
-    return lambda client: getattr(client, attribute) == value
-
-
-def _of_type(s: Session, kind: str) -> Filter:
-    return lambda client: s.node.clients.type_of(client) == kind
-
-
-def _older_than(created_ms: int) -> Filter:
-    return lambda client: client.created_ms <= created_ms
-
-
-def kill_filters(s: Session, args: list[bytes]) -> tuple[list[Filter], bool]:
-    """The tests that a client must pass to be killed, and whether the caller is spared."""
-    accepts: list[Filter] = []
-    skip_me = True
-    for name, value in zip(args[::2], args[1::2], strict=True):
-        match name.upper():
-            case b"ID":
-                wanted = require_int(value, BAD_ID)
-                if wanted < 1:
-                    raise BAD_ID
-                accepts.append(_having("id", wanted))
-            case b"TYPE":
-                kind = client_type(value)
-                accepts.append(_of_type(s, kind))
-            case b"ADDR":
-                accepts.append(_having("peer", value))
-            case b"LADDR":
-                accepts.append(_having("local", value))
-            case b"USER":
-                if value != b"default":
-                    raise CommandError(b"ERR No such user '%s'" % value)
-                accepts.append(_having("user", value))
-            case b"MAXAGE":
-                accepts.append(_older_than(s.node.space.now_ms - require_int(value) * 1000))
-            case b"SKIPME":
-                if value.lower() not in (b"yes", b"no"):
-                    raise SYNTAX
-                skip_me = value.lower() == b"yes"
-            case _:
-                raise SYNTAX
-    return accepts, skip_me
 
 
 def kill(s: Session, chosen: list[Session]) -> None:
@@ -445,26 +392,3 @@ def describe(node: NodeCore, client: Session) -> bytes:
         "tot-cmds": client.commands,
     }
     return " ".join(f"{name}={value}" for name, value in fields.items()).encode("utf-8", "surrogateescape")
-
-
-LETTERS = (
-    (flags.REPLICA, "S"),
-    (flags.PRIMARY, "M"),
-    (flags.MONITOR, "O"),
-    (flags.BLOCKED, "b"),
-    (flags.MULTI, "x"),
-    (flags.DIRTY_CAS, "d"),
-    (flags.CLOSE, "c"),
-    (flags.READONLY, "r"),
-    (flags.UNIX, "U"),
-    (flags.NO_EVICT, "e"),
-    (flags.NO_TOUCH, "T"),
-)
-
-
-def letters(client: Session) -> str:
-    """The client's state as CLIENT LIST abbreviates it."""
-    found = "".join(letter for flag, letter in LETTERS if client.flags & flag)
-    if client.subscriptions is not None and client.subscriptions.any:
-        found += "P"
-    return found or "N"

@@ -36,16 +36,19 @@ DEFAULT_COUNT = 10
     since="2.8.0",
     summary="Walk through the fields of a hash, a few at each call.",
     complexity="O(1) a call, O(N) in all, N: elements",
-    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int]",
+    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int] [NOVALUES @7.4.0]",
     tips="nondeterministic_output",
+    history={"7.4.0": "`NOVALUES`."},
 )
 def hscan(s: Session, argv: list[bytes]) -> Reply:
     cursor = scan_cursor(argv[2])
     fields = s.read(argv[1], Hash)
     if fields is None:
         return scan_reply(0, [])
-    options = scan_options(argv, 3)
+    options = scan_options(argv, 3, b"NOVALUES")
     cursor, pairs = fields.scan(cursor, options.count)
+    if options.names_only:
+        return scan_reply(cursor, [field for field, _ in pairs if options.wants(field)])
     return scan_reply(cursor, [part for pair in pairs if options.wants(pair[0]) for part in pair])
 
 
@@ -63,7 +66,7 @@ def hscan(s: Session, argv: list[bytes]) -> Reply:
 )
 def scan(s: Session, argv: list[bytes]) -> Reply:
     cursor = scan_cursor(argv[1])
-    options = scan_options(argv, 2, typed=True)
+    options = scan_options(argv, 2, b"TYPE")
     cursor, keys = s.db.scan(cursor, options.count)
     keys = [key for key in keys if options.wants(key)]
     if options.type is not None:
@@ -102,18 +105,21 @@ def sscan(s: Session, argv: list[bytes]) -> Reply:
     since="2.8.0",
     summary="Walk through the members of a sorted set, a few at each call.",
     complexity="O(1) a call, O(N) in all, N: elements",
-    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int]",
+    args="key cursor:int [MATCH pattern:pattern] [COUNT count:int] [NOSCORES @9.0.0]",
     tips="nondeterministic_output",
+    history={"9.0.0": "`NOSCORES` (Valkey)."},
 )
 def zscan(s: Session, argv: list[bytes]) -> Reply:
     cursor = scan_cursor(argv[2])
     members = s.read(argv[1], ZSet)
     if members is None:
         return scan_reply(0, [])
-    options = scan_options(argv, 3)
+    options = scan_options(argv, 3, b"NOSCORES")
     # Scores are strings here, even in RESP3, and each form of the sorted set writes them in its own way.
     text = format_score if members.encoding == "listpack" else b"%.17g".__mod__
     cursor, pairs = members.scan(cursor, options.count)
+    if options.names_only:
+        return scan_reply(cursor, [member for member, _ in pairs if options.wants(member)])
     return scan_reply(cursor, [part for m, score in pairs if options.wants(m) for part in (m, text(score))])
 
 
@@ -125,6 +131,7 @@ class ScanOptions:
     wants: Callable[[bytes], bool] = lambda text: True
     """True for an element that matches the pattern, or if there is none."""
     type: str | None = None
+    names_only: bool = False
 
 
 def scan_cursor(text: bytes) -> int:
@@ -136,8 +143,8 @@ def scan_cursor(text: bytes) -> int:
     return int(text) % 2**64
 
 
-def scan_options(argv: list[bytes], at: int, typed: bool = False) -> ScanOptions:
-    """MATCH, COUNT and (if `typed`) TYPE, from argument `at` on.
+def scan_options(argv: list[bytes], at: int, own: bytes = b"") -> ScanOptions:
+    """MATCH, COUNT and the option that only this command has, from argument `at` on.
 
     Redis looks the key up first: an absent one ends the walk whatever the options say.
     """
@@ -152,8 +159,10 @@ def scan_options(argv: list[bytes], at: int, typed: bool = False) -> ScanOptions
             pattern = args.take()
             if pattern != b"*":  # an empty name matches no pattern, but is scanned
                 options.wants = Glob(pattern)
-        elif word == b"TYPE" and typed and args.left:
+        elif word == own == b"TYPE" and args.left:
             options.type = args.take().decode("latin-1").lower()
+        elif word == own != b"TYPE":
+            options.names_only = True
         else:
             raise SYNTAX
     return options

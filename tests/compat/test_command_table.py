@@ -91,7 +91,13 @@ def comparable_docs(flat: list[Any]) -> dict[bytes, Any]:
         docs.pop(sentence, None)
     if b"history" in docs:
         docs[b"history"] = {version for version, _ in docs[b"history"] if _number(version.decode()) <= ORACLE_VERSION}
+    if b"arguments" in docs:
+        docs[b"arguments"] = [each for each in docs[b"arguments"] if not _is_newer_argument(pairs(each))]
     return {name: value for name, value in docs.items() if value}
+
+
+def _is_newer_argument(argument: dict[bytes, Any]) -> bool:
+    return _number(argument.get(b"since", b"0").decode()) > ORACLE_VERSION
 
 
 def test_rows(oracle: Server) -> None:

@@ -35,7 +35,7 @@ def test_a_cursor_is_what_strtoul_makes_of_it(text: bytes, cursor: int | None) -
 
 
 def test_options_of_a_scan() -> None:
-    options = scan_options([b"SCAN", b"0", b"match", b"a*", b"COUNT", b"7", b"Type", b"ZSet"], 2, typed=True)
+    options = scan_options([b"SCAN", b"0", b"match", b"a*", b"COUNT", b"7", b"Type", b"ZSet"], 2, b"TYPE")
     assert (options.count, options.type) == (7, "zset")
     assert [text for text in (b"a", b"abc", b"b") if options.wants(text)] == [b"a", b"abc"]
     assert scan_options([b"SCAN", b"0"], 2).wants(b"anything")
