@@ -1,7 +1,7 @@
-"""Clusters of three of our nodes and three of redis-server 7.0.15: each kind takes over from the other.
+"""Clusters of three of our nodes and three of Redis 7.0, Redis 8 or Valkey 9: each kind takes over from the other.
 
 Every primary has a replica of the other kind, and of the two primaries that remain when one dies, one is ours and one
-is redis-server: as a majority of three is two, both kinds have to vote for the new primary, whichever kind it is.
+is the peer's: as a majority of three is two, both kinds have to vote for the new primary, whichever kind it is.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ import pytest
 
 from tests.drills.conftest import long_drill
 from tests.support.drill import RECOVERY_S, Drill
-from tests.support.peers import needs
+from tests.support.peers import cli, needs
 from tests.support.servers import Fleet, Server
 
-pytestmark = needs("redis")
-
-ARRANGEMENTS = {
-    "two of ours, one redis": ["ours", "redis", "ours", "redis", "ours", "redis"],
-    "two redis, one of ours": ["redis", "ours", "redis", "ours", "redis", "ours"],
-}
+both_arrangements = pytest.mark.parametrize("ours_first", [True, False], ids=["two of ours", "two of theirs"])
+all_peers = pytest.mark.parametrize(
+    "peer", [pytest.param(kind, marks=needs(kind)) for kind in ("redis", "redis-8", "valkey")]
+)
 
 
-def assert_clean(server: Server) -> None:
-    """What redis-cli thinks of the cluster."""
-    command = ["redis-cli", "--cluster", "check", server.address]
+def assert_clean(server: Server, peer: str) -> None:
+    """What the peer's own tool thinks of the cluster."""
+    command = [cli(peer), "--cluster", "check", server.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[OK] All 16384 slots covered." in done.stdout
@@ -34,11 +32,12 @@ def assert_clean(server: Server) -> None:
 
 
 @long_drill
-@pytest.mark.parametrize("kinds", ARRANGEMENTS.values(), ids=ARRANGEMENTS.keys())
-def test_each_kind_takes_over_from_the_other_by_votes_of_both(fleet: Fleet, kinds: list[str]) -> None:
-    drill = Drill(fleet, kinds=kinds)
+@all_peers
+@both_arrangements
+def test_each_kind_takes_over_from_the_other_by_votes_of_both(fleet: Fleet, peer: str, ours_first: bool) -> None:
+    drill = Drill(fleet, kinds=(["ours", peer] if ours_first else [peer, "ours"]) * 3)
     for node in drill.nodes:
-        assert_clean(node)
+        assert_clean(node, peer)
     killed_at: dict[int, float] = {}
     with drill.load() as history:
         for shard in (0, 1):
@@ -49,7 +48,7 @@ def test_each_kind_takes_over_from_the_other_by_votes_of_both(fleet: Fleet, kind
             old.start()
             drill.await_health()
             for node in drill.nodes:
-                assert_clean(node)
+                assert_clean(node, peer)
     for shard in killed_at:
         assert history.owners(shard) == [node.name for node in drill.shards[shard]]
     drill.check(history, unsafe={shard: (since, since) for shard, since in killed_at.items()})

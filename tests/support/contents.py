@@ -13,22 +13,28 @@ from tests.support.servers import Server
 Contents = dict[Any, Any]
 
 
-def contents(server: Server, databases: int = 16) -> Contents:
-    """Of every key its type, when it dies, and its value; of the server its libraries."""
+def contents(server: Server, in_cluster: bool = False, mortal_fields: bool = True) -> Contents:
+    """Of every key its type, when it dies and its value; of the server its libraries. In Redis 7.0 no fields die."""
     found: Contents = {}
     with server.connect() as connection:
         libraries = connection.call("FUNCTION", "LIST", "WITHCODE")
         found["libraries"] = sorted(library[-1] for library in libraries)
-        for database in range(databases):
-            if databases > 1:
+        if in_cluster:
+            connection.call("READONLY")
+        for database in range(1 if in_cluster else 16):
+            if not in_cluster:
                 connection.call("SELECT", database)
             for key in connection.call("KEYS", "*"):
                 kind = connection.call("TYPE", key)
-                found[database, key] = (kind, connection.call("PEXPIRETIME", key), _value(connection, kind, key))
+                found[database, key] = (
+                    kind,
+                    connection.call("PEXPIRETIME", key),
+                    _value(connection, kind, key, mortal_fields),
+                )
     return found
 
 
-def _value(c: Connection, kind: str | bytes, key: bytes) -> object:
+def _value(c: Connection, kind: str | bytes, key: bytes, mortal_fields: bool) -> object:
     match kind if isinstance(kind, str) else kind.decode():
         case "string":
             return c.call("GET", key)
@@ -41,6 +47,8 @@ def _value(c: Connection, kind: str | bytes, key: bytes) -> object:
             return [(member, float(score)) for member, score in zip(words[::2], words[1::2], strict=True)]
         case "hash":
             words = c.call("HGETALL", key)
+            if not mortal_fields:
+                return dict(zip(words[::2], words[1::2], strict=True))
             deaths = c.call("HPEXPIRETIME", key, "FIELDS", len(words) // 2, *words[::2])
             return dict(zip(words[::2], zip(words[1::2], deaths, strict=True), strict=True))
         case "stream":
