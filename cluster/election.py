@@ -216,11 +216,19 @@ class Election:
         me = self._core.myself
         if not outranks(sender, Data(header.data_epoch, header.offset), me, self._data()):
             self._contested = True
+            self._hear_verdict(sender, header, now_ms)
             return
         self._yielded_ms = now_ms
         if self.standing:
             self._core.bus.note("verbose", f"Giving way to the better replica {sender.id}")
             self._give_up(now_ms)
+
+    def _hear_verdict(self, sender: Peer, header: Header, now_ms: int) -> None:
+        """A worse one asks because our primary has failed: if we have missed the verdict, it is news as a FAIL is."""
+        primary = self._core.myself.primary
+        if primary is not None and not primary.failed and not header.mflags[0] & FORCE_ACK:
+            self._core.bus.note("notice", f"Replica {sender.id} asks for votes: {primary.id} has failed.")
+            self._core.bus.mark_failed(primary, now_ms)
 
     def _hear_collision(self, now_ms: int) -> None:
         """Two shards ask under one epoch, and may get half of the votes each: they ask again, one after the other."""
@@ -290,7 +298,9 @@ class Election:
         wait_ms = 2 * unit * place
         wait_ms += unit * shard_rank(me.primary, core.slotmap.owners_with_slots())
         if not everybody_told(me, homeless(core.members.others())):
-            wait_ms += unit + int(unit * self._chance)
+            # Who never synchronised with this primary knows that there may be more: it gives the others more time.
+            behind = core.state.data_epoch < me.primary.config_epoch
+            wait_ms += (self._longest_ms() if behind else unit) + int(unit * self._chance)
         at_ms = max(self._since_ms + wait_ms, self._retry_ms)
         if place and self._yielded_ms:
             # A better one has asked, and asks again if it has lost. But not for ever: it may not reach the voters.

@@ -12,6 +12,7 @@ from cluster.slots import range_set, to_bitmap
 from cluster.state import ClusterSettings
 from cluster.voting import record_vote
 from gossip import flags
+from gossip.effects import Persist
 from gossip.messages import FORCE_ACK, OURS, STANDING, Update
 from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
 from tests.unit.topology.worlds import NOW
@@ -202,11 +203,37 @@ def test_grants_under_another_map_do_not_count():
 def candidate():
     """Replica 21 stands for the place of 2."""
     core, nodes = core_of(me=21, replica_validity_factor=0)
+    core.state.data_epoch = nodes[2].config_epoch
     nodes[2].flags |= flags.FAIL
     core.tick(NOW)
     core.tick(NOW + 1000)
     assert core.election.standing
     return core, nodes
+
+
+def test_who_never_synchronised_with_the_primary_gives_the_others_time():
+    """22 has told nothing yet. It may have what came after we synchronised last."""
+    asked_ms = {}
+    for epoch in (1, 2):
+        core, nodes = core_of(me=21, replica_validity_factor=0)
+        core.state.data_epoch = epoch
+        nodes[2].flags |= flags.FAIL
+        now_ms = NOW
+        while not core.election.standing:
+            core.tick(now_ms)
+            now_ms += 50
+        asked_ms[epoch] = now_ms - NOW
+    assert asked_ms[2] < TIMEOUT_MS / 5 < TIMEOUT_MS / 2 < asked_ms[1]
+
+
+def test_a_better_sibling_that_missed_the_verdict_hears_it_from_a_worse_one_that_asks():
+    core, nodes = core_of(me=21)
+    core.state.data_epoch = 2
+    asks = request(core.state, nodes[22], 5, data_epoch=1)
+    core.election.hear_request(nodes[22], request(core.state, nodes[22], 5, mflags=(FORCE_ACK, OURS, 0)), NOW)
+    assert not nodes[2].failed
+    core.election.hear_request(nodes[22], asks, NOW)
+    assert nodes[2].failed
 
 
 def vote(core, nodes, number, **changes):
@@ -293,3 +320,19 @@ def test_an_update_about_who_has_been_replaced_since_changes_nothing():
     assert core.slotmap.owned_by(nodes[21]) == SHARES[1]
     core.claims.hear_update(Update(header, nodes[2].id, 9, to_bitmap(range_set(0, 0))))
     assert nodes[2].is_primary
+
+
+def test_that_all_members_are_of_this_project_is_on_disk_whoever_finds_it_first():
+    """It decides who votes; a node that came back without it took two primaries for all the voters that there are."""
+    core, nodes = core_of()
+    core.slotmap.assign(SHARES[2], nodes[1])
+    core.changed(state=True)
+    core.settle(NOW)
+    core.take_effects()
+    core.state.only_ours = False
+    core.changed(state=True)
+    assert core.voters
+    core.settle(NOW)
+    saved = [effect for effect in core.take_effects() if isinstance(effect, Persist)]
+    assert saved[0].durable
+    assert "onlyShardis 1" in saved[0].text
