@@ -225,6 +225,7 @@ class Clients:
         exempt = flags.REPLICA | flags.PRIMARY
         sizes = {each: each.memory_bytes for each in self.by_id.values() if not each.flags & exempt}
         total_bytes = sum(sizes.values())
+        others_bytes = max(0, used_by_buffers() - total_bytes)
         if total_bytes > limit_bytes:
             may_go = (each for each in sizes if not each.flags & flags.NO_EVICT)
             for session in sorted(may_go, key=sizes.__getitem__, reverse=True):
@@ -234,7 +235,7 @@ class Clients:
                 self.disconnect(session)
                 if total_bytes <= limit_bytes:
                     break
-        return limit_bytes + max(0, used_by_buffers() - total_bytes)
+        return limit_bytes + others_bytes
 
     def memory_of(self, replicas: bool) -> int:
         """What replicas, or all other clients, take beside the blocks of the stream."""

@@ -199,10 +199,15 @@ cdef class SocketDriver:
                                 self.flush(s)
                         if what & (EPOLLIN | EPOLLERR | EPOLLHUP) and not s.flags & F_CLOSED:
                             self.serve(s)
+                            # Before the next client's command. Replies that are held back are about to be sent.
+                            if wire.buffer_bytes > self.clients_limit_bytes and not e.holds_replies:
+                                s = None             # or it would be counted until the next one is served
+                                self.clients_limit_bytes = e.node.clients.evict()
                     elif fd in self.listeners:
                         self.accept(fd)
                 self.flush_all()
                 if wire.buffer_bytes > self.clients_limit_bytes:
+                    s = None
                     self.clients_limit_bytes = e.node.clients.evict()
                 if e.last_ns - started > SLICE_NS:
                     break

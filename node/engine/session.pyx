@@ -366,7 +366,12 @@ cdef class Session:
     @property
     def input_bytes(self) -> int:
         """Bytes of requests that wait, with the one that runs."""
-        return self.qlen if self.qlen else self.request_bytes
+        return self.qlen - self.parsed_bytes if self.qlen else self.request_bytes
+
+    @property
+    def parsed_bytes(self) -> int:
+        """Those of a request that has not come to its end which are arguments already."""
+        return min(self.parser.at, self.qlen)
 
     @property
     def input_capacity(self) -> int:

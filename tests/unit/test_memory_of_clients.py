@@ -149,6 +149,9 @@ def test_looking_is_put_off_until_it_can_matter(node: Embedded) -> None:
     again_at = node.core.clients.evict()
     assert not any(each.session.flags & flags.CLOSED for each in clients)
     assert again_at > 200_000 + len(script)
+    clients[1].session.feed(b"*1\r\n$300000\r\n" + b"x" * 300_000)
+    assert node.core.clients.evict() <= again_at  # what the evicted one took is no reason to wait longer
+    assert clients[1].session.flags & flags.CLOSED
 
 
 def test_room_for_many_arguments_is_given_back(node: Embedded) -> None:
@@ -204,3 +207,13 @@ def test_the_estimates_are_near_what_python_takes(node: Embedded, lines: list[st
     buffers = sum(each.output_capacity + each.input_capacity for each in sessions)
     counted = sum(each.memory_bytes for each in sessions) - counted - buffers
     assert 0.7 * taken < counted < 2.2 * taken
+
+
+def test_a_request_that_has_come_in_part(node: Embedded) -> None:
+    client = node.client()
+    client.session.feed(b"*3\r\n$3\r\nSET\r\n$1000\r\n" + b"k" * 1000 + b"\r\n$100000\r\n" + b"v" * 50_000)
+    line = line_of(node, client)
+    assert int(line["qbuf"]) == 50_000
+    assert 1000 < int(line["argv-mem"]) < 1100
+    assert 50_000 <= int(line["qbuf-free"]) < 50_100
+    assert client.session.memory_bytes > 101_000
