@@ -26,7 +26,7 @@ def drill(nine_hosts: Network, fleet: Fleet) -> Drill:
 
 @long_drill
 def test_two_that_were_replaced_make_no_majority_with_a_replica_of_the_third(drill: Drill, nine_hosts: Network) -> None:
-    """Shard 0's primary was replaced first, then shard 1's, by votes that the first knows nothing of. Then they meet."""
+    """Shard 0's primary was replaced first, then shard 1's by votes that the first knows nothing of. Then they meet."""
     first, second, third = (drill.primary(shard) for shard in range(3))
     with drill.load(everywhere=[0, 1, 2]) as history:
         since = time.monotonic()
