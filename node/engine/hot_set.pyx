@@ -134,6 +134,9 @@ cdef int cmd_spop(Session s, Arg* a, int argc) except -1:
     if count == 0:
         return 0
     popped = [b"SREM", PyBytes_FromStringAndSize(a[1].p, a[1].n)] if s.engine.propagating else None
+    if popped is not None and argc == 3 and <size_t>count == set_len(members):
+        s.effect(b"DEL", popped.pop())          # all are asked for: however many they are, replicas are told in one word
+        popped = None
     for i in range(<size_t>count):
         member = set_pop(members)
         w_bulk(&s.out, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
