@@ -775,7 +775,7 @@ cdef void recover(Session s, size_t before, error) noexcept:
     s.engine.current = None
     try:
         if s.parser.argc:
-            name.append(PyBytes_FromStringAndSize(s.parser.args[0].p, min(s.parser.args[0].n, MAX_NAME)))
+            name.append(PyBytes_FromStringAndSize(s.parser.args[0].p, min(s.parser.args[0].n, <size_t>MAX_NAME)))
         error = s.engine.node.internal_error(s, name, error)
         if s.flags & F_MULTI:
             s.flags |= F_DIRTY_EXEC                  # it is not in the queue
