@@ -224,11 +224,16 @@ class Election:
             self._give_up(now_ms)
 
     def _hear_verdict(self, sender: Peer, header: Header, now_ms: int) -> None:
-        """A worse one asks because our primary has failed: if we have missed the verdict, it is news as a FAIL is."""
-        primary = self._core.myself.primary
-        if primary is not None and not primary.failed and not header.mflags[0] & FORCE_ACK:
-            self._core.bus.note("notice", f"Replica {sender.id} asks for votes: {primary.id} has failed.")
-            self._core.bus.mark_failed(primary, now_ms)
+        """A worse one asks because our primary has failed: if most voters say so too, we have missed the verdict.
+
+        Where we vote ourselves, ours is needed for one. Replicas alone would have each other believe it for ever.
+        """
+        core, primary = self._core, self._core.myself.primary
+        if primary is None or primary.failed or header.mflags[0] & FORCE_ACK or core.votes(core.myself):
+            return
+        if core.bus.voters_missing(primary, now_ms) >= core.quorum_against(primary):
+            core.bus.note("notice", f"Replica {sender.id} asks for votes: {primary.id} has failed.")
+            core.bus.mark_failed(primary, now_ms)
 
     def _hear_collision(self, now_ms: int) -> None:
         """Two shards ask under one epoch, and may get half of the votes each: they ask again, one after the other."""

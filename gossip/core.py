@@ -489,9 +489,7 @@ class GossipCore:
         """Declare `peer` failed if a majority agrees, and tell the others."""
         if not peer.suspected:
             return
-        count_reports(peer, now_ms, self.settings.node_timeout_ms)
-        reporters = [self.members.get(node_id) for node_id in peer.reports]
-        reports = sum(reporter is not None and self.agreement.votes(reporter) for reporter in reporters)  # as of now
+        reports = self.voters_missing(peer, now_ms)
         i_vote = self.agreement.votes(self.members.myself)
         verdict = judge(peer, reports, quorum=self.agreement.quorum_against(peer), i_vote=i_vote)
         if verdict is not Verdict.FAILED:
@@ -499,6 +497,12 @@ class GossipCore:
         self.note("notice", f"Marking node {peer.id} as failing (quorum reached).")
         self.mark_failed(peer, now_ms)
         self.verdicts.spread(peer, now_ms)
+
+    def voters_missing(self, peer: Peer, now_ms: int) -> int:
+        """How many who are voters now say that they cannot reach this peer."""
+        count_reports(peer, now_ms, self.settings.node_timeout_ms)
+        reporters = [self.members.get(node_id) for node_id in peer.reports]
+        return sum(reporter is not None and self.agreement.votes(reporter) for reporter in reporters)
 
     def mark_failed(self, peer: Peer, now_ms: int) -> None:
         self.members.clear_suspicion(peer)

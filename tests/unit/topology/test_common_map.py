@@ -230,8 +230,14 @@ def test_a_better_sibling_that_missed_the_verdict_hears_it_from_a_worse_one_that
     core, nodes = core_of(me=21)
     core.state.data_epoch = 2
     asks = request(core.state, nodes[22], 5, data_epoch=1)
+    nodes[2].reports.update({nodes[number].id: NOW for number in (1, 3)})
     core.election.hear_request(nodes[22], request(core.state, nodes[22], 5, mflags=(FORCE_ACK, OURS, 0)), NOW)
+    nodes[2].reports.clear()
     assert not nodes[2].failed
+    nodes[2].reports[nodes[1].id] = NOW
+    core.election.hear_request(nodes[22], asks, NOW)
+    assert not nodes[2].failed  # voters have lifted it, or never passed it
+    nodes[2].reports[nodes[3].id] = NOW
     core.election.hear_request(nodes[22], asks, NOW)
     assert nodes[2].failed
 
