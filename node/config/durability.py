@@ -161,7 +161,9 @@ REPLICATION = (
     number(
         "min-acks",
         0,
-        "Replicas that must acknowledge a write before its reply is sent; with fewer in reach writes are refused.",
+        "Replicas that must acknowledge a write before its reply is sent; with fewer in reach writes are refused. A "
+        "cluster's primary that comes back without its data then waits for its replicas, however long they are cut off "
+        "(CLUSTER FAILOVER TAKEOVER ends that).",
         hi=5,
     ),
     number(
