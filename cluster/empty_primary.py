@@ -93,12 +93,20 @@ class EmptyPrimary:
             if (all_told or listened) and self._best_is_able(now_ms) and not self._core.manual.paused:
                 self._core.manual.hand_over()
                 self._look_ms = now_ms + RETRY_MS
-        elif all_told and listened:
+        elif all_told and listened and not self._others_have_data(now_ms):
             self._core.bus.note("notice", "The replicas have no data either.")
             self._end()
         if self.active and now_ms >= self._until_ms and not self._told:
             self._told = True
             self._core.bus.note("warning", f"This empty primary still waits for {', '.join(self.awaited())} {ADVICE}")
+
+    def _others_have_data(self, now_ms: int) -> bool:
+        """Whether somebody has data who does not say (yet) that it replicates us: it has missed our election, say.
+
+        A primary without slots may be one that was emptied and belongs to nobody: it is not waited for without end.
+        """
+        holders = [peer for peer in self._followers() if peer.repl_offset]
+        return any(peer.is_replica or now_ms < self._until_ms for peer in holders)
 
     def _best_is_able(self, now_ms: int) -> bool:
         """Whether who has the most can be asked now; after half of the wait, whoever has anything at all will do."""

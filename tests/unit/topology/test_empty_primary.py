@@ -1,0 +1,68 @@
+"""An empty primary that waits: for whom, and when it has heard enough."""
+
+import random
+
+import pytest
+
+from cluster import nodesconf
+from cluster.core import ClusterCore
+from cluster.state import ClusterSettings
+from gossip import flags
+from tests.unit.topology.shards import TIMEOUT_MS, shards
+from tests.unit.topology.worlds import NOW
+
+LISTENED = NOW + 2500
+PATIENCE_OVER = NOW + 2 * TIMEOUT_MS + 1
+
+
+def waiting(min_acks=1):
+    """Node 1 has restarted without its data; 11 and 12 replicate it, and all have told that they have none."""
+    state, _ = shards(me=1)
+    settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, min_acks=min_acks)
+    core = ClusterCore(settings, random.Random(1), NOW, nodesconf.dump(state))
+    core.data_loaded(NOW)
+    assert core.empty.active
+    nodes = {int(peer.id, 16): peer for peer in core.members}
+    for peer in core.members.others():
+        peer.repl_offset_ms = NOW
+    return core, nodes
+
+
+def waits(core, now_ms):
+    core.empty.attend(now_ms)
+    return core.empty.active
+
+
+def test_it_serves_when_all_have_told_that_they_have_nothing():
+    core, _ = waiting()
+    assert waits(core, NOW + 1000)
+    assert not waits(core, LISTENED)
+
+
+def test_it_waits_for_who_has_not_told():
+    core, nodes = waiting()
+    nodes[12].repl_offset_ms = 0
+    assert core.empty.awaited() == [nodes[12].id]
+    assert waits(core, LISTENED)
+    assert waits(core, PATIENCE_OVER)
+
+
+@pytest.mark.parametrize("min_acks", [0, 1])
+def test_it_waits_for_a_holder_that_has_not_heard_of_its_election(min_acks):
+    """It still says that it replicates the primary of before, which has no slots any more."""
+    core, nodes = waiting(min_acks)
+    nodes[12].unfollow()
+    nodes[12].repl_offset = 50
+    assert waits(core, LISTENED)
+    assert waits(core, PATIENCE_OVER) is bool(min_acks)
+
+
+def test_a_primary_that_was_emptied_is_not_waited_for_without_end():
+    core, nodes = waiting()
+    core.slotmap.assign(core.slotmap.owned_by(nodes[3]), nodes[2])
+    for number in (31, 32):
+        nodes[number].follow(nodes[2])
+    nodes[3].repl_offset = 50
+    assert nodes[3].flags & flags.PRIMARY
+    assert waits(core, LISTENED)
+    assert not waits(core, PATIENCE_OVER)
