@@ -446,7 +446,8 @@ class ClusterCore:
             self.lease_end_ms = FOREVER_MS
         else:
             self.lease_end_ms = lease_end_ms(me, everybody, self.settings.node_timeout_ms, self._without_voice())
-        return now_ms < self.lease_end_ms and not self.empty.active and not self.manual.bars(now_ms)
+        promised = self.manual.bars(now_ms) or self.manual.gave_itself_away(now_ms)
+        return now_ms < self.lease_end_ms and not self.empty.active and not promised
 
     def _without_voice(self) -> set[Peer]:
         """Voters whose place somebody has voted to give away, as we or they say: whether they still vote is open."""

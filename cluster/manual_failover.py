@@ -6,7 +6,8 @@ voters know that the primary agrees. FORCE leaves the primary out, for when it d
 
 All of it must be over within five seconds of the replica's request. The primary, which hears of it later, holds writes
 for a little longer: so once it goes on, the replica has given up for good, however slow the votes were. That it has
-promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too.
+promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too, however
+often it does. A primary that votes for a replica (an operator may force one) serves no more until that has lost, or must.
 
 In a hand-over the primary begins: it sends MFSTART to its best replica, if that is a node of this project (Redis'
 replicas ignore it), and the replica does what it does for CLUSTER FAILOVER. The answer by another MFSTART costs a round
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs
+from cluster.common_map import open_vote
 from cluster.effects import PauseWrites, ResumeWrites
 from cluster.election import data_of
 from cluster.errors import ClusterError
@@ -52,11 +54,15 @@ class ManualFailover:
         """Had we promised our place before the restart, the replica may still take it: until it may not, we wait."""
         if self._core.state.handing_over:
             self._barred_ms = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS
-            self._promise(False)
 
     def bars(self, now_ms: int) -> bool:
         """Whether a promise from before a restart keeps us from serving."""
         return now_ms < self._barred_ms
+
+    def gave_itself_away(self, now_ms: int) -> bool:
+        """Whether we have voted, as the primary, for a replica that may still win with that vote, whoever forced it."""
+        me, vote = self._core.myself, open_vote(self._core.state)
+        return vote is not None and vote.primary_id == me.id and now_ms - me.voted_ms < TIMEOUT_MS + CLOCK_MARGIN_MS
 
     def _promise(self, given: bool) -> None:
         if self._core.state.handing_over != given:
@@ -144,6 +150,9 @@ class ManualFailover:
 
     def attend(self, now_ms: int) -> None:
         """Find that we have caught up, that writes are held back by now, or that it takes too long."""
+        if self._barred_ms and now_ms >= self._barred_ms:
+            self._barred_ms = 0
+            self._promise(self._replica is not None)  # until now it is on disk: another restart must wait as well
         if not self._end_ms:
             return
         primary = self._core.myself.primary

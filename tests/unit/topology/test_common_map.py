@@ -342,3 +342,21 @@ def test_that_all_members_are_of_this_project_is_on_disk_whoever_finds_it_first(
     saved = [effect for effect in core.take_effects() if isinstance(effect, Persist)]
     assert saved[0].durable
     assert "onlyShardis 1" in saved[0].text
+
+
+def test_a_primary_that_votes_for_its_successor_serves_no_more_until_that_can_have_won():
+    """However it came to be asked: an operator may force the replica while the primary is well."""
+    core, nodes = core_of()
+    for number in (2, 3):
+        nodes[number].answered_ms = NOW + 60_000
+    core.settle(NOW)
+    assert core.ok
+    core.state.current_epoch = 5
+    asked = request(core.state, nodes[11], 5, mflags=(FORCE_ACK, OURS, 0), electorate=core.digest)
+    core.voter.hear_request(nodes[11], asked, NOW)
+    core.settle(NOW)
+    assert not core.ok
+    core.settle(NOW + 5099)
+    assert not core.ok
+    core.settle(NOW + 5100)
+    assert core.ok

@@ -467,3 +467,21 @@ def test_the_final_offset_is_stated_now_and_then_whatever_else_is_heard(monkeypa
     for at_ms in range(NOW, NOW + 300, 10):
         one.core.manual.attend(at_ms)
     assert stated == [NOW, NOW + 100, NOW + 200]
+
+
+def test_a_promise_of_our_place_outlives_every_restart_within_its_time():
+    """A replica may win with it until then; what a restart forgot, the next one did not know."""
+    one = One()
+    one.admin.add_slots([b"0"], NOW)
+    replica = one.with_peer()[0]
+    replica.become_replica()
+    replica.follow(one.core.myself)
+    one.core.manual.hear_start(replica, NOW)
+    conf = one.core.nodes_conf()
+    for _ in range(2):
+        one = One(conf=conf)
+        assert one.core.manual.bars(NOW + 5000)
+        conf = one.core.nodes_conf()
+    one.core.manual.attend(NOW + 5100)
+    assert not one.core.manual.bars(NOW + 5100)
+    assert "handingOver" not in one.core.nodes_conf()
