@@ -95,5 +95,6 @@ def test_the_loop_and_the_clients_are_counted(fleet: Fleet) -> None:
         assert 0 < int(found["paused_timeout_milliseconds"]) <= 10000
         connection.call("CLIENT", "UNPAUSE")
     after = server.info("stats")
-    assert int(after["eventloop_cycles"]) - int(before["eventloop_cycles"]) >= 40
+    # One turn of the loop may serve many requests that come one after the other.
+    assert int(after["eventloop_cycles"]) > int(before["eventloop_cycles"])
     assert int(after["eventloop_duration_sum"]) >= int(after["eventloop_duration_cmd_sum"]) > 0

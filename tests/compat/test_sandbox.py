@@ -174,7 +174,6 @@ SNIPPETS = r"""
     return redis.setresp('3')
     return redis.setresp(2)
     return redis.setresp(2.5)
-    return redis.set_repl()
     return redis.set_repl(7)
     return redis.set_repl(3)
     return redis.replicate_commands()
@@ -345,7 +344,6 @@ SNIPPETS = r"""
     return redis.call('multi')
     return redis.call('subscribe','x')
     return redis.call('eval','return 1',0)
-    return redis.call('blpop','nolist',0)
     return redis.call('auth','x')
     return redis.call('lpush','k','x')
     local ok, e = pcall(redis.call,'lpush','k','x') return e
@@ -388,4 +386,6 @@ def test_members(pair: Pair, library: str) -> None:
 def test_globals(pair: Pair) -> None:
     script = "local t = {} for name, member in pairs(_G) do t[#t + 1] = name .. ' ' .. type(member) end return t"
     ours, redis = (server.call("EVAL", script, 0) for server in (pair.ours("standalone"), pair.oracle("standalone")))
-    assert sorted([*ours, b"__redis__err__handler function"]) == sorted(redis)
+    newer = [each for each in ours if each == b"server table"]  # the name that Valkey 8 has brought
+    assert len(newer) == 1
+    assert sorted([*ours, b"__redis__err__handler function"]) == sorted([*redis, *newer])
