@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test' make
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench replication-bench snapshots stalls asan fuzz crash drills rolling kubernetes sim docs clean
+.PHONY: help env build test lint format bench replication-bench snapshots stalls growth asan fuzz crash drills rolling kubernetes sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ snapshots: env  ## What BGSAVE and a full sync cost in time, memory and latency,
 
 replication-bench: env  ## A primary with five replicas beside redis-server: CPU per request (ARGS= for the script)
 	@$(PYTHON_BIN) scripts/replication-bench $(ARGS)
+
+growth: env  ## Fill tables from tables at two sizes, beside redis-server: is time proportional? (ARGS= for scripts/growth)
+	@$(PYTHON_BIN) scripts/growth $(ARGS)
 
 stalls: env  ## How long something big keeps others waiting, beside redis-server (ARGS= for scripts/stalls)
 	@$(PYTHON_BIN) scripts/stalls $(ARGS)

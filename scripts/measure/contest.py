@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,10 +35,12 @@ class Cores:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str], cores: Cores) -> Iterator[Server]:
-    """A fresh server that owns all slots, ended and removed at the end."""
+def running(
+    name: str, command: Sequence[str], cores: Cores, directives: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A fresh server that owns all slots, with further directives; ended and removed at the end."""
     directory = Path(tempfile.mkdtemp(prefix=f"shardis-bench-{name}-"))
-    server = Server(name, cores.on_server(command), free_port(), directory, DIRECTIVES)
+    server = Server(name, cores.on_server(command), free_port(), directory, DIRECTIVES | dict(directives or {}))
     try:
         yield own_all_slots(server.start())
     finally:
