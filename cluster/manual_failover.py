@@ -6,8 +6,9 @@ voters know that the primary agrees. FORCE leaves the primary out, for when it d
 
 All of it must be over within five seconds of the replica's request. The primary, which hears of it later, holds writes
 for a little longer: so once it goes on, the replica has given up for good, however slow the votes were. That it has
-promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too, however
-often it does. A primary that votes for a replica (an operator may force one) serves no more until that has lost, or must.
+promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too,
+however often it does. A primary that votes for its successor (an operator may force one) serves no more until that has
+lost, or has had its time.
 
 In a hand-over the primary begins: it sends MFSTART to its best replica, if that is a node of this project (Redis'
 replicas ignore it), and the replica does what it does for CLUSTER FAILOVER. The answer by another MFSTART costs a round
