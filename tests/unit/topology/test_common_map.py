@@ -9,11 +9,11 @@ from cluster.common_map import compare, digest, hear_candidate, open_vote, same_
 from cluster.core import ClusterCore
 from cluster.electorate import voters
 from cluster.slots import range_set, to_bitmap
-from cluster.state import ClusterSettings
+from cluster.state import ClusterSettings, NoReplication
 from cluster.voting import record_vote
 from gossip import flags
 from gossip.effects import Persist
-from gossip.messages import FORCE_ACK, OURS, STANDING, Update
+from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Update
 from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
 from tests.unit.topology.worlds import NOW
 
@@ -360,3 +360,20 @@ def test_a_primary_that_votes_for_its_successor_serves_no_more_until_that_can_ha
     assert not core.ok
     core.settle(NOW + 5100)
     assert core.ok
+
+
+@pytest.mark.parametrize(("goal", "synced", "ready"), [(100, True, True), (100, False, False), (0, False, True)])
+def test_a_replica_has_caught_up_only_in_the_history_of_its_primary(goal, synced, ready):
+    """Its offset may be larger, and of a history that ended before; an empty primary has none."""
+
+    class Copying(NoReplication):
+        offset = 150
+        synced_with = node_id(2) if synced else ""
+
+    core, nodes = core_of(me=21)
+    core.replication = Copying()
+    core.manual.hear_start(nodes[2], NOW)
+    stated = request(core.state, nodes[2], primary_id=None, mflags=(PAUSED, OURS, 0), offset=goal)
+    core.manual.hear_header(nodes[2], stated)
+    core.manual.attend(NOW)
+    assert (core.manual.stands_until_ms() > 0) is ready
