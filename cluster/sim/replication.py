@@ -305,7 +305,9 @@ class Store:
                 self._replace(dict(image.data))
                 self.offset = image.offset
                 self.backlog.writes.clear()
-                self._adopt(image.history)
+                # What was here before is no beginning of this history: nobody can go on from there.
+                self.history, self.second_history, self.second_upto = image.history, "", 0
+                self.in_sync = True
                 self._drop_downstream()
         self._network.send(end, Ack(self.offset))
 
