@@ -1,7 +1,7 @@
 """Servers as processes: ours and those that it is compared with (`peers.py`), started with the same directives.
 
 Ports lie below the range that the kernel gives to outgoing connections, with the bus port (+ 10000) checked too, so
-that tests which run side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
+that runs of tests side by side rarely meet; when they do, another port is tried. Processes are ended by their id.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = [sys.executable, "-m", "node"]
 START_TIMEOUT_S = 60.0
 BUS_OFFSET = 10000
+FIRST_PORT = 10500  # with BUS_OFFSET ports from here on, no port is another's bus port
+_given: deque[int] = deque(maxlen=100)  # the ports that this process has been given last
 
 
 class StartFailed(Exception):
@@ -42,12 +45,20 @@ def have_oracle() -> bool:
 
 
 def free_port() -> int:
-    """A port on loopback that is free now, and whose bus port is free too."""
+    """A port on loopback that is free now, and whose bus port is free too.
+
+    None is given again soon: servers that are prepared together start later, and of two with one port the second would
+    end while the first answers in its place. For the same reason test processes side by side have ports of their own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = BUS_OFFSET // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = range(FIRST_PORT + worker * share, FIRST_PORT + (worker + 1) * share)
     for _ in range(200):
-        port = random.SystemRandom().randrange(10500, 21900)
-        if _is_free(port) and _is_free(port + BUS_OFFSET):
+        port = random.SystemRandom().choice(ports)
+        if port not in _given and _is_free(port) and _is_free(port + BUS_OFFSET):
+            _given.append(port)
             return port
-    raise StartFailed("no free port found between 10500 and 21900")
+    raise StartFailed(f"no free port found in {ports}")
 
 
 def _is_free(port: int) -> bool:
