@@ -156,6 +156,7 @@ class ClusterAdmin:
             if epochs.bump_without_consensus(core.state):
                 core.bus.note("notice", f"configEpoch updated after importing slot {slot}")
                 core.changed(durable=True)
+            slotmap.imported[slot] = slotmap.importing[slot]
             slotmap.import_from(slot, None)
             core.bus.broadcast_pong()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs, open_slots
-from cluster.common_map import compare
 from cluster.effects import DropKeys
 from cluster.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
 from gossip.messages import Header, Places, Update
@@ -31,12 +30,13 @@ class Claims:
     def hear_config(self, sender: Peer, header: Header) -> None:
         """A PING, PONG or MEET of a known node."""
         self.hear_role(sender, header)
-        if compare(self._core.voters, self._core.digest, header.electorate).same:
+        if self._core.agreement(header).same:
             sender.updates_sent = 0
         else:
             self.hear_other_map(sender)
         owner = sender if sender.is_primary else sender.primary
         claimed = from_bitmap(header.slots)
+        open_slots.heard_without(self._core.state, sender, claimed)
         if owner is not None and claimed != self._core.slotmap.owned_by(owner):
             if sender.is_primary:
                 self._hear_claim(sender, header.config_epoch, claimed)
@@ -100,6 +100,10 @@ class Claims:
     def _hear_claim(self, sender: Peer, epoch: int, claimed: SlotSet) -> None:
         """A primary claims these slots: rebind what it wins, and see what that makes of us."""
         state = self._core.state
+        if open_slots.outbids(state, sender, epoch, claimed) and epochs.bump_without_consensus(state):
+            self._note("notice", f"configEpoch updated to keep slots that were imported from {sender.id}")
+            self._core.changed(durable=True)
+            self._core.bus.broadcast_pong()
         shard, ends = state.my_primary, open_slots.ends_with_slots(state)
         outcome = self._core.slotmap.claim(sender, epoch, claimed, self._core.myself)
         if outcome.taken:

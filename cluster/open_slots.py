@@ -9,6 +9,11 @@ in Redis 7.0, keep us from ever believing who owns the slot now. So marks follow
 - A slot that has come to another shard leaves us no more and comes to us no more. Only where we hold keys of it, the
   mark stays, with the new owner as its end: it tells the operator's tools that there is something to repair.
 - Nothing moves to or from a node that is now a replica in another shard.
+
+A slot whose import was closed here is ours, whatever epoch its old owner had meanwhile, of which we may not have heard:
+a slot that goes to and fro reaches us sooner than the news that it had left. Its claim from before does not take the
+slot back from us, where the keys are; with it each would think that the other has it. That ends when the old owner is
+heard without the slot, or when the slot is to leave us.
 """
 
 from __future__ import annotations
@@ -41,6 +46,20 @@ def claimed(state: ClusterState, sender: Peer, taken: SlotSet, had_slots: frozen
             slotmap.import_from(slot, sender)
         elif taken >> slot & 1 and source is not sender:
             slotmap.import_from(slot, None)
+
+
+def heard_without(state: ClusterState, sender: Peer, claimed: SlotSet) -> None:
+    """`sender` claims exactly these slots: it may win again what it has given us and claims no more."""
+    imported = state.slotmap.imported
+    for slot in [slot for slot, source in imported.items() if source is sender and not claimed >> slot & 1]:
+        del imported[slot]
+
+
+def outbids(state: ClusterState, sender: Peer, epoch: int, claimed: SlotSet) -> bool:
+    """Whether a claim of `sender` would win back what has just come from it to us."""
+    slotmap, me = state.slotmap, state.myself
+    from_sender = (slot for slot, source in slotmap.imported.items() if source is sender and claimed >> slot & 1)
+    return epoch > me.config_epoch and any(slotmap.owners[slot] is me for slot in from_sender)
 
 
 def became_replica(state: ClusterState, peer: Peer, keyspace: Keyspace) -> None:

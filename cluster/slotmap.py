@@ -33,6 +33,7 @@ class SlotMap:
         self.owners: list[Peer | None] = [None] * SLOTS
         self.migrating: dict[int, Peer] = {}  # slot of ours -> where it goes
         self.importing: dict[int, Peer] = {}  # slot that comes to us -> from where
+        self.imported: dict[int, Peer] = {}  # slot that came to us so -> from where, until heard without it
         self.unclaimed: SlotSet = 0
         self.version = 0
         self._owned: dict[Peer, SlotSet] = {}
@@ -77,11 +78,13 @@ class SlotMap:
         self.unassign_all_of(peer)
         self.migrating = {slot: to for slot, to in self.migrating.items() if to is not peer}
         self.importing = {slot: source for slot, source in self.importing.items() if source is not peer}
+        self.imported = {slot: source for slot, source in self.imported.items() if source is not peer}
         self.version += 1
 
     def migrate(self, slot: int, target: Peer | None) -> None:
         """Mark a slot of ours as going to `target`; None ends that."""
         _mark(self.migrating, slot, target)
+        self.imported.pop(slot, None)
         self.version += 1
 
     def import_from(self, slot: int, source: Peer | None) -> None:
@@ -93,6 +96,7 @@ class SlotMap:
         """Nothing is on its way any more."""
         self.migrating.clear()
         self.importing.clear()
+        self.imported.clear()
         self.version += 1
 
     def claim(self, sender: Peer, epoch: int, claimed: SlotSet, myself: Peer) -> Claimed:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
 from cluster.slots import range_set, to_bitmap
 from cluster.state import ClusterSettings
@@ -45,6 +46,7 @@ class Member:
         """An UPDATE about this node, from another."""
         header = Header(node_id(3), config_epoch=3, current_epoch=epoch)
         update = Update(header, node_id(number), epoch, to_bitmap(slots))
+        self.core.heard_header(self.nodes[3], header, NOW)
         self.core.heard(self.nodes[3], update, None, NOW)
 
     def fails_over(self, shard, epoch=10):
@@ -143,3 +145,42 @@ def test_marks_end_with_a_forgotten_node_and_with_our_own_role():
     member = opened()
     member.core.set_primary(member.nodes[3])
     assert (member.importing(SECOND), member.migrating(OURS)) == (None, None)
+
+
+@pytest.mark.parametrize("by_hearsay", [True, False])
+def test_a_slot_that_was_imported_is_not_won_back_by_what_its_old_owner_said_before(by_hearsay):
+    """Its epoch is news to us: it had the slot from us a moment ago, and we closed the import without a new epoch."""
+    member = imported()
+    hear = member.told if by_hearsay else member.hears
+    before = member.core.myself.config_epoch
+    hear(2, SHARES[1], before + 5)
+    assert member.owner(SECOND) == 1
+    assert member.core.myself.config_epoch == before + 6, "all others believe us, too"
+
+
+def test_when_the_old_owner_was_heard_without_the_slot_it_may_win_it_again():
+    member = imported()
+    epoch = member.core.myself.config_epoch
+    member.hears(2, SHARES[1] & ~(1 << SECOND), epoch + 5)
+    member.hears(2, SHARES[1], epoch + 5)
+    assert member.owner(SECOND) == 2
+    assert member.core.myself.config_epoch == epoch
+
+
+def test_a_slot_that_is_to_go_back_may_be_claimed_by_its_old_owner():
+    """Which closes its import first; we hear of it before we are told."""
+    member = imported()
+    epoch = member.core.myself.config_epoch
+    ClusterAdmin(member.core).set_slot([str(SECOND).encode(), b"MIGRATING", node_id(2).encode()], NOW)
+    member.hears(2, SHARES[1], epoch + 5)
+    assert member.owner(SECOND) == 2
+    assert member.core.myself.config_epoch == epoch
+
+
+def imported():
+    """A member that has just closed the import of a slot of the second shard."""
+    member = Member()
+    admin = ClusterAdmin(member.core)
+    admin.set_slot([str(SECOND).encode(), b"IMPORTING", node_id(2).encode()], NOW)
+    admin.set_slot([str(SECOND).encode(), b"NODE", node_id(1).encode()], NOW)
+    return member
