@@ -114,11 +114,16 @@ def holder(port: int, locked: Path) -> ProcessRecord | None:
             wanted = locked.stat()
             locks = (PROC / "locks").read_text(encoding="ascii", errors="replace")
             found = _holder(port, locked.parent, wanted, locks)
-            if found or os.path.samestat(wanted, locked.stat()):
+            if found or _is_unchanged(wanted, locked.stat()):
                 return found
         except OSError:
             return None
         # A node replaces its file, and locks the new one, each time that something in it changes: look again.
+
+
+def _is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    """A file system may give the number of a file that was replaced to the next one: the time of the change tells."""
+    return os.path.samestat(before, after) and before.st_ctime_ns == after.st_ctime_ns
 
 
 def _holder(port: int, folder: Path, wanted: os.stat_result, locks: str) -> ProcessRecord | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.aio import processes
 from cluster.aio.launcher import Interrupted, Launcher
 from cluster.aio.ports import who_has
 from cluster.aio.processes import is_running, start_time
@@ -323,6 +324,25 @@ def test_a_lock_alone_makes_nobody_a_node(launch: Callable[..., Launcher], tmp_p
         for process in (locking, visiting):
             process.kill()
             process.wait()
+
+
+def test_a_node_is_looked_for_again_when_it_has_replaced_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file may have the number of the old one, as if it had never been replaced."""
+    locked = tmp_path / "nodes.conf"
+    locked.write_text("")
+    node = processes.ProcessRecord(7000, os.getpid(), 1)
+    looks: list[processes.ProcessRecord | None] = [None, node]
+
+    def look(*_: object) -> processes.ProcessRecord | None:
+        found = looks.pop(0)
+        if found is None:
+            os.utime(locked)
+        return found
+
+    monkeypatch.setattr(processes, "_holder", look)
+    assert processes.holder(7000, locked) == node
 
 
 def test_a_failure_to_mend_leaves_what_ran_before(launch: Callable[..., Launcher]) -> None:
