@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.claims import Claims
-from cluster.common_map import compare, digest, elected_voters, open_vote, token
+from cluster.common_map import Agreement, compare, digest, elected_voters, open_vote, token
 from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
 from cluster.electorate import is_pair, quorum, voters
@@ -163,6 +163,15 @@ class ClusterCore:
     def digest(self) -> int:
         """What stands for them in packets; 0 where elections do not change who votes."""
         return self._digest if self.voters else 0
+
+    def agreement(self, header: Header) -> Agreement:
+        """Whether the sender of this packet knows the same voters as we do."""
+        return compare(self.voters, self.digest, header.electorate)
+
+    def vote_counts(self, header: Header, among: int, place: Peer | None) -> bool:
+        """Whether a vote is one for us, who asked for `place` when `among` was the digest of the voters."""
+        found = self.agreement(header)
+        return self.digest == among and found.same and found.given_away in (None, place)
 
     def given_away(self) -> Peer | None:
         """The primary whose place we have voted to give to somebody of whom we have not heard since."""
@@ -508,7 +517,7 @@ class ClusterCore:
         return REFUSED | (REASSERT if would_have_it_reassert(self.state, sender, now_ms, timeout_ms) else 0)
 
     def grant_counts(self, sender: Peer, header: Header) -> bool:
-        return compare(self.voters, self.digest, header.electorate).same
+        return self.agreement(header).same
 
     def needs_answers(self, peer: Peer) -> bool:
         return self.myself.is_primary and self.votes(self.myself) and self.votes(peer)

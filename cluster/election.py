@@ -28,7 +28,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster import epochs
-from cluster.common_map import compare
 from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
 from gossip import flags
@@ -265,10 +264,8 @@ class Election:
         core = self._core
         if now_ms >= self._until_ms or header.current_epoch != self._epoch or not core.votes(sender):
             return
-        found = compare(core.voters, core.digest, header.electorate)
-        if core.digest != self._digest or not found.same or found.given_away not in (None, core.myself.primary):
-            return
-        self._count(sender, now_ms)
+        if core.vote_counts(header, self._digest, core.myself.primary):
+            self._count(sender, now_ms)
 
     def _count(self, voter: Peer, now_ms: int) -> None:
         primary = self._core.myself.primary

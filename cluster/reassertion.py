@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster.common_map import compare, open_vote
+from cluster import epochs
+from cluster.common_map import open_vote
 from cluster.electorate import quorum
 from cluster.lease import lease_ms
 from cluster.state import ClusterState
@@ -80,8 +81,7 @@ class Reassertion:
         vote = open_vote(core.state)
         if is_bound(me, me, now_ms, core.settings.node_timeout_ms) or (vote is not None and vote.primary_id != me.id):
             return  # we have promised something else
-        core.state.current_epoch += 1
-        self._epoch = core.state.current_epoch
+        self._epoch = epochs.advance(core.state)
         record_vote(core.state, me, self._epoch, now_ms)
         self._asked_ms, self._digest = now_ms, core.digest
         self._votes = set() if core.digest else {me.id}
@@ -96,8 +96,7 @@ class Reassertion:
         late = now_ms - self._asked_ms >= lease_ms(core.settings.node_timeout_ms)
         if late or not self._epoch or header.current_epoch != self._epoch or not core.votes(sender):
             return
-        found = compare(core.voters, core.digest, header.electorate)
-        if core.digest != self._digest or not found.same or found.given_away not in (None, core.myself):
+        if not core.vote_counts(header, self._digest, core.myself):
             return
         self._votes.add(sender.id)
         if len(self._votes) >= quorum(core.voters):

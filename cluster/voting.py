@@ -24,7 +24,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.common_map import compare, hear_candidate, open_vote, same_place
+from cluster.common_map import hear_candidate, open_vote, same_place
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
@@ -221,7 +221,7 @@ class Voter:
         core, primary = self._core, place_of(candidate, request)
         if not core.digest or primary is None:
             return None
-        if not compare(core.voters, core.digest, request.electorate).same:
+        if not core.agreement(request).same:
             return Deny("another map", "it does not know the same primaries as this node")
         vote = open_vote(core.state)
         if vote is None or vote.candidate_id == candidate.id:
