@@ -161,6 +161,8 @@ class Election:
         self._epoch = 0  # of the election in which we stand; 0: in none
         self._asked_ms = 0
         self._again_ms = 0  # when to ask those again who have not answered
+        self._patient_until_ms = 0  # when it is lost, if somebody else stands as well
+        self._place = 0  # how many better ones we knew when we asked
         self._until_ms = 0  # when it is lost, at the latest
         self._contested = False  # whether a sibling stands, too: votes of this epoch may be its
         self._votes: set[str] = set()
@@ -195,6 +197,8 @@ class Election:
         if self.standing and core.digest != self._digest:
             # The voters have changed, or we have learnt of it only now: who voted as one of the others votes again.
             self._digest, self._votes, self._again_ms = core.digest, set(), now_ms
+        if self.standing and not agreed and self._is_outdone(now_ms):
+            self._give_way(now_ms)
         if self.standing and now_ms >= self._again_ms:
             self._go_on(now_ms)
         if not self.standing and now_ms >= self._turn_ms():
@@ -217,9 +221,16 @@ class Election:
             self._contested = True
             self._hear_verdict(sender, header, now_ms)
             return
+        self._give_way(now_ms)
+
+    def _is_outdone(self, now_ms: int) -> bool:
+        """Whether a better sibling has come, or come back, since we asked: it has the time to hear of the failure."""
+        return now_ms < self._latest_ms() and rank(self._core.myself, self._data()) > self._place
+
+    def _give_way(self, now_ms: int) -> None:
         self._yielded_ms = now_ms
         if self.standing:
-            self._core.bus.note("verbose", f"Giving way to the better replica {sender.id}")
+            self._core.bus.note("verbose", "Giving way to a better replica")
             self._give_up(now_ms)
 
     def _hear_verdict(self, sender: Peer, header: Header, now_ms: int) -> None:
@@ -306,9 +317,12 @@ class Election:
         at_ms = max(self._since_ms + wait_ms, self._retry_ms)
         if place and self._yielded_ms:
             # A better one has asked, and asks again if it has lost. But not for ever: it may not reach the voters.
-            longest_ms = self._longest_ms()
-            at_ms = max(at_ms, min(self._yielded_ms + longest_ms + unit, self._since_ms + 2 * longest_ms))
+            at_ms = max(at_ms, min(self._yielded_ms + self._longest_ms() + 5 * unit, self._latest_ms()))
         return at_ms
+
+    def _latest_ms(self) -> int:
+        """Until when we wait for better ones."""
+        return self._since_ms + 2 * self._longest_ms()
 
     def _ask(self, now_ms: int) -> None:
         core, me = self._core, self._core.myself
@@ -321,7 +335,9 @@ class Election:
         self._contested = False
         self._asked_ms = now_ms
         self._until_ms = min(now_ms + self._longest_ms(), core.manual.stands_until_ms() or FOREVER_MS)
-        self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
+        self._patient_until_ms = min(now_ms + self._patience_ms(), self._until_ms)
+        self._again_ms = self._next_asking_ms(now_ms)
+        self._place = rank(me, self._data())
         core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
         core.bus.send_to(deciders(core.bus), self._request())
@@ -336,16 +352,23 @@ class Election:
     def _go_on(self, now_ms: int) -> None:
         """Votes are missing: ask those again who owe them, or find that the election is lost."""
         core = self._core
-        if now_ms >= self._until_ms or self._contested or core.state.current_epoch != self._epoch:
+        hopeless = self._contested or core.state.current_epoch != self._epoch
+        if now_ms >= (self._patient_until_ms if hopeless else self._until_ms):
             core.bus.note("notice", f"Failover election for epoch {self._epoch} expired.")
             self._give_up(now_ms)
             return
-        self._again_ms = min(now_ms + self._patience_ms(), self._until_ms)
+        self._again_ms = self._next_asking_ms(now_ms)
         owing = [voter for voter in core.voters if voter.id not in self._votes]
         core.bus.send_to(sorted(owing, key=lambda peer: peer.id), self._request())
 
+    def _next_asking_ms(self, now_ms: int) -> int:
+        """A voter that our request did not reach may be reached soon after."""
+        again_ms = now_ms + 2 * unit_ms(self._core.settings.node_timeout_ms)
+        ends_ms = self._patient_until_ms if now_ms < self._patient_until_ms else self._until_ms
+        return min(again_ms, ends_ms)
+
     def _patience_ms(self) -> int:
-        """How long to wait for votes."""
+        """How long to wait for votes where another may have them."""
         unit = unit_ms(self._core.settings.node_timeout_ms)
         return min(2 * unit << min(self._attempts, MAX_DOUBLINGS), self._longest_ms())
 

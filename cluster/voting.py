@@ -14,6 +14,9 @@ epoch, as long as it stands, and gets the same vote again: the answer may have b
 A vote binds in another way, too: until it is known what became of it, there is none about any other shard, and none for
 a candidate that knows other voters than we do (`common_map`).
 
+Nor does a voter take the worse of two replicas while it hears the better one: that may not have heard of the failure
+yet, or may not stand yet because it has just restarted. It has a node timeout for that, after which any will do.
+
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
 """
@@ -25,6 +28,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster.common_map import hear_candidate, open_vote, same_place
+from cluster.election import Data, data_of
+from cluster.health import heirs
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
@@ -36,7 +41,15 @@ if TYPE_CHECKING:
 
 KEEP_MS = 500
 PASSING = frozenset(
-    {"primary is up", "has failed", "primary may serve", "voted for another", "another map", "vote open"}
+    {
+        "primary is up",
+        "has failed",
+        "primary may serve",
+        "voted for another",
+        "another map",
+        "vote open",
+        "a better one lives",
+    }
 )
 """Reasons to deny that may be gone in a moment."""
 
@@ -83,10 +96,22 @@ def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms:
     if is_bound(primary, candidate, now_ms, node_timeout_ms):
         wait_ms = primary.voted_ms + node_timeout_ms - now_ms
         return Deny("voted for another", f"can't vote about this master before {wait_ms} milliseconds")
+    better = _better_sibling(primary, candidate, request, now_ms, node_timeout_ms)
+    if better is not None:
+        return Deny("a better one lives", f"its sibling {better.id} has more of the data")
     newer = state.slotmap.newer_owner(candidate, request.config_epoch, from_bitmap(request.slots))
     if newer is not None:
         return Deny("old claim", f"slot epoch ({newer.config_epoch}) > reqEpoch ({request.config_epoch})")
     return Grant(epoch)
+
+
+def _better_sibling(primary: Peer, candidate: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> Peer | None:
+    """Who should be elected rather than the candidate, and has the time to ask for it."""
+    if primary is candidate or request.mflags[0] & FORCE_ACK or now_ms - primary.fail_ms >= node_timeout_ms:
+        return None
+    told = Data(request.data_epoch, request.offset)
+    siblings = (peer for peer in heirs(primary) if peer.ours and peer is not candidate and not peer.is_myself)
+    return next((peer for peer in siblings if data_of(peer).exceeds(told)), None)
 
 
 def _lease_left_ms(state: ClusterState, primary: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> int:

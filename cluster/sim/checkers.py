@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
+from cluster.electorate import quorum
 from cluster.sim.clock import MS
 from cluster.sim.packets import AUTH_ACK, PINGS, SLOTS, peek
 from cluster.slots import ranges_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cluster.sim.process import Process, SimHost
     from cluster.sim.replication import Write
     from cluster.sim.world import World
+    from gossip.peer import Peer
 
 
 class Violation(Exception):
@@ -119,14 +121,22 @@ class Durability(Checker):
 
     A write may be acknowledged when `min_acks` replicas have it. While one of those who have it can be elected, nobody
     else may be. So whenever a process begins to serve slots, it must have every acknowledged write that some other
-    member has which lives, runs and is not cut off, nor held failed by a majority; what only others have is excused
-    from then on.
+    member has which lives, runs and is not cut off, nor was held failed by a majority when they gave it their votes
+    (it may have come back since); what only others have is excused from then on.
     """
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._excused: set[int] = set()
         self._last_server: dict[int, SimHost] = {}
+        self._held_failed: dict[tuple[int, int], dict[str, set[str]]] = {}
+        """Candidate and epoch -> who voted for it -> whom that voter held failed then."""
+
+    def sending(self, process: Process, end: End, packet: bytes) -> None:
+        kind, epoch, _, _ = peek(packet)
+        if kind == AUTH_ACK and end.remote is not None:
+            votes = self._held_failed.setdefault((end.remote.holder.host.number, epoch), {})
+            votes[process.id] = {peer.id for peer in process.core.members if peer.failed}
 
     def losing(self, host: SimHost, lost: Set[int]) -> None:
         """What nobody else has is excused, also if its reply is still on the way."""
@@ -153,7 +163,12 @@ class Durability(Checker):
         if holder.process is None or not self.world.is_healthy(holder):
             return False
         peer = instead_of.core.members.get(holder.process.id)
-        return peer is not None and not peer.failed
+        return peer is not None and not peer.failed and not self._was_held_failed(peer, instead_of)
+
+    def _was_held_failed(self, peer: Peer, winner: Process) -> bool:
+        core = winner.core
+        votes = self._held_failed.get((winner.host.number, core.myself.config_epoch), {})
+        return sum(peer.id in failed for failed in votes.values()) >= quorum(core.voters)
 
     def _open(self) -> Iterator[int]:
         return (number for number in self.world.ledger.acked if number not in self._excused)

@@ -254,6 +254,22 @@ def test_a_vote_that_was_lost_with_its_connection_is_sent_again():
     assert trial.owner().process.core.state.current_epoch == epoch + 1
 
 
+@pytest.mark.parametrize("seed", [3, 6, 7])
+def test_a_voter_that_could_not_be_reached_is_asked_as_soon_as_it_can(seed):
+    """However long the election has lasted: the candidate asks it again and again."""
+    trial = Trial(seed, replicas=1)
+    before, world = trial.owner(), trial.world
+    me = before.process.core.myself.id
+    candidate = next(p.host for p in world.running() if p.core.myself.primary and p.core.myself.primary.id == me)
+    cut = BusCut(0, 0, (candidate.number,), (trial.owner(1).number,))
+    cut.begin(world)
+    world.kill(before)
+    trial.wait(21_000)
+    assert not any(process.accepts(world.slots[0]) for process in world.running())
+    cut.end(world)
+    assert trial.replaced_after_ms(before) < 1500
+
+
 def test_a_candidate_that_has_lost_is_free_to_vote_for_another():
     """Where replicas vote, each has voted for itself; of four members three must agree, and one is dead."""
     trial = Trial(1, shards=1, replicas=3)

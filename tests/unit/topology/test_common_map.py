@@ -242,6 +242,23 @@ def test_a_better_sibling_that_missed_the_verdict_hears_it_from_a_worse_one_that
     assert nodes[2].failed
 
 
+def test_a_candidate_gives_way_to_a_better_sibling_that_comes_back_and_waits_for_it():
+    """22 was suspected when 21 asked for votes. It has more of the data, but must hear of the failure first."""
+    core, nodes = candidate()
+    core.tick(NOW + 1100)
+    assert core.election.standing
+    nodes[22].repl_offset = 500
+    core.tick(NOW + 1200)
+    assert not core.election.standing
+    lease_ms = TIMEOUT_MS * 4 // 5
+    core.tick(NOW + 1200 + lease_ms)
+    assert not core.election.standing
+    core.tick(NOW + 2 * lease_ms)  # not for ever
+    assert core.election.standing
+    core.tick(NOW + 2 * lease_ms + 100)
+    assert core.election.standing
+
+
 def vote(core, nodes, number, **changes):
     ack = request(core.state, nodes[number], core.state.current_epoch, primary_id=None, **changes)
     core.election.hear_vote(nodes[number], ack, NOW + 1001)

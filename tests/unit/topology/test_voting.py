@@ -100,6 +100,36 @@ def test_a_claim_that_is_older_than_what_we_know_is_denied():
     assert ask(state, nodes[21], slots=claim) == "old claim"
 
 
+@pytest.mark.parametrize(
+    ("answer", "said", "changed"),
+    [
+        ("a better one lives", {}, {}),
+        ("granted", {"offset": 500}, {}),
+        ("granted", {"data_epoch": 9}, {"data_epoch": 8}),  # what it has more belongs to a history that has ended
+        ("granted", {}, {"flags": flags.REPLICA | flags.PFAIL}),
+        ("granted", {}, {"flags": flags.REPLICA | flags.NOFAILOVER}),
+        ("granted", {}, {"ours": False}),  # Redis' replicas wait for their turn, and long
+        ("granted", FORCED, {}),
+    ],
+)
+def test_the_worse_of_two_replicas_waits_for_the_better_one(answer, said, changed):
+    """Which may have restarted just now, or not have heard of the failure yet."""
+    state, nodes = failed_primary()
+    nodes[2].fail_ms = NOW
+    nodes[22].repl_offset = 500
+    for name, value in changed.items():
+        setattr(nodes[22], name, value)
+    assert ask(state, nodes[21], **{"offset": 100, **said}) == answer
+
+
+def test_but_not_for_ever():
+    """It may be unfit."""
+    state, nodes = failed_primary()
+    nodes[2].fail_ms, nodes[22].repl_offset = NOW, 500
+    assert ask(state, nodes[21], NOW + TIMEOUT_MS - 1, offset=100) == "a better one lives"
+    assert ask(state, nodes[21], NOW + TIMEOUT_MS, offset=100) == "granted"
+
+
 def test_a_primary_that_asks_to_be_replaced_need_not_have_failed():
     state, nodes = failed_primary()
     primary_up(state, nodes)
