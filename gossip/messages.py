@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Kind(IntEnum):
@@ -156,7 +156,7 @@ class Message:
 
     header: Header
 
-    kind = Kind.PING  # overridden by every subclass; a class attribute, not a field
+    kind: ClassVar[Kind] = Kind.PING  # overridden by every subclass; a class attribute, not a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,24 +164,24 @@ class Ping(Message):
     gossip: tuple[GossipEntry, ...] = ()
     extensions: Extensions = field(default=NO_EXTENSIONS)
 
-    kind = Kind.PING
+    kind: ClassVar[Kind] = Kind.PING
 
 
 @dataclass(frozen=True, slots=True)
 class Pong(Ping):
-    kind = Kind.PONG
+    kind: ClassVar[Kind] = Kind.PONG
 
 
 @dataclass(frozen=True, slots=True)
 class Meet(Ping):
-    kind = Kind.MEET
+    kind: ClassVar[Kind] = Kind.MEET
 
 
 @dataclass(frozen=True, slots=True)
 class Fail(Message):
     node_id: str
 
-    kind = Kind.FAIL
+    kind: ClassVar[Kind] = Kind.FAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +189,12 @@ class Publish(Message):
     channel: bytes
     message: bytes
 
-    kind = Kind.PUBLISH
+    kind: ClassVar[Kind] = Kind.PUBLISH
 
 
 @dataclass(frozen=True, slots=True)
 class PublishShard(Publish):
-    kind = Kind.PUBLISHSHARD
+    kind: ClassVar[Kind] = Kind.PUBLISHSHARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,22 +214,22 @@ class Update(Message):
     node_epoch: int
     node_slots: bytes
 
-    kind = Kind.UPDATE
+    kind: ClassVar[Kind] = Kind.UPDATE
 
 
 @dataclass(frozen=True, slots=True)
 class AuthRequest(Message):
-    kind = Kind.AUTH_REQUEST
+    kind: ClassVar[Kind] = Kind.AUTH_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
 class AuthAck(Message):
-    kind = Kind.AUTH_ACK
+    kind: ClassVar[Kind] = Kind.AUTH_ACK
 
 
 @dataclass(frozen=True, slots=True)
 class MfStart(Message):
-    kind = Kind.MFSTART
+    kind: ClassVar[Kind] = Kind.MFSTART
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class Module(Message):
     module_type: int
     payload: bytes
 
-    kind = Kind.MODULE
+    kind: ClassVar[Kind] = Kind.MODULE
 
 
 @dataclass(frozen=True, slots=True)

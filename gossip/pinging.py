@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gossip import flags
@@ -144,7 +145,7 @@ def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now
     wanted = min(MIN_GOSSIP if settled else max(MIN_GOSSIP, len(members) // 10), fresh)
     chosen: dict[Peer, None] = {}
     # In a small cluster everybody is mentioned; sampling would only miss some.
-    draws = members.others() if fresh <= MIN_GOSSIP else (members.pick(rng) for _ in range(wanted * 3))
+    draws: Iterable[Peer] = members.others() if fresh <= MIN_GOSSIP else _picks(members, rng, wanted * 3)
     for peer in draws:
         if peer is not target and _worth_a_mention(peer):
             chosen[peer] = None
@@ -153,6 +154,12 @@ def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now
     suspects = [p for p in members.suspects if not p.flags & (flags.HANDSHAKE | flags.NOADDR)]
     suspects.sort(key=lambda peer: peer.id)
     return [*chosen, *suspects]
+
+
+def _picks(members: Members, rng: random.Random, count: int) -> Iterator[Peer]:
+    """Each is picked when it is asked for, and not before."""
+    for _ in range(count):
+        yield members.pick(rng)
 
 
 def _worth_a_mention(peer: Peer) -> bool:

@@ -117,13 +117,13 @@ class OneWay(Partition):
 class BusCut(Partition):
     """Only the bus is cut."""
 
-    channels = (BUS,)
+    channels: tuple[str, ...] = (BUS,)
 
 
 class DataCut(Partition):
     """Only the replication is cut."""
 
-    channels = (DATA,)
+    channels: tuple[str, ...] = (DATA,)
 
 
 class SlowPaths(Partition):
