@@ -24,11 +24,13 @@ SETTLED_MS = 30_000
 PING_SPACING_MS = 50
 LARGE = 20
 """Clusters of so many members save messages and wake-ups:"""
-GRID_DIVISOR = 20
+GRID_DIVISOR = 10
 """PINGs are put off by up to this part of the node timeout, to be sent together;"""
-OTHER_SHARD = 2
-"""those between a voter and a replica of another shard are so many times rarer,"""
-NO_CONCERN = 10
+SIBLING = 2
+"""those between two replicas of a shard are so many times rarer,"""
+OTHER_SHARD = 10
+"""those between a voter and a replica of another shard so many times,"""
+NO_CONCERN = 20
 """and those between two replicas of different shards so many times."""
 
 
@@ -61,15 +63,22 @@ def _leisure(core: GossipCore, peer: Peer, now_ms: int) -> int:
     """How many times rarer than usual `peer` is pinged.
 
     In large clusters most pairs are of different shards, and nobody acts on what two replicas think of each other
-    there. Who fails is told by the voters; from then on it is watched as usual, for its return.
+    there. A replica is watched by its primary, and by the other voters as soon as one of them suspects it
+    (`look_at_once`). Who fails is told by the voters; from then on it is watched as usual, for its return.
     """
     me = core.members.myself
-    if not may_save(core, now_ms) or peer.flags & flags.FAILING:
-        return 1
-    if peer is me.primary or peer.primary is me or (peer.primary is not None and peer.primary is me.primary):
+    if not may_save(core, now_ms) or peer.flags & flags.FAILING or peer is me.primary or peer.primary is me:
         return 1
     votes = core.agreement.votes
-    return OTHER_SHARD if votes(peer) or votes(me) else NO_CONCERN
+    if votes(peer) or votes(me):
+        return OTHER_SHARD
+    return SIBLING if peer.primary is not None and peer.primary is me.primary else NO_CONCERN
+
+
+def look_at_once(core: GossipCore, peer: Peer, now_ms: int) -> None:
+    """A voter suspects `peer`, whom we may not have pinged for long: if our word counts too, see for ourselves."""
+    if may_save(core, now_ms) and core.agreement.votes(core.members.myself) and not peer.ping_sent_ms:
+        core.ping(peer, now_ms)
 
 
 def may_save(core: GossipCore, now_ms: int) -> bool:

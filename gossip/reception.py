@@ -31,6 +31,7 @@ from gossip.messages import (
     Unknown,
 )
 from gossip.peer import Link, Peer
+from gossip.pinging import look_at_once
 from gossip.vouching import answer, believe
 from gossip.wire import valid_address, valid_node_id
 
@@ -302,6 +303,7 @@ def _hear_about(core: GossipCore, sender: Peer, peer: Peer, entry: GossipEntry, 
         if said_failing:
             if add_report(peer, sender, now_ms):
                 core.note("verbose", f"Node {sender.id} reported node {peer.id} as not reachable.")
+                look_at_once(core, peer, now_ms)
             core.judge(peer, now_ms)
         elif drop_report(peer, sender):
             core.note("verbose", f"Node {sender.id} reported node {peer.id} is back online.")

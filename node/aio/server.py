@@ -52,7 +52,7 @@ SNAPSHOT_BUDGET_US = 1000  # how long a slice of the snapshots may take
 LEAVING_LOOK_S = 0.005
 IDLE_AFTER_TICKS = 20
 IDLE_COMMANDS = 1  # in one tick: the PING with which a primary shows that it lives is nothing that happens
-IDLE_PAUSE_S = 0.5  # between two rounds of the regular work while nothing happens
+IDLE_PAUSE_S = 1.0  # between two rounds of the regular work while nothing happens
 MOST_KEEPALIVE_S = 32767  # of the kernel
 TOO_MANY_CLIENTS = "The operating system is not able to handle the specified number of clients"
 CANNOT_BIND = "Failed to bind to specified addresses."
@@ -394,7 +394,7 @@ class Server:
         """Do the regular work less often from now on, or as usual again; then, clients are served without detours."""
         if on != self._idling:
             self._idling = on
-            self.loop.add_reader(self.driver.fileno(), self._end_idling if on else self.driver.on_ready)
+            self.loop.add_reader(self.driver.fileno(), self._while_idling if on else self.driver.on_ready)
 
     def _is_idle(self) -> bool:
         """Whether nothing has happened for a while, and nothing that the regular work looks after goes on.
@@ -402,7 +402,7 @@ class Server:
         Where many nodes share a machine, most of what they take at rest is waking up.
         """
         node = self.node
-        processed, self._processed = self._processed, node.engine.processed
+        processed, self._processed = self._processed, self._requests()
         self._quiet_ticks = self._quiet_ticks + 1 if self._processed - processed <= IDLE_COMMANDS else 0
         return (
             self._quiet_ticks >= IDLE_AFTER_TICKS
@@ -411,14 +411,19 @@ class Server:
             and not any(db.volatile_keys for db in node.space.dbs)
         )
 
-    def _end_idling(self) -> None:
-        """A client has sent something: the regular work is due as usual from now on."""
-        self._quiet_ticks = 0
-        self._idle(False)
-        for timer in self._timers:
-            timer.cancel()
-        self._next_cron()
+    def _requests(self) -> int:
+        """How many requests were served, but for what replicas say every second to show that they live."""
+        return self.node.engine.processed - self.node.replicas.acks_heard
+
+    def _while_idling(self) -> None:
+        """If a client has sent a request, the regular work is due as usual from now on."""
         self.driver.on_ready()
+        if self._idling and self._requests() != self._processed:
+            self._quiet_ticks = 0
+            self._idle(False)
+            for timer in self._timers:
+                timer.cancel()
+            self._next_cron()
 
     def _free(self) -> None:
         """A slice of lazy freeing and of giving memory back; while there is more, every turn of the loop has one."""

@@ -34,6 +34,7 @@ class Replicas:
     def __init__(self, node: NodeCore) -> None:
         self.node = node
         self.attached: dict[Session, Replica] = {}
+        self.acks_heard = 0
         self._handshakes: dict[Session, Replica] = {}
         self._pinged_ms = node.space.now_ms
         self._alone_since_ms = node.space.now_ms
@@ -133,6 +134,7 @@ class Replicas:
 
     def acknowledge(self, session: Session, offset: int) -> None:
         """REPLCONF ACK."""
+        self.acks_heard += 1
         replica = self.attached.get(session)
         if replica is None:
             return

@@ -3,13 +3,13 @@
 import pytest
 
 from gossip.messages import Kind
-from gossip.pinging import LARGE, NO_CONCERN, OTHER_SHARD, SETTLED_MS, on_grid, ping_after_ms
+from gossip.pinging import GRID_DIVISOR, LARGE, NO_CONCERN, OTHER_SHARD, SETTLED_MS, SIBLING, on_grid, ping_after_ms
 from gossip.verdicts import LATER_MS
 from tests.unit.bus.simnet import Net
 
 NT = 5000
 SHARDS = 3
-SLACK_MS = 400  # pings wait for each other, and for the network
+SLACK_MS = 700  # pings wait for each other, and for the network
 
 
 @pytest.fixture(scope="module")
@@ -24,23 +24,31 @@ def net():
     net.until(lambda: all(len(node.knows()) == 24 and node.core.ok for node in net.nodes))
     for index, node in enumerate(net.nodes[SHARDS:]):
         node.do("replicate", primaries[index % SHARDS].id.encode())
-    net.run(SETTLED_MS + 4 * NT)
+    net.run(SETTLED_MS + 10 * NT)
     return net
 
 
 def pairs(net, kind):
-    """Pairs of nodes with their peers: voters, the same shard, a voter and somebody's replica, two strangers."""
+    """Pairs of nodes with their peers: voters, a primary and its replica, two replicas of a shard, a voter and somebody
+    else's replica, two strangers."""
     for node in net.nodes:
         me = node.core.myself
         for peer in node.core.members.others():
             votes = me.is_primary + peer.is_primary
             same = (me.primary or me).id == (peer.primary or peer).id
-            if kind == ("same" if same else ("strangers", "voter", "voters")[votes]):
+            if kind == (("siblings", "shard") if same else ("strangers", "voter", "voters"))[votes]:
                 yield node, peer
 
 
 @pytest.mark.parametrize(
-    ("kind", "waits"), [("voters", 1), ("same", 2), ("voter", 2 * OTHER_SHARD), ("strangers", 2 * NO_CONCERN)]
+    ("kind", "waits"),
+    [
+        ("voters", 1),
+        ("shard", 2),
+        ("siblings", 2 * SIBLING),
+        ("voter", 2 * OTHER_SHARD),
+        ("strangers", 2 * NO_CONCERN),
+    ],
 )
 def test_who_hears_whom_how_often(net, kind, waits):
     wait_ms = ping_after_ms(NT, 24)
@@ -86,9 +94,11 @@ def test_the_grid_is_the_same_for_all_peers_and_another_for_each_node(net):
     one, two = net.nodes[0].core.bus, net.nodes[1].core.bus
     assert len(one.members) >= LARGE
     moments = {on_grid(one, net.now + offset, net.now) for offset in range(0, 1000, 7)}
-    assert len(moments) <= 1000 // (NT // 20) + 1
+    assert len(moments) <= 1000 // (NT // GRID_DIVISOR) + 1
     assert all(moment >= net.now for moment in moments)
-    assert {moment % 250 for moment in moments} != {on_grid(two, net.now + t, net.now) % 250 for t in range(1000)}
+    assert {moment % (NT // GRID_DIVISOR) for moment in moments} != {
+        on_grid(two, net.now + t, net.now) % (NT // GRID_DIVISOR) for t in range(1000)
+    }
 
 
 def test_only_voters_tell_of_suspicions(net):
