@@ -9,6 +9,7 @@ cdef size_t mem_used      # bytes handed out, each block rounded up to what it r
 
 cdef void* mem_alloc(size_t n) noexcept nogil
 cdef void* mem_calloc(size_t n) noexcept nogil
+cdef void* mem_calloc_huge(size_t n) noexcept nogil            # for what is looked up at random: in huge pages if it is large
 cdef void mem_free(void* p, size_t n) noexcept nogil                          # n: the size asked for
 cdef void* mem_realloc(void* p, size_t old, size_t new) noexcept nogil        # keeps min(old, new) bytes; p may be NULL
 cdef void* mem_grow_zeroed(void* p, size_t old, size_t new) noexcept nogil    # new >= old; what is new is zero

@@ -8,7 +8,9 @@ Three ranges of sizes, each counted in `mem_used` by what a block really occupie
 - above: mmap, so that a huge array is zero without being written, grows without being copied (mremap) and is gone from
   the process as soon as it is freed.
 
-Pages are carved from arenas whose address space is kept for good. An empty page is warm at first: it has memory, and is
+Pages are carved from arenas whose address space is kept for good. All arenas but the first ask for huge pages, and so do
+the arrays of large tables (`mem_calloc_huge`): who looks up members at random in 100 MB needs a translation of addresses
+for each, and those of small pages do not fit into the processor. There is no fork that would copy them. An empty page is warm at first: it has memory, and is
 the next to be used. `mem_trim` gives the memory of warm pages back with madvise, some at a time: when a million keys go,
 nearly all of their pages become empty with the last few keys, and giving back that much at once takes milliseconds.
 
@@ -40,6 +42,7 @@ cdef extern from *:
     const int MAP_PRIVATE
     const int MAP_ANONYMOUS
     const int MADV_DONTNEED
+    const int MADV_HUGEPAGE
     const int MREMAP_MAYMOVE
     void* MAP_FAILED
     void* mmap(void* addr, size_t n, int prot, int flags, int fd, long offset) noexcept nogil
@@ -54,6 +57,7 @@ cdef enum:
     PAGE = 1 << 16
     PAGE_HEADER = 64             # keeps blocks of 16, 32, 48 ... bytes aligned to 16
     ARENA = 4 << 20
+    OS_HUGE_PAGE = 2 << 20
     WARM_MAX = 16                # empty pages that keep their memory for good, against calling the kernel at every turn
     CLASSES = 48                 # 8..256 by 8, 288..512 by 32, 576..1024 by 64
 
@@ -128,17 +132,25 @@ cdef inline void unlink_page(Page* page) noexcept nogil:
         with_room[page.size_class] = page.next
 
 
-cdef void add_arena() noexcept nogil:
-    global cold, cold_count, pages_total
-    cdef char* base = <char*>mmap(NULL, ARENA + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    cdef size_t head, i, count = ARENA // PAGE
+cdef void* map_aligned(size_t n) noexcept nogil:
+    """New zeroed memory that begins where a huge page may."""
+    cdef char* base = <char*>mmap(NULL, n + OS_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    cdef size_t head
     if <void*>base == MAP_FAILED:
-        out_of_memory(ARENA)
-    head = (PAGE - (<uintptr_t>base & (PAGE - 1))) & (PAGE - 1)
+        out_of_memory(n)
+    head = (OS_HUGE_PAGE - (<uintptr_t>base & (OS_HUGE_PAGE - 1))) & (OS_HUGE_PAGE - 1)
     if head:
         munmap(base, head)
-    munmap(base + head + ARENA, PAGE - head)
-    base += head
+    munmap(base + head + n, OS_HUGE_PAGE - head)
+    return base + head
+
+
+cdef void add_arena() noexcept nogil:
+    global cold, cold_count, pages_total
+    cdef char* base = <char*>map_aligned(ARENA)
+    cdef size_t i, count = ARENA // PAGE
+    if pages_total:
+        madvise(base, ARENA, MADV_HUGEPAGE)
     pages_total += count
     cold = <void**>realloc(cold, pages_total * sizeof(void*))
     if cold == NULL:
@@ -253,6 +265,18 @@ cdef void* mem_calloc(size_t n) noexcept nogil:
         return large_alloc(n, True)
     p = slab_alloc(class_of(n))
     memset(p, 0, n)
+    return p
+
+
+cdef void* mem_calloc_huge(size_t n) noexcept nogil:
+    global huge_bytes, mem_used
+    cdef void* p
+    if n < OS_HUGE_PAGE or PLAIN_MALLOC:
+        return mem_calloc(n)
+    mem_used += mem_size(n)
+    huge_bytes += mem_size(n)
+    p = map_aligned(mem_size(n))
+    madvise(p, mem_size(n), MADV_HUGEPAGE)
     return p
 
 

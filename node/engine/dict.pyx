@@ -24,7 +24,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp
 
-from node.engine.alloc cimport mem_alloc, mem_calloc, mem_free, mem_size
+from node.engine.alloc cimport mem_calloc_huge, mem_free, mem_size
 
 cdef extern from *:
     """
@@ -48,6 +48,7 @@ cdef enum:
     AT_ONCE_BITS = 10            # arrays up to this size are resized in one go
     STEP_WRITE = 16              # words moved by an insert or a removal: enough to finish before the new array fills
     STEP_READ = 4
+    AHEAD = 12                   # words between an item that is visited and one that is fetched
 
 cdef uint64_t TOMBSTONE = 1 << TAG_BITS       # an address that no item has
 
@@ -164,30 +165,49 @@ cdef inline void free_array(uint64_t* words, uint8_t bits) noexcept nogil:
     mem_free(words, sizeof(uint64_t) << bits)
 
 
+cdef void move_and_hash(Dict* d, uint64_t start, uint64_t stop) noexcept nogil:
+    """Move at most STEP_WRITE words by the hashes of their keys. What that touches is fetched for all of them at once."""
+    cdef uint64_t homes[STEP_WRITE]
+    cdef uint64_t mask = (<uint64_t>1 << d.bits) - 1
+    cdef uint64_t pos, word
+    cdef uint32_t klen
+    cdef const char* key
+    for pos in range(start, stop):
+        prefetch(item_of(d.old_words[pos]))
+    for pos in range(start, stop):
+        word = d.old_words[pos]
+        if word != 0 and word != TOMBSTONE:
+            key = key_of(d.kind, item_of(word), &klen)
+            homes[pos - start] = dict_place(d, hash_bytes(key, klen))
+            prefetch(&d.words[homes[pos - start] & mask])
+    for pos in range(start, stop):
+        word = d.old_words[pos]
+        if word != 0 and word != TOMBSTONE:
+            put_word(d.words, mask, homes[pos - start], word)
+            d.old_words[pos] = TOMBSTONE
+
+
 cdef void move_words(Dict* d, uint64_t stop) noexcept nogil:
     """Move the words of the old array up to `stop` into the current one; at its end, the old array is gone."""
     cdef uint64_t old_mask = (<uint64_t>1 << d.old_bits) - 1
     cdef uint64_t mask = (<uint64_t>1 << d.bits) - 1
     cdef uint64_t pos, word, home
     cdef bint rehash = d.bits > d.old_bits and d.bits > TAG_BITS
-    cdef uint32_t klen
-    cdef const char* key
     if stop > old_mask + 1:
         stop = old_mask + 1
     if rehash:
+        pos = d.old_pos
+        while pos < stop:
+            move_and_hash(d, pos, pos + STEP_WRITE if pos + STEP_WRITE < stop else stop)
+            pos += STEP_WRITE
+    else:
         for pos in range(d.old_pos, stop):
-            prefetch(item_of(d.old_words[pos]))
-    for pos in range(d.old_pos, stop):
-        word = d.old_words[pos]
-        if word == 0 or word == TOMBSTONE:
-            continue
-        if rehash:
-            key = key_of(d.kind, item_of(word), &klen)
-            home = dict_place(d, hash_bytes(key, klen))
-        else:
+            word = d.old_words[pos]
+            if word == 0 or word == TOMBSTONE:
+                continue
             home = home_of(word, pos, old_mask) if old_mask > TAG_MASK else word & TAG_MASK
-        put_word(d.words, mask, home, word)
-        d.old_words[pos] = TOMBSTONE
+            put_word(d.words, mask, home, word)
+            d.old_words[pos] = TOMBSTONE
     d.old_pos = <uint32_t>stop
     if stop == old_mask + 1:
         free_array(d.old_words, d.old_bits)
@@ -207,7 +227,7 @@ cdef void start_resize(Dict* d, uint8_t bits) noexcept nogil:
     d.old_pos = 0
     if d.salt == 0:
         d.salt = new_salt()
-    d.words = <uint64_t*>mem_calloc(sizeof(uint64_t) << bits)
+    d.words = <uint64_t*>mem_calloc_huge(sizeof(uint64_t) << bits)
     d.bits = bits
     if d.old_words != NULL and d.old_bits <= AT_ONCE_BITS:
         finish_resize(d)
@@ -295,6 +315,13 @@ cdef uint64_t* dict_find_word(Dict* d, const char* key, uint32_t klen, uint64_t 
     if d.old_words != NULL:
         dict_step(d, STEP_READ)
     return find_word(d, key, klen, h)
+
+
+cdef void dict_fetch_far(Dict* d, const char* key, uint32_t klen) noexcept nogil:
+    cdef uint64_t place = dict_place(d, hash_bytes(key, klen))
+    prefetch(&d.words[place & ((<uint64_t>1 << d.bits) - 1)])
+    if d.old_words != NULL:
+        prefetch(&d.old_words[place & ((<uint64_t>1 << d.old_bits) - 1)])
 
 
 cdef void dict_insert(Dict* d, void* item, uint64_t h) noexcept nogil:
@@ -389,6 +416,8 @@ cdef void* dict_next(Dict* d, uint64_t* pos) noexcept nogil:
         word = d.words[i] if i < size else d.old_words[i - size]
         i += 1
         if word != 0 and word != TOMBSTONE:
+            if i + AHEAD < size:
+                prefetch(item_of(d.words[i + AHEAD]))        # items lie anywhere: the next ones come while this one is used
             pos[0] = i
             return item_of(word)
     pos[0] = i

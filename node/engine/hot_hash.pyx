@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
-from node.engine.dict cimport Entry
+from node.engine.dict cimport Entry, FETCH_AHEAD, dict_fetch
 from node.engine.digits cimport format_int64, parse_int64
 from node.engine.hash cimport Hash, hash_delete, hash_each, hash_get, hash_len, hash_put, hash_set, hash_visible
 from node.engine.hot cimport (
@@ -46,6 +46,8 @@ cdef long set_fields(Session s, Arg* a, int argc) except -2:
     if h is None:
         return -1
     for i in range(2, argc, 2):
+        if i + 2 * FETCH_AHEAD < argc and h.index != NULL:
+            dict_fetch(&h.index.dict, a[i + 2 * FETCH_AHEAD].p, <uint32_t>a[i + 2 * FETCH_AHEAD].n)
         created += hash_set(h, a[i].p, <uint32_t>a[i].n, a[i + 1].p, <uint32_t>a[i + 1].n)
     touched(s, a[1].p, a[1].n, "hset", "h", (argc - 2) // 2)
     return created

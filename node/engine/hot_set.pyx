@@ -3,7 +3,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t
 
-from node.engine.dict cimport Entry
+from node.engine.dict cimport Entry, FETCH_AHEAD, dict_fetch
 from node.engine.hot cimport (
     PyBytes_AS_STRING,
     PyBytes_FromStringAndSize,
@@ -37,6 +37,8 @@ cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:
         members = <Set>entry_object(e)
     set_expect(members, a[2].p, <uint32_t>a[2].n, argc - 2)
     for i in range(2, argc):
+        if i + FETCH_AHEAD < argc and members.index != NULL:
+            dict_fetch(&members.index.dict, a[i + FETCH_AHEAD].p, <uint32_t>a[i + FETCH_AHEAD].n)
         added += set_add(members, a[i].p, <uint32_t>a[i].n)
     if added:
         touched(s, a[1].p, a[1].n, "sadd", "s", added)

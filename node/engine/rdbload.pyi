@@ -1,10 +1,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from node.engine.hash import Hash
+from node.engine.list import List
 from node.engine.rdb import Reader
+from node.engine.set import Set
 from node.engine.table import Db, Keyspace
+from node.engine.zset import ZSet
 
 MORE: int
+NATIVE: frozenset[int]
 
 class KeyLoader:
     db: Db
@@ -30,3 +35,5 @@ class KeyLoader:
     ) -> None: ...
     def current_key(self) -> bytes | None: ...
     def some(self, until: int, keys: int) -> int: ...
+
+def read_collection(r: Reader, kind: int, foreign: bool = False) -> Hash | List | Set | ZSet | None: ...

@@ -12,15 +12,15 @@ are then thrown away by their owner.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport isnan
-from libc.stdint cimport INT64_MAX, int32_t, uint32_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int32_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from node.engine.dict cimport Entry
+from node.engine.dict cimport FETCH_AHEAD, Dict, Entry, dict_fetch
 from node.engine.hash cimport NEVER, Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
 from node.engine.keyslot cimport key_slot
 from node.engine.list cimport List, list_add_node, list_len, list_push, list_settle
 from node.engine.rdb cimport text_free
-from node.engine.set cimport Set, set_add, set_len, set_of_intset, set_of_listpack
+from node.engine.set cimport Set, set_add, set_expect, set_len, set_of_intset, set_of_listpack
 from node.engine.table cimport (
     CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET,
 )
@@ -55,17 +55,36 @@ cdef enum:
     ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
     ELEMENTS_A_LOOK = 64        # elements of a large collection between two looks at the position
 
-MORE = -1
 """`some` has stopped at the position, not at an opcode."""
 
 cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
+cdef uint64_t LARGE_SET = 4096            # members for which room is made before the first one comes
+cdef uint64_t EXPECTED_MAX = 1 << 22      # and no more room than for so many, since the count may be a lie
+cdef uint32_t LENGTH_14_BEGINS = 0x40     # below it, the byte is the length
 cdef int64_t FIELD_DEATH_MAX_MS = (1 << 48) - 2
 cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
 
+cdef inline int native_type(int kind, bint foreign) noexcept nogil:
+    """The type of a collection of this kind, if it is read here, else NO_KEY."""
+    if kind == KIND_HASH or kind == KIND_HASH_LISTPACK or kind == KIND_HASH_EXPIRING or (kind == KIND_HASH_VALKEY and foreign):
+        return TYPE_HASH
+    if kind == KIND_SET or kind == KIND_SET_LISTPACK or kind == KIND_SET_INTSET:
+        return TYPE_SET
+    if kind == KIND_ZSET or kind == KIND_ZSET_LISTPACK or kind == KIND_ZSET_TEXT:
+        return TYPE_ZSET
+    if kind == KIND_LIST or kind == KIND_LIST_NODES:
+        return TYPE_LIST
+    return NO_KEY
+
+
+NATIVE = frozenset(kind for kind in range(KIND_MAX) if native_type(kind, False) != NO_KEY)
+MORE = -1
+
+
 @cython.final
 cdef class KeyLoader:
-    def __cinit__(self, Reader reader not None, Keyspace space not None, read_value, bint keep_dead=False,
+    def __cinit__(self, Reader reader not None, Keyspace space, read_value, bint keep_dead=False,
                   bint merge=False):
         self.reader = reader
         self.empty_keys = []
@@ -134,12 +153,15 @@ cdef class KeyLoader:
 
     cdef int begin(self, int kind) except -1:
         """The key, and the count of what comes element by element."""
-        cdef Reader r = self.reader
-        self.kind = kind
         self.key.p = NULL
-        r.get_text(&self.key)
+        self.reader.get_text(&self.key)
         if self.key.n > ELEMENT_MAX:
             raise Malformed("a key that is too long")
+        return self.open_value(kind)
+
+    cdef int open_value(self, int kind) except -1:
+        cdef Reader r = self.reader
+        self.kind = kind
         self.left = 0
         if kind == KIND_LIST or kind == KIND_LIST_NODES:
             self.value = List()
@@ -156,7 +178,30 @@ cdef class KeyLoader:
         self.left = r.get_length(NULL)
         if self.left == 0:
             self.value = None
+        self.ahead = r.at
         return 0
+
+    cdef void look_ahead(self, Dict* d, int texts) noexcept:
+        """Fetch what an element that comes some turns later will touch. It is `texts` strings, of which the first counts.
+
+        What is not a plain short string ends this for the key; the elements themselves are checked when it is their turn.
+        """
+        cdef Reader r = self.reader
+        cdef uint32_t n
+        cdef int i, turns = 1
+        if self.ahead and self.ahead < r.at:
+            self.ahead = r.at
+            turns = FETCH_AHEAD
+        while turns and self.ahead:
+            turns -= 1
+            for i in range(texts):
+                n = r.p[self.ahead] if self.ahead < r.end else 0xFF
+                if n >= LENGTH_14_BEGINS or n >= r.end - self.ahead:
+                    self.ahead = 0
+                    return
+                if i == 0:
+                    dict_fetch(d, <const char*>r.p + self.ahead + 1, n)
+                self.ahead += n + 1
 
     cdef bint fill(self, size_t until) except -1:
         """Elements of a collection, up to a position; True: it is complete."""
@@ -195,10 +240,17 @@ cdef class KeyLoader:
         if self.kind == KIND_LIST:
             list_push(<List>self.value, first.p, first.n, False)
         elif self.kind == KIND_SET:
+            if (<Set>self.value).index != NULL:
+                self.look_ahead(&(<Set>self.value).index.dict, 1)
+            elif self.left > LARGE_SET:
+                # Whatever the count says, each member takes a byte at least.
+                set_expect(<Set>self.value, first.p, <uint32_t>first.n, min(self.left, r.end - r.at + 1, EXPECTED_MAX))
             is_new = set_add(<Set>self.value, first.p, <uint32_t>first.n)
         elif self.kind == KIND_HASH:
             r.get_text(second)
             check_element(second)
+            if (<Hash>self.value).index != NULL:
+                self.look_ahead(&(<Hash>self.value).index.dict, 2)
             is_new = hash_set(<Hash>self.value, first.p, <uint32_t>first.n, second.p, <uint32_t>second.n)
         else:
             if self.kind == KIND_ZSET:
@@ -265,29 +317,26 @@ cdef class KeyLoader:
     cdef int finish(self) except -1:
         """The value is read, or will be at once: the key goes into its database, unless it is dead or empty."""
         cdef int kind = self.kind
+        cdef object value
         if kind == KIND_STRING:
             self.reader.get_text(&self.first)
             if not self.unwanted():
                 self.put_text()
-        elif kind in (KIND_LIST, KIND_LIST_NODES):
-            if self.value is not None:
-                list_settle(<List>self.value)
-            self.put(TYPE_LIST, self.value)
-        elif kind == KIND_SET:
-            self.put(TYPE_SET, self.value)
-        elif kind == KIND_HASH or kind == KIND_HASH_EXPIRING or (kind == KIND_HASH_VALKEY and self.foreign):
-            self.put(TYPE_HASH, self.value)
-        elif kind in (KIND_ZSET, KIND_ZSET_TEXT):
-            self.put(TYPE_ZSET, self.value)
-        elif kind in (KIND_HASH_LISTPACK, KIND_ZSET_LISTPACK, KIND_SET_LISTPACK, KIND_SET_INTSET):
-            self.whole()
-            self.put(TYPE_HASH if kind == KIND_HASH_LISTPACK else TYPE_ZSET if kind == KIND_ZSET_LISTPACK else TYPE_SET,
-                     self.value)
+        elif native_type(kind, self.foreign) != NO_KEY:
+            self.put(native_type(kind, self.foreign), self.complete())
         else:
             value = self.read_value(self.reader, kind)
             self.put(NO_KEY if value is None else TYPES[type(value).__name__], value)
         self.forget()
         return 0
+
+    cdef object complete(self):
+        """The collection, all elements of which have been read, or which is one string still to be read; None: it is empty."""
+        if self.kind in (KIND_HASH_LISTPACK, KIND_ZSET_LISTPACK, KIND_SET_LISTPACK, KIND_SET_INTSET):
+            self.whole()
+        elif self.value is not None and (self.kind == KIND_LIST or self.kind == KIND_LIST_NODES):
+            list_settle(<List>self.value)
+        return self.value
 
     cdef bint unwanted(self) except -1:
         if self.at_ms == NO_EXPIRE or self.keep_dead or self.at_ms >= self.space.now_ms:
@@ -351,6 +400,15 @@ cdef class KeyLoader:
         self.left = 0
         self.at_ms = NO_EXPIRE
         self.idle_s = self.freq = -1
+
+
+def read_collection(Reader r not None, int kind, bint foreign=False):
+    """The collection of one of the `NATIVE` kinds that begins here; None: it is empty. `foreign` as in KeyLoader."""
+    cdef KeyLoader loader = KeyLoader(r, None, None)
+    loader.foreign = foreign
+    loader.open_value(kind)
+    loader.fill(SIZE_MAX)
+    return loader.complete()
 
 
 cdef inline int64_t due(int64_t at_ms) noexcept:

@@ -6,9 +6,11 @@ and asks the others, the largest first since they answer most of the questions.
 
 from cpython.ref cimport PyObject
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
-from node.engine.set cimport Set, set_add, set_each, set_has, set_len
+from node.engine.dict cimport FETCH_AHEAD, Dict, Member, dict_fetch, dict_next
+from node.engine.limits cimport limits
+from node.engine.set cimport Set, set_add, set_each, set_expect, set_has, set_len
 
 cdef struct Sieve:
     PyObject* others        # a list of Set
@@ -34,6 +36,24 @@ cdef void add_member(void* arg, const char* m, uint32_t n) noexcept:
     set_add(<Set>arg, m, n)
 
 
+cdef void add_index(Set result, Dict* d):
+    """Add the members of an index, fetching ahead what each will touch."""
+    cdef Member* coming[FETCH_AHEAD]
+    cdef Member* member
+    cdef uint64_t pos = 0
+    cdef size_t count = 0, i
+    cdef Dict* into = &result.index.dict
+    while (member := <Member*>dict_next(d, &pos)) != NULL:
+        dict_fetch(into, <char*>member + sizeof(Member), member.klen)
+        i = count % FETCH_AHEAD
+        if count >= FETCH_AHEAD:
+            set_add(result, <char*>coming[i] + sizeof(Member), coming[i].klen)
+        coming[i] = member
+        count += 1
+    for i in range(count - min(count, FETCH_AHEAD), count):
+        set_add(result, <char*>coming[i % FETCH_AHEAD] + sizeof(Member), coming[i % FETCH_AHEAD].klen)
+
+
 cdef size_t walk(Set walked, list others, bint wanted, Set result, size_t limit):
     cdef Sieve sieve
     sieve.others = <PyObject*>others
@@ -49,8 +69,14 @@ def union(sets):
     """What is in any of the sets."""
     cdef Set result = Set()
     cdef Set s
+    cdef size_t largest = max(map(len, sets), default=0)
+    if largest > limits.set_max_intset_entries and largest > limits.set_max_listpack_entries:
+        set_expect(result, NULL, 0, largest)
     for s in sets:
-        set_each(s, add_member, <void*>result)
+        if s.index != NULL and result.index != NULL:
+            add_index(result, &s.index.dict)
+        else:
+            set_each(s, add_member, <void*>result)
     return result
 
 

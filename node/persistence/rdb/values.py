@@ -20,6 +20,7 @@ from node.engine.list import List
 from node.engine.listpack import pack, unpack
 from node.engine.numbers import parse_double, parse_int64
 from node.engine.rdb import Malformed, Reader
+from node.engine.rdbload import NATIVE, read_collection
 from node.engine.set import Set
 from node.engine.stream import Stream
 from node.engine.zset import ZSet
@@ -50,7 +51,7 @@ def read_value(r: Reader, kind: int) -> Value:
 
 
 def _count(r: Reader) -> int:
-    """How many elements follow. Only a promise: it is kept by reading them, never by reserving room."""
+    """How many elements follow. Only a promise: it is kept by reading them, not by reserving room."""
     n = r.length()
     if n == 0:
         raise Empty("an empty collection")
@@ -74,39 +75,11 @@ def _compact(form: str, build: Callable[[bytes], Value]) -> Callable[[Reader], V
     return read
 
 
-def _read_list(r: Reader) -> List:
-    return _list_of(r.string() for _ in range(_count(r)))
-
-
-def _read_list_nodes(r: Reader) -> List:
-    nodes = [(r.length(), r.string()) for _ in range(_count(r))]
-    if not all(data for _, data in nodes):
-        raise Malformed("an empty list node")
-    try:
-        return List.from_nodes(nodes)
-    except ValueError as error:
-        raise Malformed(f"Quicklist integrity check failed: {error}") from error
-
-
-def _read_set(r: Reader) -> Set:
-    value = Set()
-    for _ in range(_count(r)):
-        if not value.add(r.string()):
-            raise Malformed("a member is there twice")
+def _read_native(r: Reader, kind: int, foreign: bool = False) -> Value:
+    value: Value | None = read_collection(r, kind, foreign)
+    if value is None:
+        raise Empty("an empty collection")
     return value
-
-
-def _read_hash(r: Reader) -> Hash:
-    return _hash_of((r.string(), r.string()) for _ in range(_count(r)))
-
-
-def _read_expiring_hash(r: Reader) -> Hash:
-    """Redis 7.4: the first death, then each field with its own, counted from that; 0: it will not die."""
-    first_ms = _time_ms(r)
-    return _expiring_hash_of(
-        (field, content, first_ms + after - 1 if after else None)
-        for after, field, content in ((r.length(), r.string(), r.string()) for _ in range(_count(r)))
-    )
 
 
 def _read_expiring_listpack(r: Reader) -> Hash:
@@ -128,22 +101,8 @@ def _read_expiring_listpack(r: Reader) -> Hash:
     return _expiring_hash_of(triples)
 
 
-def _read_valkey_hash(r: Reader) -> Hash:
-    """Valkey 9: each field, value and death (-1: none)."""
-    triples = ((r.string(), r.string(), int.from_bytes(r.raw(8), "little", signed=True)) for _ in range(_count(r)))
-    return _expiring_hash_of((field, content, None if at_ms == -1 else at_ms) for field, content, at_ms in triples)
-
-
 def _time_ms(r: Reader) -> int:
     return int.from_bytes(r.raw(8), "little", signed=True)
-
-
-def _read_zset(r: Reader) -> ZSet:
-    return _zset_of((r.string(), r.double()) for _ in range(_count(r)))
-
-
-def _read_zset_text(r: Reader) -> ZSet:
-    return _zset_of((r.string(), r.double_text()) for _ in range(_count(r)))
 
 
 # Reading: the forms of Redis before 7.
@@ -172,25 +131,15 @@ def _zset_of_ziplist(data: bytes) -> ZSet:
 
 _READERS: dict[int, Callable[[Reader], Value]] = {
     kinds.STRING: Reader.string,
-    kinds.LIST: _read_list,
-    kinds.LIST_NODES: _read_list_nodes,
+    **{kind: partial(_read_native, kind=kind) for kind in NATIVE},
+    kinds.HASH_VALKEY: partial(_read_native, kind=kinds.HASH_EXPIRING_PRE_GA, foreign=True),
     kinds.LIST_ZIPLIST: _compact("List ziplist", lambda data: _list_of(ziplist_elements(data))),
     kinds.LIST_ZIPLISTS: _read_list_ziplists,
-    kinds.SET: _read_set,
-    kinds.SET_INTSET: _compact("Intset", lambda data: _not_empty(Set.from_intset(data))),
-    kinds.SET_LISTPACK: _compact("Set listpack", Set.from_listpack),
-    kinds.HASH: _read_hash,
-    kinds.HASH_LISTPACK: _compact("Hash listpack", Hash.from_listpack),
-    kinds.HASH_EXPIRING: _read_expiring_hash,
     kinds.HASH_LISTPACK_EXPIRING: _read_expiring_listpack,
-    kinds.HASH_VALKEY: _read_valkey_hash,
     kinds.HASH_ZIPLIST: _compact("Hash ziplist", lambda data: _hash_of(_paired(ziplist_elements(data)))),
     kinds.HASH_ZIPMAP: _compact("Zipmap", lambda data: _hash_of(zipmap_pairs(data))),
     kinds.MODULE_OLD: refuse_old_value,
     kinds.MODULE: refuse_value,
-    kinds.ZSET: _read_zset,
-    kinds.ZSET_TEXT: _read_zset_text,
-    kinds.ZSET_LISTPACK: _compact("Zset listpack", ZSet.from_listpack),
     kinds.ZSET_ZIPLIST: _compact("Zset ziplist", _zset_of_ziplist),
     **{kind: partial(read_stream, kind=kind) for kind in (kinds.STREAM_5, kinds.STREAM_7, kinds.STREAM_72)},
 }

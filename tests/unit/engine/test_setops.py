@@ -42,3 +42,12 @@ def test_the_same_set_twice() -> None:
     assert intersection([s, s]).members() == [b"1", b"2"]
     assert difference(s, [s]).members() == []
     assert union([]).members() == []
+
+
+def test_a_union_of_large_sets() -> None:
+    """Members of large tables are fetched some turns before they are looked for; the last ones are not forgotten."""
+    for size in (1, 7, 8, 9, 40_000, 70_001):
+        starts = (0, size // 2, 10**6)
+        groups = [frozenset(b"%d:%d" % (i, size) for i in range(start, start + size)) for start in starts]
+        large = frozenset(b"x%d" % i for i in range(600))
+        assert set(union([of(group | large) for group in groups]).members()) == frozenset().union(large, *groups)

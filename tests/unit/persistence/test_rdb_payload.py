@@ -427,3 +427,28 @@ def test_one_value_after_another() -> None:
     assert read_value(r, r.byte()) == b"one"
     assert plain(read_value(r, r.byte())) == {b"a": 1.0}
     assert r.left == 0
+
+
+# Members of every length, plain, packed as integers, compressed: what comes next is looked at before its turn.
+MIXED = [
+    b"%d" % i if i % 3 else (b"m%d" % i) * (1 + i % 30) if i % 2 else b"a" * (i % 300) + b"%d" % i
+    for i in range(70_000)
+]
+
+
+def test_large_sets_and_hashes_come_back() -> None:
+    members = set(MIXED)
+    assert set(load_payload(dump_payload(set_of(*MIXED))).members()) == members
+    value = Hash()
+    for member in MIXED:
+        value.set(member, member[:40])
+    assert dict(load_payload(dump_payload(value)).items()) == {member: member[:40] for member in MIXED}
+
+
+@pytest.mark.parametrize("kind", [kinds.SET, kinds.HASH, kinds.ZSET, kinds.LIST, kinds.LIST_NODES])
+@pytest.mark.parametrize("count", [b"\x80\xff\xff\xff\xff", b"\x81" + b"\x7f" * 8])
+def test_a_count_that_lies_is_malformed(kind: int, count: bytes) -> None:
+    """Room is made for no more than what may come."""
+    elements = b"".join(b"\x04%04d" % i for i in range(9000))
+    with pytest.raises(Malformed):
+        read_value(Reader(count + elements), kind)
