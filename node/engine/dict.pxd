@@ -69,14 +69,18 @@ cdef inline void* word_item(uint64_t* word) noexcept nogil:
 cdef void word_set(uint64_t* word, void* item) noexcept nogil   # keeps the tag
 cdef void dict_insert(Dict* d, void* item, uint64_t h) noexcept nogil               # the key must be absent
 cdef void* dict_remove(Dict* d, const char* key, uint32_t klen, uint64_t h) noexcept nogil   # the item, or NULL
-# Who will look for many keys in a large table says of each some turns before: then the words are there when they are needed.
+# Who will look for many keys in a large table says of each FETCH_AHEAD turns before: then what that touches is there when it is
+# needed. A `Coming` begins as zeros.
 cdef enum:
     FETCH_BITS = 15                   # smaller tables are in the processor's cache
-    FETCH_AHEAD = 8                   # turns before
-cdef void dict_fetch_far(Dict* d, const char* key, uint32_t klen) noexcept nogil
-cdef inline void dict_fetch(Dict* d, const char* key, uint32_t klen) noexcept nogil:
+    FETCH_AHEAD = 8
+ctypedef struct Coming:
+    uint64_t places[FETCH_AHEAD]
+    uint32_t turn
+cdef void dict_fetch_far(Dict* d, Coming* coming, const char* key, uint32_t klen) noexcept nogil
+cdef inline void dict_fetch(Dict* d, Coming* coming, const char* key, uint32_t klen) noexcept nogil:
     if d.bits > FETCH_BITS:
-        dict_fetch_far(d, key, klen)
+        dict_fetch_far(d, coming, key, klen)
 cdef void* dict_random(Dict* d) noexcept nogil                  # NULL if empty; O(1) expected
 cdef uint64_t random_word() noexcept nogil                      # 64 random bits, for choices that nobody needs to repeat
 cdef void dict_reserve(Dict* d, size_t n) noexcept nogil

@@ -48,7 +48,7 @@ cdef enum:
     AT_ONCE_BITS = 10            # arrays up to this size are resized in one go
     STEP_WRITE = 16              # words moved by an insert or a removal: enough to finish before the new array fills
     STEP_READ = 4
-    AHEAD = 12                   # words between an item that is visited and one that is fetched
+    AHEAD = 32                   # words between an item that is visited and one that is fetched
 
 cdef uint64_t TOMBSTONE = 1 << TAG_BITS       # an address that no item has
 
@@ -317,11 +317,19 @@ cdef uint64_t* dict_find_word(Dict* d, const char* key, uint32_t klen, uint64_t 
     return find_word(d, key, klen, h)
 
 
-cdef void dict_fetch_far(Dict* d, const char* key, uint32_t klen) noexcept nogil:
-    cdef uint64_t place = dict_place(d, hash_bytes(key, klen))
-    prefetch(&d.words[place & ((<uint64_t>1 << d.bits) - 1)])
+cdef void dict_fetch_far(Dict* d, Coming* coming, const char* key, uint32_t klen) noexcept nogil:
+    """Fetch the word of this key now, and its item, if its tag is the same, when the word has come."""
+    cdef uint64_t mask = (<uint64_t>1 << d.bits) - 1
+    cdef uint64_t place = dict_place(d, hash_bytes(key, klen)), word
+    prefetch(&d.words[place & mask])
     if d.old_words != NULL:
         prefetch(&d.old_words[place & ((<uint64_t>1 << d.old_bits) - 1)])
+    coming.places[coming.turn % FETCH_AHEAD] = place
+    place = coming.places[(coming.turn + FETCH_AHEAD // 2) % FETCH_AHEAD]
+    word = d.words[place & mask]
+    if (word ^ place) & TAG_MASK == 0:
+        prefetch(item_of(word))
+    coming.turn += 1
 
 
 cdef void dict_insert(Dict* d, void* item, uint64_t h) noexcept nogil:

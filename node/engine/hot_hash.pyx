@@ -1,9 +1,10 @@
 """Native hash commands: HSET, HMSET, HGET, HMGET, HGETALL, HINCRBY, HDEL, HEXISTS, HLEN."""
 
 from libc.stddef cimport size_t
+from libc.string cimport memset
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
-from node.engine.dict cimport Entry, FETCH_AHEAD, dict_fetch
+from node.engine.dict cimport FETCH_AHEAD, Coming, Entry, dict_fetch
 from node.engine.digits cimport format_int64, parse_int64
 from node.engine.hash cimport Hash, hash_delete, hash_each, hash_get, hash_len, hash_put, hash_set, hash_visible
 from node.engine.hot cimport (
@@ -40,14 +41,16 @@ cdef inline Hash hash_of(Session s, Arg* key):
 cdef long set_fields(Session s, Arg* a, int argc) except -2:
     """The number of new fields, -1 after an error."""
     cdef Hash h
+    cdef Coming coming
     cdef int i
     cdef long created = 0
     h = hash_of(s, &a[1])
     if h is None:
         return -1
+    memset(&coming, 0, sizeof(coming))
     for i in range(2, argc, 2):
         if i + 2 * FETCH_AHEAD < argc and h.index != NULL:
-            dict_fetch(&h.index.dict, a[i + 2 * FETCH_AHEAD].p, <uint32_t>a[i + 2 * FETCH_AHEAD].n)
+            dict_fetch(&h.index.dict, &coming, a[i + 2 * FETCH_AHEAD].p, <uint32_t>a[i + 2 * FETCH_AHEAD].n)
         created += hash_set(h, a[i].p, <uint32_t>a[i].n, a[i + 1].p, <uint32_t>a[i + 1].n)
     touched(s, a[1].p, a[1].n, "hset", "h", (argc - 2) // 2)
     return created

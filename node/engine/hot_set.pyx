@@ -1,9 +1,10 @@
 """Native set commands: SADD, SREM, SISMEMBER, SCARD, SMEMBERS, SPOP."""
 
 from libc.stddef cimport size_t
+from libc.string cimport memset
 from libc.stdint cimport int64_t, uint32_t
 
-from node.engine.dict cimport Entry, FETCH_AHEAD, dict_fetch
+from node.engine.dict cimport FETCH_AHEAD, Coming, Entry, dict_fetch
 from node.engine.hot cimport (
     PyBytes_AS_STRING,
     PyBytes_FromStringAndSize,
@@ -26,6 +27,7 @@ from node.engine.wire cimport Buf, w_bulk, w_header, w_int, w_null
 cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:
     cdef Entry* e = find_write(s, &a[1])
     cdef Set members
+    cdef Coming coming
     cdef int i
     cdef long added = 0
     if e == NULL:
@@ -36,9 +38,10 @@ cdef int cmd_sadd(Session s, Arg* a, int argc) except -1:
     else:
         members = <Set>entry_object(e)
     set_expect(members, a[2].p, <uint32_t>a[2].n, argc - 2)
+    memset(&coming, 0, sizeof(coming))
     for i in range(2, argc):
         if i + FETCH_AHEAD < argc and members.index != NULL:
-            dict_fetch(&members.index.dict, a[i + FETCH_AHEAD].p, <uint32_t>a[i + FETCH_AHEAD].n)
+            dict_fetch(&members.index.dict, &coming, a[i + FETCH_AHEAD].p, <uint32_t>a[i + FETCH_AHEAD].n)
         added += set_add(members, a[i].p, <uint32_t>a[i].n)
     if added:
         touched(s, a[1].p, a[1].n, "sadd", "s", added)

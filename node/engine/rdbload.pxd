@@ -1,6 +1,6 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from node.engine.dict cimport Dict, Entry
+from node.engine.dict cimport Coming, Dict, Entry
 from node.engine.rdb cimport Reader, Text
 from node.engine.table cimport Db, Keyspace
 
@@ -23,6 +23,7 @@ cdef class KeyLoader:
     cdef object value               # a collection whose elements come one by one
     cdef uint64_t left              # that are still to come
     cdef size_t ahead               # where the element begins that is to be fetched next; 0: none is
+    cdef Coming coming
     cdef int64_t first_ms           # of a hash of Redis 7.4 with fields that die: when the first does
 
     cdef bint note(self, int code) except -1

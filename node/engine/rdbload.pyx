@@ -179,6 +179,7 @@ cdef class KeyLoader:
         if self.left == 0:
             self.value = None
         self.ahead = r.at
+        memset(&self.coming, 0, sizeof(self.coming))
         return 0
 
     cdef void look_ahead(self, Dict* d, int texts) noexcept:
@@ -200,7 +201,7 @@ cdef class KeyLoader:
                     self.ahead = 0
                     return
                 if i == 0:
-                    dict_fetch(d, <const char*>r.p + self.ahead + 1, n)
+                    dict_fetch(d, &self.coming, <const char*>r.p + self.ahead + 1, n)
                 self.ahead += n + 1
 
     cdef bint fill(self, size_t until) except -1:

@@ -7,8 +7,9 @@ and asks the others, the largest first since they answer most of the questions.
 from cpython.ref cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
-from node.engine.dict cimport FETCH_AHEAD, Dict, Member, dict_fetch, dict_next
+from node.engine.dict cimport FETCH_AHEAD, Coming, Dict, Member, dict_fetch, dict_next
 from node.engine.limits cimport limits
 from node.engine.set cimport Set, set_add, set_each, set_expect, set_has, set_len
 
@@ -38,20 +39,22 @@ cdef void add_member(void* arg, const char* m, uint32_t n) noexcept:
 
 cdef void add_index(Set result, Dict* d):
     """Add the members of an index, fetching ahead what each will touch."""
-    cdef Member* coming[FETCH_AHEAD]
+    cdef Member* members[FETCH_AHEAD]
+    cdef Coming coming
     cdef Member* member
     cdef uint64_t pos = 0
     cdef size_t count = 0, i
     cdef Dict* into = &result.index.dict
+    memset(&coming, 0, sizeof(coming))
     while (member := <Member*>dict_next(d, &pos)) != NULL:
-        dict_fetch(into, <char*>member + sizeof(Member), member.klen)
+        dict_fetch(into, &coming, <char*>member + sizeof(Member), member.klen)
         i = count % FETCH_AHEAD
         if count >= FETCH_AHEAD:
-            set_add(result, <char*>coming[i] + sizeof(Member), coming[i].klen)
-        coming[i] = member
+            set_add(result, <char*>members[i] + sizeof(Member), members[i].klen)
+        members[i] = member
         count += 1
     for i in range(count - min(count, FETCH_AHEAD), count):
-        set_add(result, <char*>coming[i % FETCH_AHEAD] + sizeof(Member), coming[i % FETCH_AHEAD].klen)
+        set_add(result, <char*>members[i % FETCH_AHEAD] + sizeof(Member), members[i % FETCH_AHEAD].klen)
 
 
 cdef size_t walk(Set walked, list others, bint wanted, Set result, size_t limit):
