@@ -14,8 +14,8 @@ epoch, as long as it stands, and gets the same vote again: the answer may have b
 A vote binds in another way, too: until it is known what became of it, there is none about any other shard, and none for
 a candidate that knows other voters than we do (`common_map`).
 
-Nor does a voter take the worse of two replicas while it hears the better one: that may not have heard of the failure
-yet, or may not stand yet because it has just restarted. It has a node timeout for that, after which any will do.
+Nor does a voter take the worse of two replicas while it hears the better one: that may not have heard of the failure,
+so it is told, or may not stand yet because it has just restarted. It has a node timeout, after which any will do.
 
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
@@ -33,7 +33,7 @@ from cluster.health import heirs
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
-from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING, AuthAck, Header
+from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING, AuthAck, Fail, Header
 from gossip.peer import Peer
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """It is not. `reason` is a name for counters and tests, `text` for the log."""
+    """It is not. `reason` is a name for counters and tests, `text` for the log, `better` who should ask instead."""
 
     reason: str
     text: str
+    better: Peer | None = None
 
 
 Answer = Grant | Deny
@@ -98,7 +99,7 @@ def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms:
         return Deny("voted for another", f"can't vote about this master before {wait_ms} milliseconds")
     better = _better_sibling(primary, candidate, request, now_ms, node_timeout_ms)
     if better is not None:
-        return Deny("a better one lives", f"its sibling {better.id} has more of the data")
+        return Deny("a better one lives", f"its sibling {better.id} has more of the data", better)
     newer = state.slotmap.newer_owner(candidate, request.config_epoch, from_bitmap(request.slots))
     if newer is not None:
         return Deny("old claim", f"slot epoch ({newer.config_epoch}) > reqEpoch ({request.config_epoch})")
@@ -184,6 +185,9 @@ class Voter:
         if isinstance(answer, Deny):
             self.denied[answer.reason] += 1
             self._core.bus.note("warning", f"Failover auth denied to {candidate.id}: {answer.text}")
+            if answer.better is not None and candidate.primary is not None:
+                # It may have been with the primary on the other side of a partition, where nobody held that failed.
+                self._core.bus.send_to((answer.better,), Fail(self._core.bus.header(), candidate.primary.id))
             if answer.reason in PASSING:
                 self._kept = [each for each in self._kept if each[0] is not candidate]
                 self._kept.append((candidate, request, now_ms))

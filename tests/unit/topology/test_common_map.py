@@ -12,8 +12,10 @@ from cluster.slots import range_set, to_bitmap
 from cluster.state import ClusterSettings, NoReplication
 from cluster.voting import record_vote
 from gossip import flags
-from gossip.effects import Persist
-from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Update
+from gossip.effects import Persist, Send
+from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Kind, Update
+from gossip.peer import Link
+from gossip.wire import decode
 from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
 from tests.unit.topology.worlds import NOW
 
@@ -161,6 +163,17 @@ def test_a_candidate_with_another_map_gets_no_vote():
 def test_a_candidate_with_the_same_map_does():
     core, nodes = core_of()
     assert ask(core, nodes, nodes[21]) == "granted"
+
+
+def test_a_better_sibling_is_told_why_another_asks():
+    """It may have been with the primary on the other side of a partition."""
+    core, nodes = core_of()
+    nodes[22].link = Link(7, NOW, inbound=False, peer=nodes[22], established=True)
+    nodes[2].fail_ms, nodes[22].repl_offset = NOW, 500
+    core.take_effects()
+    assert ask(core, nodes, nodes[21], offset=100) == "a better one lives"
+    sent = [decode(effect.data) for effect in core.take_effects() if isinstance(effect, Send)]
+    assert [(message.kind, message.node_id) for message in sent] == [(Kind.FAIL, nodes[2].id)]
 
 
 def test_while_a_vote_is_open_there_is_none_about_another_place():
