@@ -78,15 +78,15 @@ class EmptyPrimary:
 
     def attend(self, now_ms: int) -> None:
         """Hand over if it can be done by now, or end the wait."""
+        me = self._core.myself
+        if self.active and (me.is_replica or not me.slot_count):
+            self._end()  # now, as it may be a primary again before the next look
         if not self.active or now_ms < self._look_ms:
             return
-        me = self._core.myself
         self._look_ms = now_ms + LOOK_MS
         all_told = all(peer.repl_offset_ms for peer in self._followers())
         listened = now_ms - self._since_ms >= LISTEN_MS
-        if me.is_replica or not me.slot_count:
-            self._end()
-        elif now_ms >= self._until_ms and not self._core.settings.min_acks and not self._best_of_the_able().offset:
+        if now_ms >= self._until_ms and not self._core.settings.min_acks and not self._best_of_the_able().offset:
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):

@@ -66,3 +66,14 @@ def test_a_primary_that_was_emptied_is_not_waited_for_without_end():
     assert nodes[3].flags & flags.PRIMARY
     assert waits(core, LISTENED)
     assert not waits(core, PATIENCE_OVER)
+
+
+def test_it_waits_no_more_once_it_was_replaced_however_shortly():
+    """It has synchronised with its successor, and was made primary again by an operator before the next look."""
+    core, nodes = waiting()
+    nodes[11].repl_offset = 50
+    assert waits(core, LISTENED)
+    core.myself.become_replica()
+    assert not waits(core, LISTENED + 1)
+    core.myself.become_primary()
+    assert not waits(core, LISTENED + 2)
