@@ -454,7 +454,9 @@ class ClusterCore:
         if me.is_replica or me not in everybody or alone:
             self.lease_end_ms = FOREVER_MS
         else:
-            self.lease_end_ms = lease_end_ms(me, everybody, self.settings.node_timeout_ms, self._without_voice())
+            since_ms = self.manual.grants_count_from_ms()
+            timeout_ms = self.settings.node_timeout_ms
+            self.lease_end_ms = lease_end_ms(me, everybody, timeout_ms, self._without_voice(), since_ms)
         promised = self.manual.bars(now_ms) or self.manual.gave_itself_away(now_ms)
         return now_ms < self.lease_end_ms and not self.empty.active and not promised
 

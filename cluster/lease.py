@@ -42,11 +42,16 @@ def lease_ms(node_timeout_ms: int) -> int:
 
 
 def lease_end_ms(
-    me: Peer, voters: frozenset[Peer], node_timeout_ms: int, without_voice: Collection[Peer] = ()
+    me: Peer,
+    voters: frozenset[Peer],
+    node_timeout_ms: int,
+    without_voice: Collection[Peer] = (),
+    since_ms: int = 0,
 ) -> int:
     """When the lease ends that the grants so far make. `voters` may include ourselves: we need no grant of our own.
 
-    `without_voice`: voters whose grants do not count (`common_map`).
+    `without_voice`: voters whose grants do not count (`common_map`). `since_ms`: only answers to PINGs that were sent
+    from then on count. We had promised our place, and for whom we agree to a voter votes in spite of its grant.
 
     A voter whose process is dead grants what it would if it answered, provided that it has died while its last answer
     kept it from voting against us: before it votes against anybody it would have to start, and would then abstain for a
@@ -55,7 +60,9 @@ def lease_end_ms(
     needed = quorum(voters) - (me in voters)
     if needed <= 0:
         return FOREVER_MS
-    counting = [peer for peer in voters if peer is not me and peer not in without_voice]
+    counting = [
+        peer for peer in voters if peer is not me and peer not in without_voice and peer.answered_ms >= since_ms
+    ]
     granted = sorted((granted_ms(peer, node_timeout_ms) for peer in counting), reverse=True)
     if len(granted) < needed or not granted[needed - 1]:
         return 0

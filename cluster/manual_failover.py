@@ -8,7 +8,8 @@ All of it must be over within five seconds of the replica's request. The primary
 for a little longer: so once it goes on, the replica has given up for good, however slow the votes were. That it has
 promised its place is on disk before the replica hears the offset: a primary that restarts in between waits, too,
 however often it does. A primary that votes for its successor (an operator may force one) serves no more until that has
-lost, or has had its time.
+lost, or has had its time. Who goes on after a promise has a lease only by answers to PINGs that it sends from then on:
+the voters may have elected the replica although they had granted us something a moment before.
 
 In a hand-over the primary begins: it sends MFSTART to its best replica, if that is a node of this project (Redis'
 replicas ignore it), and the replica does what it does for CLUSTER FAILOVER. The answer by another MFSTART costs a round
@@ -50,6 +51,7 @@ class ManualFailover:
         self._ready = False
         self._look_ms = 0
         self._barred_ms = 0
+        self._went_on_ms = 0  # when a promise of ours had last run out
 
     def restarted(self, now_ms: int) -> None:
         """Had we promised our place before the restart, the replica may still take it: until it may not, we wait."""
@@ -64,6 +66,23 @@ class ManualFailover:
         """Whether we have voted, as the primary, for a replica that may still win with that vote, whoever forced it."""
         me, vote = self._core.myself, open_vote(self._core.state)
         return vote is not None and vote.primary_id == me.id and now_ms - me.voted_ms < TIMEOUT_MS + CLOCK_MARGIN_MS
+
+    def grants_count_from_ms(self) -> int:
+        """Answers to PINGs from before do not count for our lease: who gave one may have voted for our successor since.
+
+        A voter for whom we have asked it, by our promise, does so in spite of what it has granted us.
+        """
+        me, vote = self._core.myself, open_vote(self._core.state)
+        if vote is not None and vote.primary_id == me.id:
+            return max(self._went_on_ms, me.voted_ms + TIMEOUT_MS + CLOCK_MARGIN_MS)
+        return self._went_on_ms
+
+    def _go_on(self, now_ms: int) -> None:
+        """As a primary whose promise has run out: nobody has taken our place, unless the voters tell us otherwise."""
+        core = self._core
+        self._went_on_ms = now_ms
+        for peer in sorted(core.voters - {core.myself}, key=lambda peer: peer.id):
+            core.bus.ping(peer, now_ms)
 
     def _promise(self, given: bool) -> None:
         if self._core.state.handing_over != given:
@@ -154,11 +173,14 @@ class ManualFailover:
         if self._barred_ms and now_ms >= self._barred_ms:
             self._barred_ms = 0
             self._promise(self._replica is not None)  # until now it is on disk: another restart must wait as well
+            self._go_on(now_ms)
         if not self._end_ms:
             return
         primary = self._core.myself.primary
         if now_ms >= self._end_ms:
             self._core.bus.note("warning", "Manual failover timed out.")
+            if self._replica is not None:
+                self._go_on(now_ms)
             self.reset()
         elif self._replica is None and self._goal is not None and not self._ready:
             self._catch_up(self._goal, now_ms)

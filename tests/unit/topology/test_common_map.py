@@ -210,6 +210,22 @@ def test_grants_under_another_map_do_not_count():
     assert not core.grant_counts(nodes[2], request(core.state, nodes[2], electorate=core.digest ^ 1))
 
 
+def test_after_a_promise_only_new_grants_make_a_lease():
+    """Voters may have elected the replica to which we had promised our place, though they had granted us something."""
+    core, nodes = core_of()
+    nodes[2].answered_ms = nodes[3].answered_ms = NOW
+    core.manual.hear_start(nodes[11], NOW)
+    ends_ms = NOW + 5100
+    for now_ms in (ends_ms - 1, ends_ms):
+        nodes[2].answered_ms = nodes[3].answered_ms = now_ms - 1
+        core.tick(now_ms)
+    assert core.lease_end_ms < ends_ms
+    assert not core.may_serve(ends_ms)
+    nodes[3].answered_ms = ends_ms
+    core.tick(ends_ms + 1)
+    assert core.lease_end_ms == ends_ms + TIMEOUT_MS * 4 // 5
+
+
 # The candidate.
 
 
