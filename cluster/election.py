@@ -28,6 +28,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster import epochs
+from cluster.health import heirs
 from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
 from gossip import flags
@@ -87,8 +88,7 @@ def too_old(settings: ClusterSettings, age_ms: int | None) -> Unfit | None:
 def rivals(me: Peer) -> list[Peer]:
     """The siblings that may stand for election too."""
     assert me.primary is not None
-    excluded = flags.FAILING | flags.NOFAILOVER | flags.MYSELF
-    return [peer for peer in me.primary.replicas if not peer.flags & excluded]
+    return [peer for peer in heirs(me.primary) if not peer.is_myself]
 
 
 class Data(NamedTuple):

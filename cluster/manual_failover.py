@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS = 5000
 CLOCK_MARGIN_MS = 100
+PROMISE_MS = TIMEOUT_MS + CLOCK_MARGIN_MS
+"""For how long a primary keeps to it: the replica counts from something earlier, by a clock of its own."""
 CATCH_UP_LOOK_MS = 5
 REPEAT_MS = 100
 ASK_AGAIN_MS = 500
@@ -56,7 +58,7 @@ class ManualFailover:
     def restarted(self, now_ms: int) -> None:
         """Had we promised our place before the restart, the replica may still take it: until it may not, we wait."""
         if self._core.state.handing_over:
-            self._barred_ms = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS
+            self._barred_ms = now_ms + PROMISE_MS
 
     def bars(self, now_ms: int) -> bool:
         """Whether a promise from before a restart keeps us from serving."""
@@ -64,18 +66,19 @@ class ManualFailover:
 
     def gave_itself_away(self, now_ms: int) -> bool:
         """Whether we have voted, as the primary, for a replica that may still win with that vote, whoever forced it."""
+        return now_ms < self._given_away_until_ms()
+
+    def _given_away_until_ms(self) -> int:
+        """Until when that replica may win; 0: there is none, or it has lost."""
         me, vote = self._core.myself, open_vote(self._core.state)
-        return vote is not None and vote.primary_id == me.id and now_ms - me.voted_ms < TIMEOUT_MS + CLOCK_MARGIN_MS
+        return me.voted_ms + PROMISE_MS if vote is not None and vote.primary_id == me.id else 0
 
     def grants_count_from_ms(self) -> int:
         """Answers to PINGs from before do not count for our lease: who gave one may have voted for our successor since.
 
         A voter for whom we have asked it, by our promise, does so in spite of what it has granted us.
         """
-        me, vote = self._core.myself, open_vote(self._core.state)
-        if vote is not None and vote.primary_id == me.id:
-            return max(self._went_on_ms, me.voted_ms + TIMEOUT_MS + CLOCK_MARGIN_MS)
-        return self._went_on_ms
+        return max(self._went_on_ms, self._given_away_until_ms())
 
     def _go_on(self, now_ms: int) -> None:
         """As a primary whose promise has run out: nobody has taken our place, unless the voters tell us otherwise."""
@@ -222,7 +225,7 @@ class ManualFailover:
         Were they let go for a moment, as by ending one failover before the next begins, it would lack what was written.
         """
         core = self._core
-        self._end_ms, self._replica, self._look_ms = now_ms + TIMEOUT_MS + CLOCK_MARGIN_MS, replica, now_ms
+        self._end_ms, self._replica, self._look_ms = now_ms + PROMISE_MS, replica, now_ms
         core.bus.note("notice", f"Manual failover requested by replica {replica.id}.")
         self._promise(True)
         core.bus.effect(PauseWrites(TIMEOUT_MS * 2))

@@ -10,9 +10,11 @@ Three ranges of sizes, each counted in `mem_used` by what a block really occupie
 
 Pages are carved from arenas whose address space is kept for good. All arenas but the first ask for huge pages, and so do
 the arrays of large tables (`mem_calloc_huge`): who looks up members at random in 100 MB needs a translation of addresses
-for each, and those of small pages do not fit into the processor. There is no fork that would copy them. An empty page is warm at first: it has memory, and is
-the next to be used. `mem_trim` gives the memory of warm pages back with madvise, some at a time: when a million keys go,
-nearly all of their pages become empty with the last few keys, and giving back that much at once takes milliseconds.
+for each, and those of small pages do not fit into the processor. There is no fork that would copy them.
+
+An empty page is warm at first: it has memory, and is the next to be used. `mem_trim` gives the memory of warm pages back
+with madvise, some at a time: when a million keys go, nearly all of their pages become empty with the last few keys, and
+giving back that much at once takes milliseconds.
 
 One thread allocates: the one that holds the GIL. Out of memory ends the process, as there is no state to go back to.
 Under AddressSanitizer every block comes from malloc, so that each one has its red zones.

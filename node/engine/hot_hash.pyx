@@ -1,8 +1,8 @@
 """Native hash commands: HSET, HMSET, HGET, HMGET, HGETALL, HINCRBY, HDEL, HEXISTS, HLEN."""
 
 from libc.stddef cimport size_t
-from libc.string cimport memset
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
+from libc.string cimport memset
 
 from node.engine.dict cimport FETCH_AHEAD, Coming, Entry, dict_fetch
 from node.engine.digits cimport format_int64, parse_int64

@@ -1,8 +1,8 @@
 """Native set commands: SADD, SREM, SISMEMBER, SCARD, SMEMBERS, SPOP."""
 
 from libc.stddef cimport size_t
-from libc.string cimport memset
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
 
 from node.engine.dict cimport FETCH_AHEAD, Coming, Entry, dict_fetch
 from node.engine.hot cimport (

@@ -305,12 +305,6 @@ cdef class Reader:
         finally:
             text_free(&text)
 
-    def double(self) -> float:
-        """Eight bytes, little-endian."""
-        cdef double value
-        memcpy(&value, self.get(sizeof(value)), sizeof(value))
-        return value
-
     def double_text(self) -> float:
         """A length byte and the digits; three lengths stand for what has no digits. So old versions wrote scores."""
         cdef uint8_t n = self.get(1)[0]

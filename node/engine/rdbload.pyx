@@ -55,11 +55,11 @@ cdef enum:
     ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
     ELEMENTS_A_LOOK = 64        # elements of a large collection between two looks at the position
 
+MORE = -1
 """`some` has stopped at the position, not at an opcode."""
 
 cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
-cdef uint64_t LARGE_SET = 4096            # members for which room is made before the first one comes
-cdef uint64_t EXPECTED_MAX = 1 << 22      # and no more room than for so many, since the count may be a lie
+cdef uint64_t EXPECTED_MAX = 1 << 22      # members for whom room is made at the most, since the count may be a lie
 cdef uint32_t LENGTH_14_BEGINS = 0x40     # below it, the byte is the length
 cdef int64_t FIELD_DEATH_MAX_MS = (1 << 48) - 2
 cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
@@ -79,7 +79,7 @@ cdef inline int native_type(int kind, bint foreign) noexcept nogil:
 
 
 NATIVE = frozenset(kind for kind in range(KIND_MAX) if native_type(kind, False) != NO_KEY)
-MORE = -1
+"""The kinds of collections that are read here."""
 
 
 @cython.final
@@ -160,6 +160,7 @@ cdef class KeyLoader:
         return self.open_value(kind)
 
     cdef int open_value(self, int kind) except -1:
+        """A collection of elements to come, and their count; nothing yet of what is read in one go."""
         cdef Reader r = self.reader
         self.kind = kind
         self.left = 0
@@ -178,6 +179,9 @@ cdef class KeyLoader:
         self.left = r.get_length(NULL)
         if self.left == 0:
             self.value = None
+        elif kind == KIND_SET:
+            # Each member takes a byte at least.
+            set_expect(<Set>self.value, NULL, 0, min(self.left, r.end - r.at, EXPECTED_MAX))
         self.ahead = r.at
         memset(&self.coming, 0, sizeof(self.coming))
         return 0
@@ -243,9 +247,6 @@ cdef class KeyLoader:
         elif self.kind == KIND_SET:
             if (<Set>self.value).index != NULL:
                 self.look_ahead(&(<Set>self.value).index.dict, 1)
-            elif self.left > LARGE_SET:
-                # Whatever the count says, each member takes a byte at least.
-                set_expect(<Set>self.value, first.p, <uint32_t>first.n, min(self.left, r.end - r.at + 1, EXPECTED_MAX))
             is_new = set_add(<Set>self.value, first.p, <uint32_t>first.n)
         elif self.kind == KIND_HASH:
             r.get_text(second)
@@ -317,14 +318,14 @@ cdef class KeyLoader:
 
     cdef int finish(self) except -1:
         """The value is read, or will be at once: the key goes into its database, unless it is dead or empty."""
-        cdef int kind = self.kind
+        cdef int kind = self.kind, native = native_type(kind, self.foreign)
         cdef object value
         if kind == KIND_STRING:
             self.reader.get_text(&self.first)
             if not self.unwanted():
                 self.put_text()
-        elif native_type(kind, self.foreign) != NO_KEY:
-            self.put(native_type(kind, self.foreign), self.complete())
+        elif native != NO_KEY:
+            self.put(native, self.complete())
         else:
             value = self.read_value(self.reader, kind)
             self.put(NO_KEY if value is None else TYPES[type(value).__name__], value)

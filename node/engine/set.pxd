@@ -13,7 +13,7 @@ cdef class Set:
 
 cdef size_t set_len(Set s) noexcept
 cdef bint set_add(Set s, const char* m, uint32_t n) noexcept          # True: it is new
-cdef void set_expect(Set s, const char* first, uint32_t n, size_t members) noexcept  # before so many are added, this one first
+cdef void set_expect(Set s, const char* first, uint32_t n, size_t members) noexcept  # before so many are added, this one first (NULL: not known)
 cdef bint set_remove(Set s, const char* m, uint32_t n) noexcept
 cdef bint set_has(Set s, const char* m, uint32_t n) noexcept
 cdef bytes set_pop(Set s)                                             # a random member, removed; the set must not be empty

@@ -167,6 +167,8 @@ cdef void set_expect(Set s, const char* first, uint32_t n, size_t members) noexc
     elif s.ints != NULL:
         if members > limits.set_max_intset_entries:
             leave_intset(s, members, 0, True)
+    elif first == NULL and (members <= limits.set_max_intset_entries or members <= limits.set_max_listpack_entries):
+        return                                              # its first member decides
     elif members <= limits.set_max_intset_entries and parse_int64(first, n, &v):
         s.ints = ints_new()
     elif members <= limits.set_max_listpack_entries:

@@ -10,7 +10,6 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from node.engine.dict cimport FETCH_AHEAD, Coming, Dict, Member, dict_fetch, dict_next
-from node.engine.limits cimport limits
 from node.engine.set cimport Set, set_add, set_each, set_expect, set_has, set_len
 
 cdef struct Sieve:
@@ -72,9 +71,7 @@ def union(sets):
     """What is in any of the sets."""
     cdef Set result = Set()
     cdef Set s
-    cdef size_t largest = max(map(len, sets), default=0)
-    if largest > limits.set_max_intset_entries and largest > limits.set_max_listpack_entries:
-        set_expect(result, NULL, 0, largest)
+    set_expect(result, NULL, 0, max(map(len, sets), default=0))
     for s in sets:
         if s.index != NULL and result.index != NULL:
             add_index(result, &s.index.dict)
