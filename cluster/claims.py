@@ -41,7 +41,8 @@ class Claims:
             if sender.is_primary:
                 self._hear_claim(sender, header.config_epoch, claimed)
             self._correct(sender, header.config_epoch, claimed)
-        if header.config_epoch == self._core.myself.config_epoch and epochs.resolve_collision(self._core.state, sender):
+        mine = self._core.myself.config_epoch
+        if header.config_epoch == mine and epochs.resolve_collision(self._core.state, sender, claimed):
             epoch = self._core.myself.config_epoch
             self._note("verbose", f"configEpoch collision with node {sender.id}. configEpoch set to {epoch}")
             self._core.changed(durable=True)

@@ -532,7 +532,7 @@ class ClusterCore:
             self._voters_known = False
 
     def has_nothing(self) -> bool:
-        """Whether this node has neither data nor a place in a cluster. (Epochs collide even among such nodes.)"""
+        """Whether this node has neither data nor a place in a cluster."""
         return self.myself.is_primary and not self.myself.slot_count and not len(self.keyspace)
 
     def seeks_members(self) -> bool:

@@ -4,12 +4,15 @@ The *current epoch* is the highest that a node has seen anywhere. A primary's *c
 claims its slots; the higher claim wins. New config epochs come from elections, where a majority vouches that nobody
 else has the same. Two operations make one up without asking: closing a slot after its import, and a takeover. So two
 primaries can end up with the same epoch; the collision rule below moves one of them on, and the one with the greater
-id stays, which ends with all different however many collide.
+id stays, which ends with all different however many collide. It waits until both claim slots: an epoch says nothing
+before. (Redis gives each empty node an epoch of its own when they meet. Each is news that all must write to disk
+before they answer: ninety nodes that meet at once would do little else.)
 """
 
 from __future__ import annotations
 
 from cluster.errors import ClusterError
+from cluster.slots import SlotSet
 from cluster.state import ClusterState
 from gossip.peer import Peer
 
@@ -36,12 +39,15 @@ def bump_without_consensus(state: ClusterState) -> bool:
     return _take_next(state)
 
 
-def resolve_collision(state: ClusterState, other: Peer) -> bool:
-    """If `other` has our config epoch and the greater id, take a new one. To be persisted before it is told."""
+def resolve_collision(state: ClusterState, other: Peer, claimed: SlotSet) -> bool:
+    """If `other` has our config epoch and the greater id, and both of us claim slots (it `claimed`), take a new one.
+
+    To be persisted before it is told.
+    """
     me = state.myself
     if other.config_epoch != me.config_epoch or not other.is_primary or not me.is_primary or other.id <= me.id:
         return False
-    return _take_next(state)
+    return bool(claimed and me.slot_count) and _take_next(state)
 
 
 def set_config_epoch(state: ClusterState, epoch: int) -> None:

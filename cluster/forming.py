@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LOOK_MS = 200
 TELL_AGAIN_MS = 1000
+LEFT_TO_THE_DECIDER_MS = 1000
+"""For how long after it took its place a node does not tell the map: whoever states a wish then has it on its way."""
 JOIN_AFTER_MS = 5000
 
 
@@ -44,6 +46,9 @@ class Forming:
     def __init__(self, core: ClusterCore) -> None:
         self._core = core
         self._stated: dict[str, WishStated] = {}  # by node id: what nodes that have nothing said last
+        self._mine: WishStated | None = None  # what we say, as of the last look
+        self._decides = False  # whether we had the smallest id then
+        self._tells_from_ms = 0  # from when on we tell others the map
         self._due_ms = 0
         self._told: tuple[Peer, WishStated | None] | None = None  # to whom we stated our wish last, and what it was
         self._told_ms = 0
@@ -60,11 +65,8 @@ class Forming:
     # What is said.
 
     def statement(self) -> WishStated | None:
-        """What our next ping says; None if we have a place, or wish for none."""
-        if not self.active:
-            return None
-        wish = self._core.settings.wish
-        return WishStated(wish.shards, wish.replicas, digest(self._company()))
+        """What our next ping says, as of our last look; None if we have a place, or wish for none."""
+        return self._mine if self.active else None
 
     def map_for(self, peer: Peer) -> Places | None:
         """Our map, for a node that has a place in it and says that it has nothing."""
@@ -76,17 +78,19 @@ class Forming:
 
     def hear(self, sender: Peer, stated: WishStated | None, places: Places | None, now_ms: int) -> None:
         """A ping of a member has said this, or nothing of the kind."""
+        active = self.active
         if stated is None:
             self._stated.pop(sender.id, None)
-        else:
+        elif active or now_ms >= self._tells_from_ms:
             news = self._stated.get(sender.id) != stated
             self._stated[sender.id] = stated
-            if news and self.active:
+            if news and active and self._decides:
                 self._due_ms = min(self._due_ms, now_ms)
             elif news and self.map_for(sender) is not None:
                 self._core.bus.ping(sender, now_ms)
-        if places is not None and self.active:
-            self._take_place(places)
+        if places is not None and active and self._take_place(places):
+            self._stated.clear()
+            self._tells_from_ms = now_ms + LEFT_TO_THE_DECIDER_MS
 
     def forget(self, peer: Peer) -> None:
         self._stated.pop(peer.id, None)
@@ -101,13 +105,13 @@ class Forming:
         if self._core.slotmap.assigned():
             self._join(now_ms)
             return
-        company = self._company()
+        wish, company = self._core.settings.wish, self._company()
+        mine = self._mine = WishStated(wish.shards, wish.replicas, digest(company))
         first = min(company, key=lambda peer: peer.id)
-        if first.is_myself:
+        self._decides = first.is_myself
+        if self._decides:
             self._decide(company)
-            return
-        mine = self.statement()
-        if (self._told != (first, mine) or now_ms - self._told_ms > TELL_AGAIN_MS) and not first.ping_sent_ms:
+        elif (self._told != (first, mine) or now_ms - self._told_ms > TELL_AGAIN_MS) and not first.ping_sent_ms:
             self._told, self._told_ms = (first, mine), now_ms
             self._core.bus.ping(first, now_ms)
 
@@ -117,7 +121,7 @@ class Forming:
         return [members.myself, *(peer for peer in members.others() if _is_free(peer))]
 
     def _decide(self, company: list[Peer]) -> None:
-        core, mine = self._core, self.statement()
+        core, mine = self._core, self._mine
         wish = core.settings.wish
         others = (peer for peer in company if not peer.is_myself)
         if len(company) < wish.nodes or any(self._stated.get(peer.id) != mine for peer in others):
@@ -154,12 +158,12 @@ class Forming:
             ),
         )
 
-    def _take_place(self, places: Places) -> None:
-        """Accept a map in which we have a place, and believe it about all others as if they had told us."""
+    def _take_place(self, places: Places) -> bool:
+        """Accept a map if we have a place in it, and believe it about all others as if they had told us."""
         core, me = self._core, self._core.myself
         mine = next((each for each in places.places if each.node_id == me.id), None)
         if mine is None or (mine.primary_id and core.members.get(mine.primary_id) is None):
-            return
+            return False
         core.claims.learn_places(places)
         if mine.primary_id:
             primary = core.members.get(mine.primary_id)
@@ -172,6 +176,7 @@ class Forming:
             core.slotmap.assign(slots & ~core.slotmap.assigned(), me)
             core.bus.note("notice", f"This node now serves {me.slot_count} slots.")
         core.changed(state=True, durable=True)
+        return True
 
     def _join(self, now_ms: int) -> None:
         """Beside a cluster that works: become a replica where one is missing, unless our place is told first."""

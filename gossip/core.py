@@ -404,7 +404,7 @@ class GossipCore:
             link.pings.append(now_ms)
             if kind is Ping and target is not None:
                 target.ping_sent_ms = target.pinged_ms = now_ms
-        gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng, now_ms))
+        gossip = tuple(gossip_entry(peer) for peer in choose_gossip(self.members, target, self.rng))
         extensions = self._extensions_for(target, say)
         self.send(link, kind(self.header(EXT_DATA, to_ours), gossip, extensions))
 

@@ -36,6 +36,7 @@ class Members:
         self._place: dict[Peer, int] = {myself: 0}
         self._banned: dict[str, int] = {}
         self.newest_ms = 0  # when the last peer was added
+        self.joined = 0  # how many have got to be known by their ids, ever: the last one's `Peer.joined`
         self.suspects: set[Peer] = set()  # exactly those flagged PFAIL; maintained by `suspect` and `clear_suspicion`
 
     def __len__(self) -> int:
@@ -63,6 +64,7 @@ class Members:
         self._place[peer] = len(self._array)
         self._array.append(peer)
         self.newest_ms = max(self.newest_ms, peer.created_ms)
+        self._is_known(peer)
         if peer.suspected:
             self.suspects.add(peer)
         return peer
@@ -73,6 +75,15 @@ class Members:
         del self._peers[peer.id]
         peer.id = node_id
         self._peers[node_id] = peer
+        self._is_known(peer)
+
+    def _is_known(self, peer: Peer) -> None:
+        self.joined += 1
+        peer.joined = self.joined
+
+    def joined_after(self, serial: int) -> list[Peer]:
+        """Those whom we know since we knew so many, in that order."""
+        return sorted((peer for peer in self._array if peer.joined > serial), key=lambda peer: peer.joined)
 
     def remove(self, peer: Peer) -> None:
         """Forget a peer and everything that points to it. Its links are the caller's to close."""

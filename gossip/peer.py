@@ -75,6 +75,8 @@ class Peer:
     repl_offset: int = 0
     repl_offset_ms: int = 0
     electorate: int = 0  # the digest of the voters, as it last stated it
+    joined: int = 0  # the how manieth it is whom we got to know
+    told: int = 0  # up to which of these it has been told of the others
     updates_sent: int = 0  # how many owners we have told it of, since its digest differs from ours
     data_epoch: int = 0  # of the primary in whose history that offset is; 0: it did not say
     answered_ms: int = 0  # when the newest PING was sent that it has answered, and that makes it a grant of our lease

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gossip.core import GossipCore
 
 MIN_GOSSIP = 3
+NEWCOMERS = 20
+"""So many members at most whom we have not mentioned to a peer yet are mentioned in one packet."""
 SETTLED_MS = 30_000
 PING_SPACING_MS = 50
 LARGE = 20
@@ -32,6 +34,8 @@ OTHER_SHARD = 10
 """those between a voter and a replica of another shard so many times,"""
 NO_CONCERN = 20
 """and those between two replicas of different shards so many times."""
+FORMING = 4
+"""So many times rarer are those of a node that looks for a cluster: it has better things to do than to watch others."""
 
 
 def ping_after_ms(node_timeout_ms: int, members: int) -> int:
@@ -67,6 +71,8 @@ def _leisure(core: GossipCore, peer: Peer, now_ms: int) -> int:
     (`look_at_once`). Who fails is told by the voters; from then on it is watched as usual, for its return.
     """
     me = core.members.myself
+    if core.agreement.seeks_members() and len(core.members) >= LARGE:
+        return FORMING
     if not may_save(core, now_ms) or peer.flags & flags.FAILING or peer is me.primary or peer.primary is me:
         return 1
     votes = core.agreement.votes
@@ -142,16 +148,17 @@ class DueHeap:
         return peer
 
 
-def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now_ms: int) -> list[Peer]:
+def choose_gossip(members: Members, target: Peer | None, rng: random.Random) -> list[Peer]:
     """Whom a packet to `target` mentions: a tenth of the nodes, at least three, picked at random, and every suspect.
 
-    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report. That is for Redis' nodes,
-    and for getting to know new members; nodes of this project hear of suspicions at once, for them three are enough.
+    A tenth is enough for a majority to hear of a suspicion within the lifetime of a report. That is for Redis' nodes;
+    those of this project hear of suspicions at once, for them three are enough. They are told of each member once
+    besides: where many meet, chance would leave the last of them unknown to somebody for long.
     Nodes that have no address, or no link and no slots, are not worth passing on.
     """
     fresh = len(members) - 2  # everybody but us and the one we write to
-    settled = target is not None and target.ours and now_ms - members.newest_ms > SETTLED_MS
-    wanted = min(MIN_GOSSIP if settled else max(MIN_GOSSIP, len(members) // 10), fresh)
+    ours = target is not None and target.ours
+    wanted = min(MIN_GOSSIP if ours else max(MIN_GOSSIP, len(members) // 10), fresh)
     chosen: dict[Peer, None] = {}
     # In a small cluster everybody is mentioned; sampling would only miss some.
     draws: Iterable[Peer] = members.others() if fresh <= MIN_GOSSIP else _picks(members, rng, wanted * 3)
@@ -160,9 +167,22 @@ def choose_gossip(members: Members, target: Peer | None, rng: random.Random, now
             chosen[peer] = None
             if len(chosen) >= wanted:
                 break
+    if ours:
+        assert target is not None
+        chosen.update(dict.fromkeys(_newcomers(members, target)))
     suspects = [p for p in members.suspects if not p.flags & (flags.HANDSHAKE | flags.NOADDR)]
     suspects.sort(key=lambda peer: peer.id)
     return [*chosen, *suspects]
+
+
+def _newcomers(members: Members, target: Peer) -> Iterator[Peer]:
+    """Members of whom `target` has not heard from us yet, and who are to be mentioned to it now."""
+    if target.told == members.joined:
+        return
+    for peer in members.joined_after(target.told)[:NEWCOMERS]:
+        target.told = peer.joined
+        if peer is not target and not peer.flags & (flags.MYSELF | flags.HANDSHAKE | flags.NOADDR | flags.FAILING):
+            yield peer
 
 
 def _picks(members: Members, rng: random.Random, count: int) -> Iterator[Peer]:

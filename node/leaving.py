@@ -63,6 +63,8 @@ class Leaving:
         self._offset = 0
         """Which replicas must have acknowledged; writes have paused there."""
         self._clients: list[Session] = []
+        self._left = False
+        """The node is stopping: what the loop still does changes nothing any more."""
 
     # -- what is asked for
 
@@ -103,6 +105,8 @@ class Leaving:
     # -- how it goes
 
     def tick(self, now_ms: int) -> None:
+        if self._left:
+            return
         if self._asked is not None:
             if not self.node.scripts.may_leave(self._asked.nosave):
                 return
@@ -181,6 +185,7 @@ class Leaving:
             self.node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
             self._cancel()
             return False
+        self._left = True
         self.stop()
         return True
 

@@ -58,6 +58,7 @@ class Node:
     ends: dict = field(default_factory=dict)  # link id -> (other node, its link id)
     effects: list = field(default_factory=list)  # what the bus did not carry out itself, without notes
     keys: Keys = field(default_factory=Keys)
+    writes: list = field(default_factory=list)  # of nodes.conf: whether each had to be durable
 
     def boot(self, **settings):
         """Start, or start again: with the same settings unless others are given."""
@@ -123,10 +124,10 @@ class Net:
         return self
 
     def agree(self):
-        """Whether all living nodes know the same nodes, with different epochs, and the same owners."""
+        """Whether all living nodes know the same nodes and the same owners, and these have different epochs."""
         alive = [node for node in self.nodes if node.alive]
         first = alive[0]
-        epochs = [node.core.myself.config_epoch for node in alive]
+        epochs = [node.core.myself.config_epoch for node in alive if node.core.myself.slot_count]
         return len(set(epochs)) == len(epochs) and all(
             node.knows() == first.knows() and _owners(node) == _owners(first) for node in alive
         )
@@ -227,8 +228,9 @@ class Net:
 
     def _perform(self, node, effect):
         match effect:
-            case Persist(text, _):
+            case Persist(text, durable):
                 node.disk = text
+                node.writes.append(durable)
             case Send(link_id, data):
                 self.trace.append((self.now, node.number, data[12:16], len(data)))
                 other, other_link = node.ends.get(link_id, (None, 0))

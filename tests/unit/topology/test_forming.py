@@ -106,6 +106,59 @@ def test_nodes_that_come_and_go_while_it_forms(seed: int) -> None:
     net.until(lambda: all_formed(net, wish), 60_000)
 
 
+def test_many_nodes_that_form_a_cluster_say_and_write_little() -> None:
+    """On two cores ninety nodes have no time for more: what each does a hundred times is done nine thousand times."""
+    wish = Wish(6, 3)
+    net = net_of(wish.nodes, wish)
+    maps = 0
+
+    def counted(target: Peer, node: Node) -> tuple[object, object]:
+        nonlocal maps
+        offered = real[node.number](target)
+        maps += offered[1] is not None
+        return offered
+
+    start(net, net.nodes, 3000)
+    real = {node.number: node.core.offers for node in net.nodes}
+    for node in net.nodes:
+        node.core.offers = lambda target, node=node: counted(target, node)  # type: ignore[method-assign]
+    net.until(lambda: all_formed(net, wish), 15_000)
+    net.run(2000)
+    others = wish.nodes - 1
+    assert sum(sum(node.core.bus.sent.values()) for node in net.nodes) < 8 * others * wish.nodes
+    assert maps < 3 * others, "the one who decides tells all, and hardly anybody else does"
+    for node in net.nodes:
+        assert sum(node.writes) < 6, "an fsync holds up all that is to be sent"
+
+
+def test_nodes_without_slots_share_an_epoch_until_they_get_some() -> None:
+    """An epoch of its own for each empty node would be a hundred durable writes where ninety meet."""
+    net = Net(5)
+    for node in net.nodes[1:]:
+        node.meet(net.nodes[0])
+    net.until(lambda: all(len(node.knows()) == 5 for node in net.nodes))
+    net.run(20_000)
+    assert {node.core.myself.config_epoch for node in net.nodes} == {0}
+    for index, node in enumerate(net.nodes[:3]):
+        node.do("add_slots_range", [b"%d" % (index * 5000), b"%d" % (index * 5000 + 4999)])
+    net.until(net.agree)
+    assert sorted(node.core.myself.config_epoch for node in net.nodes)[:3] == [0, 0, 0], "two empty ones, and one owner"
+
+
+def test_two_who_claim_the_same_slot_in_the_same_epoch_agree_on_one() -> None:
+    net = Net(4)
+    for node in net.nodes[1:]:
+        node.meet(net.nodes[0])
+    net.until(lambda: all(len(node.knows()) == 4 for node in net.nodes))
+    net.cut(net.nodes[:2], net.nodes[2:])
+    for node in (net.nodes[0], net.nodes[2]):
+        node.do("add_slots_range", [b"0", b"99"])
+    net.run(3000)
+    net.heal()
+    net.until(net.agree)
+    assert len({node.owner(50) for node in net.nodes}) == 1
+
+
 def test_too_few_nodes_wait() -> None:
     net = net_of(6, Wish(3, 1))
     start(net, net.nodes[:5], 100)
