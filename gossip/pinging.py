@@ -179,8 +179,9 @@ def _newcomers(members: Members, target: Peer) -> Iterator[Peer]:
     """Members of whom `target` has not heard from us yet, and who are to be mentioned to it now."""
     if target.told == members.joined:
         return
-    for peer in members.joined_after(target.told)[:NEWCOMERS]:
-        target.told = peer.joined
+    newcomers = members.joined_after(target.told)[:NEWCOMERS]
+    target.told = newcomers[-1].joined if len(newcomers) == NEWCOMERS else members.joined
+    for peer in newcomers:
         if peer is not target and not peer.flags & (flags.MYSELF | flags.HANDSHAKE | flags.NOADDR | flags.FAILING):
             yield peer
 

@@ -92,6 +92,15 @@ def test_a_node_that_cannot_save_stays_unless_it_is_forced(world: World) -> None
     assert world.stopped
 
 
+def test_what_the_loop_still_does_while_a_node_ends_saves_nothing_again(world: World) -> None:
+    assert world.by_signal(Leave())
+    world.stopped = False
+    saved = world.log.count("Saving the final RDB snapshot before exiting.")
+    world.node.advance(1000)
+    assert not world.stopped
+    assert world.log.count("Saving the final RDB snapshot before exiting.") == saved == 1
+
+
 def test_replicas_are_waited_for_with_writes_paused(world: World) -> None:
     replica = world.lagging_replica()
     other, writer = world.node.client(), world.node.client()

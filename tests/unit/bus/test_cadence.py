@@ -3,7 +3,19 @@
 import pytest
 
 from gossip.messages import Kind
-from gossip.pinging import GRID_DIVISOR, LARGE, NO_CONCERN, OTHER_SHARD, SETTLED_MS, SIBLING, on_grid, ping_after_ms
+from gossip.pinging import (
+    GRID_DIVISOR,
+    LARGE,
+    MIN_GOSSIP,
+    NEWCOMERS,
+    NO_CONCERN,
+    OTHER_SHARD,
+    SETTLED_MS,
+    SIBLING,
+    choose_gossip,
+    on_grid,
+    ping_after_ms,
+)
 from gossip.verdicts import LATER_MS
 from tests.unit.bus.simnet import Net
 
@@ -67,6 +79,20 @@ def test_a_node_at_rest_says_little(net):
     rates = [(sum(node.core.bus.sent.values()) - old) / 60 for node, old in zip(net.nodes, before, strict=True)]
     assert max(rates[SHARDS:]) < 6
     assert not any(peer.suspected or peer.failed for node in net.nodes for peer in node.core.members)
+
+
+def test_each_peer_is_told_of_each_member_once(net):
+    """Chance alone would mention the last of many newcomers to somebody much later."""
+    bus, target = net.nodes[0].core.bus, net.nodes[0].peer(net.nodes[5])
+    target.told = 0
+    packets = [bus.members.joined_after(0)]
+    while target.told < bus.members.joined:
+        packets.append(choose_gossip(bus.members, target, bus.rng))
+    assert len(packets) == 1 + -(-24 // NEWCOMERS), "twenty in a packet, then the rest"
+    mentioned = {peer.id for packet in packets[1:] for peer in packet}
+    assert mentioned == {node.id for node in net.nodes} - {net.nodes[0].id, target.id}
+    assert len(choose_gossip(bus.members, target, bus.rng)) == MIN_GOSSIP
+    assert len(choose_gossip(bus.members, None, bus.rng)) == MIN_GOSSIP, "to a stranger a tenth, three at least"
 
 
 def test_what_changes_is_told_to_everybody_at_once(net):
