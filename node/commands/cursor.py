@@ -29,6 +29,8 @@ TIMEOUT_TOO_FAR = CommandError("ERR timeout is out of range")
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 FARTHEST_MS = INT64_MAX - 2**42
+UNITS_MS = {b"EX": 1000, b"PX": 1, b"EXAT": 1000, b"PXAT": 1}
+"""The words that say when something expires: milliseconds in their unit."""
 """The longest timeout: together with the time of any day in this century it fits into 64 bits."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from node.commands.cursor import require_int
+from node.commands.cursor import UNITS_MS, require_int
 from node.commands.spec import command
 from node.engine.hash import Hash
 from node.replies import CommandError, Reply, invalid_expire, wrong_arity
@@ -32,7 +32,6 @@ ONE_EXPIRATION = CommandError("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arg
 ONE_CONDITION = CommandError("ERR Only one of FXX or FNX arguments can be specified")
 NO_TIME = CommandError("ERR missing expire time")
 
-UNITS_MS = {b"EX": 1000, b"PX": 1, b"EXAT": 1000, b"PXAT": 1}
 CONDITIONS: dict[bytes, Callable[[int | None, int], bool]] = {
     b"NX": lambda old_ms, new_ms: old_ms is None,
     b"XX": lambda old_ms, new_ms: old_ms is not None,

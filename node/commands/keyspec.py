@@ -7,6 +7,7 @@ them. It is written as text beside the handler, one clause a specification, clau
     1..-1 RO access             from 1 to the last; a negative end counts from the end
     1..-1/2 OW update           every second one of these
     #2 RO access                a number at 2 says how many keys follow it
+    #1/2 OW update              as many, every second argument one
     STORE@5 OW update           the argument after the word STORE, which is looked for from 5 on
     KEYS@-2..-1 RW delete       everything after KEYS, looked for backwards from the last but one
     STREAMS@1..-1%2 RO access   the first half of what follows STREAMS
@@ -34,7 +35,7 @@ Extractor = Callable[[Sequence[bytes]], list[KeyUse]]
 
 _CLAUSE = re.compile(
     r"""(?: (?P<unknown>\?)
-          | \#(?P<count>\d+)
+          | \#(?P<count>\d+)(?:/(?P<stride>\d+))?
           | (?:(?P<word>[A-Z]+)@(?P<start>-?\d+) | (?P<index>\d+))
             (?:\.\.(?P<last>-?\d+))? (?:/(?P<step>\d+))? (?:%(?P<limit>\d+))?
         )
@@ -76,7 +77,7 @@ class KeySpec:
             if number is None:
                 return None
             first += 1
-            last = first + number - 1
+            last = first + number * self.step - 1
         elif self.last >= 0:
             last = first + self.last
         elif self.limit:
@@ -115,7 +116,7 @@ def _parse_clause(clause: str) -> KeySpec:
     if match["unknown"]:
         return KeySpec(flags, unknown=True, notes=notes)
     if match["count"]:
-        return KeySpec(flags, index=int(match["count"]), count=True, notes=notes)
+        return KeySpec(flags, index=int(match["count"]), count=True, step=int(match["stride"] or 1), notes=notes)
     index = int(match["index"] or 0)
     last = int(match["last"] or 0)
     if match["index"] and last > 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from node.commands.cursor import Cursor, require_int
+from node.commands.cursor import INT64_MAX, UNITS_MS, Cursor, require_int
 from node.commands.keyspec import KeyUse
 from node.commands.spec import command, native
 from node.engine.lcs import longest_common_subsequence
 from node.engine.numbers import add_float
-from node.replies import NOT_FLOAT, SYNTAX, TOO_LONG, CommandError, Reply, wrong_arity
+from node.replies import NOT_FLOAT, SYNTAX, TOO_LONG, CommandError, Reply, invalid_expire, wrong_arity
 
 if TYPE_CHECKING:
     from node.engine.session import Session
@@ -19,6 +19,8 @@ OVERWRITTEN = frozenset({"OW", "update"})
 READ_AND_REPLACED = frozenset({"RW", "access", "update"})
 LENGTH_BYTES = 4
 """A cell of LCS' table: Redis', and ours."""
+INT32_MAX = 2**31 - 1
+NUMKEYS_RANGE = CommandError("ERR invalid numkeys value or out of range")
 
 
 def set_keys(argv: Sequence[bytes]) -> list[KeyUse]:
@@ -71,6 +73,28 @@ native(
     complexity="O(1)",
     args="key decrement:int",
 )
+
+@command(
+    "DELIFEQ",
+    arity=3,
+    flags="write fast",
+    keys="1 RM delete",
+    group="string",
+    since="9.0.0",
+    summary="Delete a string if this is its value.",
+    complexity="O(1)",
+    args="key value",
+)
+def delifeq(s: Session, argv: list[bytes]) -> Reply:
+    _, key, value = argv
+    text = s.view(key)
+    if text is None or text != value:
+        return 0
+    s.db.delete(key)
+    s.effect(b"DEL", key)  # replicas may not know the command, and need not compare
+    s.changed(key, "del", "g")
+    return 1
+
 
 native(
     "GET",
@@ -251,6 +275,75 @@ native(
 
 
 @command(
+    "MSETEX",
+    arity=-4,
+    flags="write denyoom",
+    keys="#1/2 OW update",
+    group="string",
+    since="9.1.0",
+    summary="Set several strings, with a condition and an expiration for all of them.",
+    complexity="O(N), N: keys",
+    args=(
+        "numkeys:int (key value)=data... [(NX|XX)=condition] "
+        "[(EX seconds:int|PX milliseconds:int|EXAT unix-time-seconds:time|PXAT unix-time-milliseconds:time|KEEPTTL)"
+        "=expiration]"
+    ),
+    tips="request_policy:multi_shard response_policy:all_succeeded",
+)
+def msetex(s: Session, argv: list[bytes]) -> Reply:
+    args = Cursor(argv)
+    numkeys = args.take_int(1, INT32_MAX, error=NUMKEYS_RANGE)
+    if 2 * numkeys > args.left:
+        raise SYNTAX
+    words = args.take_many(2 * numkeys)
+    keys, values = words[::2], words[1::2]
+    condition, keep, at_ms = _msetex_options(s, args)
+    if condition and any((key in s.db) != (condition == b"XX") for key in keys):
+        return 0
+    space = s.db.space
+    past = at_ms is not None and at_ms <= space.now_ms and space.lazy_expire
+    for key, value in zip(keys, values, strict=True):
+        if past:
+            if s.db.delete(key):
+                s.effect(b"DEL", key)
+                s.changed(key, "del", "g")
+            continue
+        dies_ms = s.db.expire_at(key) if keep else at_ms
+        s.db.set(key, value)
+        if dies_ms is not None:
+            s.db.set_expire(key, dies_ms)
+        s.effect(b"SET", key, value, *([] if dies_ms is None else [b"PXAT", b"%d" % dies_ms]))
+        s.changed(key, "set", "$")
+        if at_ms is not None:
+            s.changed(key, "expire", "g", 0)
+    return 1
+
+
+def _msetex_options(s: Session, args: Cursor) -> tuple[bytes, bool, int | None]:
+    """The condition, whether the expirations are kept, and a new one in unix milliseconds.
+
+    As with SET an option may be repeated (the last one counts), but each excludes those that contradict it.
+    """
+    condition, unit, amount = b"", b"", b""
+    for word in args.words():
+        if word in (b"NX", b"XX") and condition in (b"", word):
+            condition = word
+        elif word == b"KEEPTTL" and unit in (b"", word):
+            unit = word
+        elif word in UNITS_MS and unit in (b"", word) and args.left:
+            unit, amount = word, args.take()
+        else:
+            raise SYNTAX
+    if unit not in UNITS_MS:
+        return condition, bool(unit), None
+    number = require_int(amount)
+    at_ms = number * UNITS_MS[unit] + (s.db.space.now_ms if unit in (b"EX", b"PX") else 0)
+    if number <= 0 or at_ms > INT64_MAX:
+        raise invalid_expire("msetex")
+    return condition, False, at_ms
+
+
+@command(
     "MSETNX",
     arity=-3,
     flags="write denyoom",
@@ -298,7 +391,7 @@ native(
     summary="Set the string at a key, with conditions and expiration.",
     complexity="O(1)",
     args=(
-        "key value [(NX|XX)=condition @2.6.12] [GET @6.2.0] "
+        "key value [(NX|XX|IFEQ comparison-value @8.1.0)=condition @2.6.12] [GET @6.2.0] "
         "[(EX seconds:int @2.6.12|PX milliseconds:int @2.6.12|EXAT unix-time-seconds:time @6.2.0|PXAT "
         "unix-time-milliseconds:time @6.2.0|KEEPTTL @6.0.0)=expiration]"
     ),
@@ -307,6 +400,7 @@ native(
         "6.0.0": "`KEEPTTL`.",
         "6.2.0": "`GET`, `EXAT` and `PXAT`.",
         "7.0.0": "`NX` together with `GET`.",
+        "8.1.0": "`IFEQ`.",
     },
     extractor=set_keys,
 )

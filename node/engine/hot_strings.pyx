@@ -1,7 +1,7 @@
 """Native string commands: GET and SET with all their forms, MGET, MSET, INCR and its family."""
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from node.engine.dict cimport Entry
 from node.engine.hot cimport (
@@ -43,6 +43,7 @@ ctypedef struct Options:
     bint nx, xx, get, keep_ttl, persist
     ExpireForm form
     Arg* when               # the argument of the form
+    Arg* equals             # that of IFEQ
 
 
 cdef inline ExpireForm expire_form(Arg* a) noexcept:
@@ -120,10 +121,13 @@ cdef bint read_options(Arg* a, int i, int argc, bint for_set, Options* o) noexce
             if not is_word(&a[i], "PERSIST") or o.form != NONE:
                 return False
             o.persist = True
-        elif is_word(&a[i], "NX") and not o.xx:
+        elif is_word(&a[i], "NX") and not o.xx and o.equals == NULL:
             o.nx = True
-        elif is_word(&a[i], "XX") and not o.nx:
+        elif is_word(&a[i], "XX") and not o.nx and o.equals == NULL:
             o.xx = True
+        elif is_word(&a[i], "IFEQ") and not o.nx and not o.xx and o.equals == NULL and i + 1 < argc:
+            i += 1
+            o.equals = &a[i]
         elif is_word(&a[i], "GET"):
             o.get = True
         elif is_word(&a[i], "KEEPTTL") and o.form == NONE:
@@ -143,6 +147,15 @@ cdef int store(Session s, Arg* key, Arg* value, bint keep_ttl, int64_t at_ms) ex
         s.effect(b"SET", key.p[: key.n], value.p[: value.n], b"PXAT", b"%d" % at_ms)
     touched(s, key.p, key.n, "set", "$", 1)
     return touched(s, key.p, key.n, "expire", "g", 0)
+
+
+cdef bint is_text(Entry* e, Arg* text) noexcept:
+    """Whether a string is exactly this."""
+    cdef char buf[24]
+    cdef char* p
+    cdef size_t n
+    entry_string(e, buf, &p, &n)
+    return n == text.n and memcmp(p, text.p, n) == 0
 
 
 cdef int cmd_set(Session s, Arg* a, int argc) except -1:
@@ -165,6 +178,16 @@ cdef int cmd_set(Session s, Arg* a, int argc) except -1:
             w_null(&s.out, s.proto)
         else:
             w_entry(s, e)
+    if o.equals != NULL:
+        e = find_write(s, &a[1])
+        if e != NULL and entry_type(e) != TYPE_STRING:
+            return wrong_type(s)
+        if e == NULL or not is_text(e, o.equals):
+            if not o.get:
+                w_null(&s.out, s.proto)
+            return 0
+        if at_ms == NO_EXPIRE and s.engine.propagating:     # replicas may not know IFEQ, and need not compare
+            s.effect(b"SET", a[1].p[: a[1].n], a[2].p[: a[2].n], *((b"KEEPTTL",) if o.keep_ttl else ()))
     if o.nx or o.xx:
         e = find_write(s, &a[1])
         if (o.nx and e != NULL) or (o.xx and e == NULL):

@@ -40,6 +40,7 @@ DIFFERENT = {
     **CHANGED_BY_7_2,
     "client|setname": "tips for proxies; Valkey answers it in the middle of a script, too",
     "wait": "not `noscript`, as in 7.2; Valkey has since called it `blocking`",
+    "set": "IFEQ, which is newer",
     "script|debug": "valkey-cli names the engine, too",
     "client|kill": "the notation has no colon in names: `address` stands for `ip:port`",
 }

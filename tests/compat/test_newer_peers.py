@@ -47,10 +47,21 @@ def build(server: Server) -> None:
         c.call("HPEXPIREAT", "mortal:elsewhere", FAR_MS, "FIELDS", 1, "f")
 
 
-def write(server: Server) -> None:
-    """What is done to hashes with fields that die, and to keys that die, in every way that both have."""
+ONLY_IN_VALKEY = (
+    "SET a 1",
+    "SET a 2 IFEQ 1 EX 1000",
+    "SET a 3 KEEPTTL IFEQ 2",
+    "MSETEX 2 b 1 c 2 PX 1000000",
+    "MSETEX 1 b 2 XX KEEPTTL",
+    "DELIFEQ c 2",
+)
+
+
+def write(server: Server, more: tuple[str, ...] = ()) -> None:
+    """What is done to hashes with fields that die, and to keys that die, in every way that both have; and `more`."""
     with server.connect() as c:
         for line in (
+            *more,
             "HSET h a 1 b 2 c 3 d 4 e 5",
             "HEXPIRE h 1000 FIELDS 2 a b",
             "HPEXPIRE h 100000 NX FIELDS 2 b c",
@@ -156,7 +167,7 @@ def test_replication(fleet: Fleet, kind: str, ours_first: bool, way: str) -> Non
     caught_up(replica, primary)
     assert differences(contents(replica), contents(primary)) == []
 
-    write(primary)
+    write(primary, ONLY_IN_VALKEY if kind == "valkey" else ())
     same_after_stream(replica, primary)
 
     primary.call("CLIENT", "KILL", "TYPE", "replica")
