@@ -52,11 +52,18 @@ class Claims:
             if sender.become_primary():
                 self._core.changed(state=True)
             return
-        if sender.is_primary:
+        if sender.is_primary and header.current_epoch < sender.config_epoch:
+            return  # it was sent before its sender won its place, and has been on its way since
+        primary = self._core.members.get(header.primary_id)
+        owned = self._core.slotmap.owned_by(sender) if sender.is_primary else 0
+        if owned:
+            # Its header states the claim of whom it follows now, who has them as a rule. Until it is heard itself, a
+            # map without it would name fewer shards than there are, and so other voters (`electorate`).
+            if primary is not None and not primary.is_myself:
+                self._hear_of(primary, header.config_epoch, from_bitmap(header.slots))
             self._core.unassign(self._core.slotmap.owned_by(sender))
         if sender.become_replica():
             self._core.changed(state=True)
-        primary = self._core.members.get(header.primary_id)
         if primary is not None and sender.primary is not primary and primary is not sender:
             sender.follow(primary)
             open_slots.became_replica(self._core.state, sender, self._core.keyspace)
@@ -69,23 +76,29 @@ class Claims:
         when it takes over another slot. (Redis ignores such an UPDATE until it hears from the new owner itself.)
         """
         peer = self._core.members.get(message.node_id)
-        if peer is None or peer.config_epoch > message.node_epoch:
+        if peer is None:
             return
-        claimed, owned = from_bitmap(message.node_slots), self._core.slotmap.owned_by(peer)
-        if peer.config_epoch == message.node_epoch:
-            claimed |= owned
-            if claimed == owned:
-                return
-        if peer.is_replica and not self._core.slotmap.winnable(message.node_epoch, claimed):
-            return  # it was its, and is somebody else's now: we know more than who tells us
         if peer.is_myself:
             self._note("warning", "Discarding UPDATE message about myself.")
             return
+        self._hear_of(peer, message.node_epoch, from_bitmap(message.node_slots))
+
+    def _hear_of(self, peer: Peer, epoch: int, claimed: SlotSet) -> None:
+        """Somebody else tells us what a primary claims."""
+        if peer.config_epoch > epoch:
+            return
+        owned = self._core.slotmap.owned_by(peer)
+        if peer.config_epoch == epoch:
+            claimed |= owned
+            if claimed == owned:
+                return
+        if peer.is_replica and not self._core.slotmap.winnable(epoch, claimed):
+            return  # it was its, and is somebody else's now: we know more than who tells us
         if peer.become_primary():
             self._core.changed(state=True)
-        peer.config_epoch = message.node_epoch
+        peer.config_epoch = epoch
         self._core.changed(durable=True)
-        self._hear_claim(peer, message.node_epoch, claimed)
+        self._hear_claim(peer, epoch, claimed)
 
     def hear_other_map(self, sender: Peer) -> None:
         """`sender` knows other voters than we: tell it of one owner, that with the highest epoch first."""

@@ -13,7 +13,7 @@ from cluster.state import ClusterSettings, NoReplication
 from cluster.voting import record_vote
 from gossip import flags
 from gossip.effects import Persist, Send
-from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Kind, Update
+from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Header, Kind, Update
 from gossip.peer import Link
 from gossip.wire import decode
 from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
@@ -121,6 +121,49 @@ def test_a_candidate_that_has_lost_says_so(said, stays):
     voted(state, nodes)
     hear_candidate(state, nodes[21], request(state, nodes[21], **said))
     assert (open_vote(state) is not None) is stays
+
+
+def replaced(core, nodes):
+    """21 has won the place of 2, and somebody has told us."""
+    core.state.current_epoch = 4
+    slots = to_bitmap(SHARES[1])
+    core.claims.hear_update(Update(core.bus.header(), nodes[21].id, 4, slots))
+    assert core.voters == {nodes[1], nodes[21], nodes[3]}
+
+
+def test_whom_a_replaced_primary_follows_has_its_slots_at_once():
+    """The map would name two shards until the winner is heard itself, and where there are two, every member votes."""
+    core, nodes = core_of()
+    core.state.only_ours = True
+    header = Header(
+        nodes[2].id, current_epoch=4, config_epoch=4, primary_id=nodes[21].id, slots=to_bitmap(SHARES[1])
+    )
+    core.claims.hear_role(nodes[2], header)
+    assert core.voters == {nodes[1], nodes[21], nodes[3]}
+    assert nodes[2].primary is nodes[21]
+
+
+def test_what_a_replaced_primary_no_longer_knows_is_nobodys():
+    """It follows a node whose claim it does not state, as with CLUSTER REPLICATE after its slots went elsewhere."""
+    core, nodes = core_of()
+    header = Header(nodes[2].id, current_epoch=4, config_epoch=3, primary_id=nodes[3].id, slots=to_bitmap(SHARES[2]))
+    core.claims.hear_role(nodes[2], header)
+    assert not nodes[2].slot_count
+    assert core.slotmap.owned_by(nodes[3]) == SHARES[2]
+    assert nodes[2].primary is nodes[3]
+
+
+def test_a_packet_from_before_an_election_does_not_undo_it():
+    """It may have been on its way through a whole partition, while others told us of the winner."""
+    core, nodes = core_of()
+    core.state.only_ours = True
+    replaced(core, nodes)
+    header = Header(
+        nodes[21].id, current_epoch=3, config_epoch=2, primary_id=nodes[2].id, slots=to_bitmap(SHARES[1])
+    )
+    core.claims.hear_config(nodes[21], header)
+    assert core.voters == {nodes[1], nodes[21], nodes[3]}
+    assert nodes[21].is_primary
 
 
 def test_an_open_vote_is_remembered_over_a_restart():
