@@ -15,7 +15,8 @@ A vote binds in another way, too: until it is known what became of it, there is 
 a candidate that knows other voters than we do (`common_map`).
 
 Nor does a voter take the worse of two replicas while it hears the better one: that may not have heard of the failure,
-so it is told, or may not stand yet because it has just restarted. It has a node timeout, after which any will do.
+so it is told, or may not stand yet because it has just restarted. It has a node timeout from the first request for the
+place on, after which any will do.
 
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
@@ -108,11 +109,16 @@ def consider_vote(state: ClusterState, candidate: Peer, request: Header, now_ms:
 
 def _better_sibling(primary: Peer, candidate: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> Peer | None:
     """Who should be elected rather than the candidate, and has the time to ask for it."""
-    if primary is candidate or request.mflags[0] & FORCE_ACK or now_ms - primary.fail_ms >= node_timeout_ms:
+    if primary is candidate or request.mflags[0] & FORCE_ACK or now_ms - _wanted_ms(primary, now_ms) >= node_timeout_ms:
         return None
     told = Data(request.data_epoch, request.offset)
     siblings = (peer for peer in heirs(primary) if peer.ours and peer is not candidate and not peer.is_myself)
     return next((peer for peer in siblings if data_of(peer).exceeds(told)), None)
+
+
+def _wanted_ms(primary: Peer, now_ms: int) -> int:
+    """Since when its place is asked for: in this failure, not in one before."""
+    return primary.wanted_ms if primary.wanted_ms >= primary.fail_ms else now_ms
 
 
 def _lease_left_ms(state: ClusterState, primary: Peer, request: Header, now_ms: int, node_timeout_ms: int) -> int:
@@ -181,6 +187,8 @@ class Voter:
 
     def hear_request(self, candidate: Peer, request: Header, now_ms: int) -> None:
         """Somebody asks for our vote."""
+        if candidate.primary is not None and candidate.primary.failed:
+            candidate.primary.wanted_ms = _wanted_ms(candidate.primary, now_ms)
         answer = self._consider(candidate, request, now_ms)
         if isinstance(answer, Deny):
             self.denied[answer.reason] += 1

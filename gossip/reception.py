@@ -262,12 +262,14 @@ def _hear_pong(core: GossipCore, peer: Peer, link: Link, header: Header, now_ms:
     if peer.suspected:
         core.members.clear_suspicion(peer)
         core.agreement.changed(state=True)
+        core.verdicts.remind(peer)
     elif peer.failed:
         pardon = consider_pardon(peer, now_ms, core.settings.node_timeout_ms)
         if pardon is not Pardon.DENIED:
             peer.flags &= ~flags.FAIL
             core.note("notice", f"Clear FAIL state for node {peer.id}: {pardon.value}.")
             core.agreement.changed(state=True)
+            core.verdicts.remind(peer)
 
 
 # Gossip.

@@ -151,3 +151,21 @@ def test_of_two_nodes_one_pings_and_one_answers():
     pings_a_second = (sum(node.core.bus.sent[0] for node in net.nodes) - before) / 20
     pairs = 12 * 11 / 2
     assert pings_a_second < 1.2 * pairs * 1000 / (2 * wait_ms) + 12  # and one at random, a second and node
+
+
+def test_a_replica_that_is_reachable_again_hears_of_the_verdict_on_its_primary():
+    """It was cut off with its primary, and takes that for well."""
+    net = Net(4)
+    for index, node in enumerate(net.nodes[:3]):
+        node.do("add_slots_range", [b"%d" % (index * 5000), b"%d" % (16383 if index == 2 else index * 5000 + 4999)])
+    for node in net.nodes[1:]:
+        net.nodes[0].meet(node)
+    net.until(lambda: all(len(node.knows()) == 4 and node.core.ok for node in net.nodes))
+    primary, voter, _, replica = net.nodes
+    replica.do("replicate", primary.id.encode())
+    net.until(lambda: voter.peer(replica).primary is voter.peer(primary))
+    voter.core.bus.mark_failed(voter.peer(primary), net.now)
+    voter.core.members.suspect(voter.peer(replica))
+    voter.core.bus.ping(voter.peer(replica), net.now)
+    net.run_effects(voter)
+    net.until(lambda: replica.peer(primary).failed, 100)

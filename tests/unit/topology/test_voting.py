@@ -125,9 +125,18 @@ def test_the_worse_of_two_replicas_waits_for_the_better_one(answer, said, change
 def test_but_not_for_ever():
     """It may be unfit."""
     state, nodes = failed_primary()
-    nodes[2].fail_ms, nodes[22].repl_offset = NOW, 500
+    nodes[2].fail_ms = nodes[2].wanted_ms = NOW
+    nodes[22].repl_offset = 500
     assert ask(state, nodes[21], NOW + TIMEOUT_MS - 1, offset=100) == "a better one lives"
     assert ask(state, nodes[21], NOW + TIMEOUT_MS, offset=100) == "granted"
+
+
+def test_its_time_begins_when_the_place_is_asked_for():
+    """Nobody may have been able to ask before, and the better one may only be back since a moment."""
+    state, nodes = failed_primary()
+    nodes[2].fail_ms, nodes[2].wanted_ms = NOW - 3 * TIMEOUT_MS, NOW - 4 * TIMEOUT_MS  # that was another failure
+    nodes[22].repl_offset = 500
+    assert ask(state, nodes[21], offset=100) == "a better one lives"
 
 
 def test_a_primary_that_asks_to_be_replaced_need_not_have_failed():
