@@ -244,8 +244,7 @@ class BlockedClients:
         self.remove(waiting)
         waiting.command.record(work_us * 1000)
         waiting.command.failed += isinstance(reply, CommandError)
-        if self.engine.slow_ns == 0:
-            # Where the slow log takes everything it takes this too.
+        if 0 <= self.engine.slow_ns <= work_us * 1000:
             self.engine.node.slow_command(waiting.session, waiting.command, waiting.argv, work_us * 1000)
         waiting.session.unblock(reply)
         self._resumed.append(waiting.session)

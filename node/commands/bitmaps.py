@@ -68,17 +68,15 @@ def bitfield_keys(argv: Sequence[bytes]) -> list[KeyUse]:
     history={"7.0.0": "`BYTE|BIT`."},
 )
 def bitcount(s: Session, argv: list[bytes]) -> Reply:
-    text = _text(s, argv[1])
-    if text is None:
-        return 0
-    if len(argv) == 2:
-        return popcount(text, 0, len(text) * 8)
-    if len(argv) not in (4, 5):
+    # As since 7.2, a request that makes no sense is refused whatever the key has.
+    if len(argv) not in (2, 4, 5):
         raise SYNTAX
-    start, end = require_int(argv[2]), require_int(argv[3])
-    if start < 0 and end < 0 and start > end:
+    start, end = map(require_int, argv[2:4]) if len(argv) > 2 else (0, -1)
+    in_bits = len(argv) == 5 and _counts_bits(argv[4])
+    text = _text(s, argv[1])
+    if text is None or (start < 0 and end < 0 and start > end):
         return 0
-    first, last = _bit_range(start, end, len(text), len(argv) == 5 and _counts_bits(argv[4]))
+    first, last = _bit_range(start, end, len(text), in_bits)
     return popcount(text, first, last) if first <= last else 0
 
 
@@ -294,15 +292,16 @@ def bitpos(s: Session, argv: list[bytes]) -> Reply:
     bit = require_int(argv[2])
     if bit not in (0, 1):
         raise BAD_BIT
+    if len(argv) > 6:
+        raise SYNTAX
+    start = require_int(argv[3]) if len(argv) > 3 else 0
+    in_bits = len(argv) == 6 and _counts_bits(argv[5])
+    end = require_int(argv[4]) if len(argv) > 4 else None
     text = _text(s, argv[1])
     if text is None:
         return -1 if bit else 0
-    if len(argv) > 6:
-        raise SYNTAX
     size = len(text)
-    start = require_int(argv[3]) if len(argv) > 3 else 0
-    in_bits = len(argv) == 6 and _counts_bits(argv[5])
-    end = require_int(argv[4]) if len(argv) > 4 else size - 1
+    end = size - 1 if end is None else end
     first, last = _bit_range(start, end, size, in_bits) if len(argv) > 3 else (0, size * 8 - 1)
     if first > last:
         return -1

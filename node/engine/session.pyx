@@ -616,7 +616,7 @@ cdef class Session:
         if self.engine.errors != errors and self.engine.errors != self.engine.errors_told:
             command.failed += 1
             self.engine.errors_told = self.engine.errors
-        if 0 <= self.engine.slow_ns <= ended - started:
+        if 0 <= self.engine.slow_ns <= ended - started and not self.flags & F_BLOCKED:
             self.engine.node.slow_command(self, command, argv, ended - started)
         if 0 < self.engine.latency_ns <= ended - started:
             self.engine.node.late_command(command, ended - started)

@@ -192,6 +192,7 @@ class Scripts:
         """The session of scripts, set up for this caller."""
         session = self._session
         session.db, session.proto, session.user = caller.db, 2, caller.user
+        session.peer, session.name = caller.peer, caller.name  # the slow log tells on whose behalf
         session.flags = flags.SCRIPT | caller.flags & (flags.READONLY | flags.ASKING)
         return session
 

@@ -201,3 +201,19 @@ def test_client_list_names_the_command_that_was_sent_not_one_of_its_queue() -> N
     for words in (["MULTI"], ["GET", "k"], ["EVAL", "return redis.call('GET', 'k')", "0"], ["EXEC"]):
         client(*words)
     assert b" cmd=exec " in other("CLIENT", "LIST", "ID", client.session.id)
+
+
+def test_a_command_that_waits_is_in_the_slow_log_once_and_when_it_has_been_served() -> None:
+    node = Embedded()
+    client, waiting = node.client(), node.client()
+    client("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client("SLOWLOG", "RESET")
+
+    def logged() -> int:
+        return [entry[3][0] for entry in client("SLOWLOG", "GET", "-1")].count(b"BLPOP")
+
+    waiting.send("BLPOP", "q", "0")
+    assert logged() == 0
+    client("RPUSH", "q", "x")
+    assert waiting.take() == [b"q", b"x"]
+    assert logged() == 1
