@@ -7,8 +7,8 @@ would be more than a thousand packets for one dead primary, and those who are to
 So in large clusters a verdict goes at once to those who act on it: the voters, and the replicas of whoever has failed.
 A moment later the others hear it from one node: the one with the smallest id of all who came to the same verdict.
 
-Who could not be reached then has missed it, and would go on taking its primary's silence towards others for health. So
-a voter that reaches a replica again tells it of the verdict on its primary.
+Who could not be reached then has missed it. So a voter that reaches a replica again tells it of the verdict on its
+primary, if somebody has asked for that place: the one that is back may have more of the data.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Verdicts:
             self._later[failed] = (now_ms + LATER_MS, frozenset(first))
 
     def remind(self, peer: Peer) -> None:
-        """`peer` is reachable again: it may not know that its primary has failed."""
-        core = self._core
-        if peer.primary is not None and peer.primary.failed and core.agreement.votes(core.members.myself):
-            core.send_to((peer,), Fail(core.header(), peer.primary.id))
+        """`peer` is reachable again: it may not know that its primary has failed, and that its place is asked for."""
+        core, primary = self._core, peer.primary
+        if primary is not None and primary.failed and primary.wanted_ms >= primary.fail_ms:
+            core.send_to((peer,), Fail(core.header(), primary.id))
 
     def heard(self, sender: Peer, failed: Peer) -> None:
         """`sender` has come to the same verdict. Redis' nodes tell everybody anyway."""

@@ -165,6 +165,7 @@ def test_a_replica_that_is_reachable_again_hears_of_the_verdict_on_its_primary()
     replica.do("replicate", primary.id.encode())
     net.until(lambda: voter.peer(replica).primary is voter.peer(primary))
     voter.core.bus.mark_failed(voter.peer(primary), net.now)
+    voter.peer(primary).wanted_ms = net.now  # somebody has asked for its place
     voter.core.members.suspect(voter.peer(replica))
     voter.core.bus.ping(voter.peer(replica), net.now)
     net.run_effects(voter)
