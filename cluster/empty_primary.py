@@ -9,7 +9,8 @@ says so, too), it serves, empty as it is.
 
 What it owes to replicas that it does not see, or that have data and cannot take its place, depends on what clients were
 promised. With `min-acks` every write that they hold for done is on one of these, perhaps on the one that is cut off: it
-waits for as long as it takes, and says for whom (in the log, and in CLUSTER INFO as cluster_empty_primary_waits_for).
+waits for as long as it takes, rather than hand over to one that may have less, and says for whom (in the log, and in
+CLUSTER INFO as cluster_empty_primary_waits_for).
 An operator who knows that nothing is to come ends the wait by CLUSTER FAILOVER TAKEOVER (or FORCE) at the empty primary
 itself, or by CLUSTER FORGET of the lost ones. Without `min-acks` nothing was promised that the end of one process might
 not break, and a shard that is served counts for more: then it waits for ten seconds, or two node timeouts if that is
@@ -90,7 +91,8 @@ class EmptyPrimary:
             self._core.bus.note("warning", "No replica has taken the place of this empty primary. It serves.")
             self._end()
         elif any(replica.repl_offset for replica in me.replicas):
-            if (all_told or listened) and self._best_is_able(now_ms) and not self._core.manual.paused:
+            heard = all_told or (listened and not self._owes_it_to_the_unheard())
+            if heard and self._best_is_able(now_ms) and not self._core.manual.paused:
                 self._core.manual.hand_over()
                 self._look_ms = now_ms + RETRY_MS
         elif all_told and listened and not self._others_have_data(now_ms):
@@ -108,11 +110,18 @@ class EmptyPrimary:
         holders = [peer for peer in self._followers() if peer.repl_offset]
         return any(peer.is_replica or now_ms < self._until_ms for peer in holders)
 
+    def _owes_it_to_the_unheard(self) -> bool:
+        """Whether a write that clients hold for done may be on none of those who have told how much they have."""
+        unheard = sum(not peer.repl_offset_ms for peer in self._followers())
+        return 0 < self._core.settings.min_acks <= unheard
+
     def _best_is_able(self, now_ms: int) -> bool:
-        """Whether who has the most can be asked now; after half of the wait, whoever has anything at all will do."""
+        """Whether who has the most can be asked now. Where nothing was promised, whoever has anything at all will do
+        after half of the wait."""
         able = self._best_of_the_able()
         if any(data_of(replica).exceeds(able) for replica in self._core.myself.replicas):
-            return able.offset > 0 and now_ms - self._since_ms >= self._until_ms - now_ms
+            patient = self._core.settings.min_acks or now_ms - self._since_ms < self._until_ms - now_ms
+            return able.offset > 0 and not patient
         return able.offset > 0
 
     def _best_of_the_able(self) -> Data:

@@ -8,6 +8,7 @@ from cluster import nodesconf
 from cluster.core import ClusterCore
 from cluster.state import ClusterSettings
 from gossip import flags
+from gossip.peer import Link
 from tests.unit.topology.shards import TIMEOUT_MS, shards
 from tests.unit.topology.worlds import NOW
 
@@ -77,3 +78,38 @@ def test_it_waits_no_more_once_it_was_replaced_however_shortly():
     assert not waits(core, LISTENED + 1)
     core.myself.become_primary()
     assert not waits(core, LISTENED + 2)
+
+
+def handed_over(core, now_ms):
+    """Whether it asks a replica to take its place; all replicas are connected."""
+    asked = []
+    for peer in core.myself.replicas:
+        peer.ours, peer.link = True, Link(1, NOW, inbound=False, peer=peer, established=True)
+    core.manual.hand_over = lambda: asked.append(True)
+    core.empty.attend(now_ms)
+    return bool(asked)
+
+
+@pytest.mark.parametrize(("min_acks", "hands_over"), [(0, True), (1, False)])
+def test_what_was_promised_may_be_with_who_has_not_told(min_acks, hands_over):
+    """11 has some data. 12, which is cut off, may have writes that only it has acknowledged."""
+    core, nodes = waiting(min_acks)
+    nodes[11].repl_offset, nodes[12].repl_offset_ms = 50, 0
+    assert handed_over(core, LISTENED) is hands_over
+
+
+def test_where_more_have_acknowledged_than_are_silent_nothing_is_lost():
+    """Of two that had to acknowledge, one at most is silent."""
+    core, nodes = waiting(min_acks=2)
+    nodes[11].repl_offset, nodes[12].repl_offset_ms = 50, 0
+    assert handed_over(core, LISTENED)
+
+
+@pytest.mark.parametrize(("min_acks", "hands_over"), [(0, True), (1, False)])
+def test_the_second_best_will_do_only_where_nothing_was_promised(min_acks, hands_over):
+    """12 has told that it has more, and has failed since."""
+    core, nodes = waiting(min_acks)
+    nodes[11].repl_offset, nodes[12].repl_offset = 50, 60
+    nodes[12].flags |= flags.FAIL
+    assert not handed_over(core, NOW + 100)
+    assert handed_over(core, PATIENCE_OVER - 100) is hands_over
