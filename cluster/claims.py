@@ -55,8 +55,7 @@ class Claims:
         if sender.is_primary and header.current_epoch < sender.config_epoch:
             return  # it was sent before its sender won its place, and has been on its way since
         primary = self._core.members.get(header.primary_id)
-        owned = self._core.slotmap.owned_by(sender) if sender.is_primary else 0
-        if owned:
+        if sender.is_primary and sender.slot_count:
             # Its header states the claim of whom it follows now, who has them as a rule. Until it is heard itself, a
             # map without it would name fewer shards than there are, and so other voters (`electorate`).
             if primary is not None and not primary.is_myself:

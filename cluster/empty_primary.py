@@ -119,10 +119,10 @@ class EmptyPrimary:
         """Whether who has the most can be asked now. Where nothing was promised, whoever has anything at all will do
         after half of the wait."""
         able = self._best_of_the_able()
-        if any(data_of(replica).exceeds(able) for replica in self._core.myself.replicas):
-            patient = self._core.settings.min_acks or now_ms - self._since_ms < self._until_ms - now_ms
-            return able.offset > 0 and not patient
-        return able.offset > 0
+        if not any(data_of(replica).exceeds(able) for replica in self._core.myself.replicas):
+            return able.offset > 0
+        half_over = now_ms - self._since_ms >= self._until_ms - now_ms
+        return able.offset > 0 and half_over and not self._core.settings.min_acks
 
     def _best_of_the_able(self) -> Data:
         """What the best replica has that could take over now; offset 0: none that has anything."""

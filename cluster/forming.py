@@ -78,17 +78,16 @@ class Forming:
 
     def hear(self, sender: Peer, stated: WishStated | None, places: Places | None, now_ms: int) -> None:
         """A ping of a member has said this, or nothing of the kind."""
-        active = self.active
         if stated is None:
             self._stated.pop(sender.id, None)
-        elif active or now_ms >= self._tells_from_ms:
+        elif (active := self.active) or now_ms >= self._tells_from_ms:
             news = self._stated.get(sender.id) != stated
             self._stated[sender.id] = stated
             if news and active and self._decides:
                 self._due_ms = min(self._due_ms, now_ms)
             elif news and self.map_for(sender) is not None:
                 self._core.bus.ping(sender, now_ms)
-        if places is not None and active and self._take_place(places):
+        if places is not None and self.active and self._take_place(places):
             self._stated.clear()
             self._tells_from_ms = now_ms + LEFT_TO_THE_DECIDER_MS
 

@@ -167,8 +167,7 @@ def choose_gossip(members: Members, target: Peer | None, rng: random.Random) -> 
             chosen[peer] = None
             if len(chosen) >= wanted:
                 break
-    if ours:
-        assert target is not None
+    if target is not None and target.ours:
         chosen.update(dict.fromkeys(_newcomers(members, target)))
     suspects = [p for p in members.suspects if not p.flags & (flags.HANDSHAKE | flags.NOADDR)]
     suspects.sort(key=lambda peer: peer.id)

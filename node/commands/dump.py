@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.commands.cursor import Cursor, require_int
+from node.commands.keys import delete_instead
 from node.commands.spec import command
 from node.engine.rdb import Malformed
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
@@ -72,7 +73,7 @@ def restore(s: Session, argv: list[bytes]) -> Reply:
     if at_ms and not options.absttl:
         at_ms += s.db.space.now_ms
     if at_ms and at_ms <= s.db.space.now_ms and s.db.space.lazy_expire:
-        _replace_by_nothing(s, key)
+        delete_instead(s, key)  # the restored value would be dead already: what remains is that the old one goes
         return OK
     s.db.set(key, value)
     if at_ms:
@@ -148,10 +149,3 @@ def _value(s: Session, payload: bytes) -> Value:
     except Malformed as error:
         s.node.log.verbose(f"A payload for RESTORE was refused: {error}")
         raise BAD_FORMAT from None
-
-
-def _replace_by_nothing(s: Session, key: bytes) -> None:
-    """The restored value would be dead already: all that remains of RESTORE is that the old one goes."""
-    if s.db.delete(key):
-        s.effect(b"DEL", key)
-        s.changed(key, "del", "g")

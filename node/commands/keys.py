@@ -359,3 +359,10 @@ def tell(s: Session, db: Db, key: bytes, event: str) -> None:
     """What Session.changed tells about a key of the client's database, for one of another database."""
     if s.engine.hooks:
         s.node.key_changed(s, db, key, event, "g")
+
+
+def delete_instead(s: Session, key: bytes) -> None:
+    """What a command does comes to this: the key goes, if it is there. Replicas are told so."""
+    if s.db.delete(key):
+        s.effect(b"DEL", key)
+        s.changed(key, "del", "g")

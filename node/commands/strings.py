@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.commands.cursor import INT64_MAX, UNITS_MS, Cursor, require_int
+from node.commands.keys import delete_instead
 from node.commands.keyspec import KeyUse
 from node.commands.spec import command, native
 from node.engine.lcs import longest_common_subsequence
@@ -90,9 +91,7 @@ def delifeq(s: Session, argv: list[bytes]) -> Reply:
     text = s.view(key)
     if text is None or text != value:
         return 0
-    s.db.delete(key)
-    s.effect(b"DEL", key)  # replicas may not know the command, and need not compare
-    s.changed(key, "del", "g")
+    delete_instead(s, key)  # replicas may not know the command, and need not compare
     return 1
 
 
@@ -304,9 +303,7 @@ def msetex(s: Session, argv: list[bytes]) -> Reply:
     past = at_ms is not None and at_ms <= space.now_ms and space.lazy_expire
     for key, value in zip(keys, values, strict=True):
         if past:
-            if s.db.delete(key):
-                s.effect(b"DEL", key)
-                s.changed(key, "del", "g")
+            delete_instead(s, key)
             continue
         dies_ms = s.db.expire_at(key) if keep else at_ms
         s.db.set(key, value)
