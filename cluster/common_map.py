@@ -7,8 +7,9 @@ the newer ones. So every packet of ours states a digest of the voters in its sen
 
 - a candidate counts a vote, and a primary a grant of its lease, only under the digest that is its own too;
 - a voter, having voted, does not know whether it made a primary until it hears the candidate again. Its vote is *open*
-  until then, also over a restart: meanwhile it votes about no other place, and its digest leaves out the primary whose
-  place it gave away, so that nobody counts that primary any more (nor does itself);
+  until then, also over a restart, and also if it votes for another candidate for the same place: the first may have won
+  although the second says that it has lost. Meanwhile it votes about no other place, and its digest leaves out the
+  primary whose place it gave away, so that nobody counts that primary any more (nor does itself);
 - a primary has no voice in whether its place is its own (`reassertion`);
 - a primary that was just elected votes about nobody who may live for a node timeout: its predecessor in the electorate
   may have granted leases that it knows nothing of.
@@ -99,22 +100,38 @@ def vote_stays_open(state: ClusterState, vote: OpenVote) -> bool:
     )
 
 
-def open_vote(state: ClusterState) -> OpenVote | None:
-    """Our vote that may have made a primary of which we have not heard yet."""
-    vote = state.open_vote
-    if vote is not None and not vote_stays_open(state, vote):
-        vote = state.open_vote = None
-    return vote
+def open_votes(state: ClusterState) -> list[OpenVote]:
+    """Our votes of which each may have made a primary that we have not heard of yet, the newest last."""
+    if state.open_votes:
+        state.open_votes = [vote for vote in state.open_votes if vote_stays_open(state, vote)]
+    return state.open_votes
+
+
+def open_vote_about(state: ClusterState, primary: Peer) -> bool:
+    """Whether one of them was about this primary's place."""
+    return any(vote.primary_id == primary.id for vote in open_votes(state))
+
+
+def add_open_vote(state: ClusterState, vote: OpenVote) -> None:
+    """We have voted. What the candidate was given before is void: under that epoch it does not count votes any more."""
+    others = (each for each in open_votes(state) if each.candidate_id != vote.candidate_id)
+    state.open_votes = [*others, vote]
 
 
 def hear_candidate(state: ClusterState, sender: Peer, header: Header) -> None:
-    """If this is our vote's candidate, and a replica that stands no longer, of a primary from before: it has lost."""
-    vote = state.open_vote
-    if vote is None or vote.candidate_id != sender.id or header.primary_id is None:
+    """If this is the candidate of a vote, stands no longer, and states an epoch from before: it has lost.
+
+    It was a replica and still is one, or asked for its own place (`reassertion`).
+    """
+    if not state.open_votes or header.mflags[1] & (OURS | STANDING) != OURS:
         return
-    lost = header.mflags[1] & (OURS | STANDING) == OURS and header.config_epoch < vote.epoch <= header.current_epoch
-    if lost:
-        state.open_vote = None
+    state.open_votes = [
+        vote
+        for vote in state.open_votes
+        if vote.candidate_id != sender.id
+        or (header.primary_id is None and vote.primary_id != sender.id)
+        or not header.config_epoch < vote.epoch <= header.current_epoch
+    ]
 
 
 def same_place(state: ClusterState, vote: OpenVote, primary: Peer, claimed: SlotSet) -> bool:

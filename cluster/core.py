@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.claims import Claims
-from cluster.common_map import Agreement, compare, digest, elected_voters, open_vote, token
+from cluster.common_map import Agreement, compare, digest, elected_voters, open_votes, token
 from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
 from cluster.electorate import is_pair, quorum, voters
@@ -175,8 +175,8 @@ class ClusterCore:
 
     def given_away(self) -> Peer | None:
         """The primary whose place we have voted to give to somebody of whom we have not heard since."""
-        vote = open_vote(self.state)
-        peer = self.members.get(vote.primary_id) if vote is not None else None
+        votes = open_votes(self.state)
+        peer = self.members.get(votes[-1].primary_id) if votes else None
         return peer if peer in self.voters else None
 
     # The host's side: events, time, effects.
@@ -495,7 +495,7 @@ class ClusterCore:
             data_epoch=self.state.data_epoch if self.replication.offset else 0,
             electorate=self._stated_digest(),
             to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
-            | (STANDING if self.election.standing else 0)
+            | (STANDING if self.election.standing or self.reassertion.standing else 0)
             | (IN_SYNC if self.in_sync else 0),
         )
 

@@ -157,7 +157,8 @@ class Election:
         self._chance = 0.0  # our part of the random delays of this turn
         self._attempts = 0
         self._retry_ms = 0  # the next attempt is not before this
-        self._yielded_ms = 0  # when a better sibling asked last
+        self._yielded_ms = 0  # when a better sibling asked or came last
+        self._first_yielded_ms = 0  # when the first one did, since our wait began
         self._epoch = 0  # of the election in which we stand; 0: in none
         self._asked_ms = 0
         self._again_ms = 0  # when to ask those again who have not answered
@@ -229,6 +230,7 @@ class Election:
 
     def _give_way(self, now_ms: int) -> None:
         self._yielded_ms = now_ms
+        self._first_yielded_ms = self._first_yielded_ms or now_ms
         if self.standing:
             self._core.bus.note("verbose", "Giving way to a better replica")
             self._give_up(now_ms)
@@ -295,7 +297,7 @@ class Election:
 
     def _begin(self, now_ms: int) -> None:
         """The primary has failed: tell the siblings, with our offset, and wait for our turn."""
-        self._since_ms, self._unfit = now_ms, None
+        self._since_ms, self._first_yielded_ms, self._unfit = now_ms, 0, None
         self._chance = self._core.bus.rng.random()
         for peer in rivals(self._core.myself):
             self._core.bus.tell(peer)
@@ -321,8 +323,8 @@ class Election:
         return at_ms
 
     def _latest_ms(self) -> int:
-        """Until when we wait for better ones."""
-        return self._since_ms + 2 * self._longest_ms()
+        """Until when we wait for better ones. Who was cut off when our wait began has as much time once it is back."""
+        return max(self._since_ms, self._first_yielded_ms) + 2 * self._longest_ms()
 
     def _ask(self, now_ms: int) -> None:
         core, me = self._core, self._core.myself

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cluster.common_map import open_vote
+from cluster.common_map import open_vote_about
 from cluster.electorate import quorum
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState
@@ -81,8 +81,7 @@ def consider_grant(state: ClusterState, sender: Peer, ping: Header, now_ms: int,
         return False
     if sender.voted_for not in ("", sender.id) and now_ms - sender.voted_ms < node_timeout_ms:
         return False
-    vote = open_vote(state)
-    if vote is not None and sender.id == vote.primary_id:
+    if open_vote_about(state, sender):
         return False  # who has our vote may have its place: it can ask for that anew (`reassertion`)
     claimed = from_bitmap(ping.slots)
     return claimed == state.slotmap.owned_by(sender) or not state.slotmap.newer_owner(

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs
-from cluster.common_map import open_vote
+from cluster.common_map import open_vote_about
 from cluster.effects import PauseWrites, ResumeWrites
 from cluster.election import data_of
 from cluster.errors import ClusterError
@@ -70,8 +70,8 @@ class ManualFailover:
 
     def _given_away_until_ms(self) -> int:
         """Until when that replica may win; 0: there is none, or it has lost."""
-        me, vote = self._core.myself, open_vote(self._core.state)
-        return me.voted_ms + PROMISE_MS if vote is not None and vote.primary_id == me.id else 0
+        me = self._core.myself
+        return me.voted_ms + PROMISE_MS if open_vote_about(self._core.state, me) else 0
 
     def grants_count_from_ms(self) -> int:
         """Answers to PINGs from before do not count for our lease: who gave one may have voted for our successor since.

@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from cluster.epochs import EPOCH_MAX
 from cluster.slots import SLOTS, parse_range, ranges_text
@@ -41,8 +44,9 @@ def dump(state: ClusterState) -> str:
     lines = [node_line(state, peer, aux=True) for peer in state.members if not peer.in_handshake]
     own = " onlyShardis 1" if state.only_ours else ""  # Redis skips what it does not know
     own += " handingOver 1" if state.handing_over else ""
-    if state.open_vote is not None:
-        own += f" votedFor {state.open_vote.candidate_id} votedAbout {state.open_vote.primary_id}"
+    for vote in state.open_votes:
+        slots = ranges_text(vote.slots).replace(" ", ",") or "-"
+        own += f" votedFor {vote.candidate_id} votedAbout {vote.primary_id} votedIn {vote.epoch} votedSlots {slots}"
     own += f" dataEpoch {state.data_epoch}" if state.data_epoch else ""
     own += " strayed 1" if state.strayed else ""
     lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
@@ -118,7 +122,7 @@ class _Loader:
         self.marks: list[tuple[int, bool, Peer]] = []
         names = ("currentepoch", "lastvoteepoch", "onlyshardis", "handingover", "dataepoch", "strayed")
         self.vars = dict.fromkeys(names, 0)
-        self.named: dict[str, Peer] = {}  # nodes in the variables
+        self.votes: list[OpenVote] = []
 
     def load(self, text: str) -> ClusterState:
         for number, line in enumerate(text.splitlines(), 1):
@@ -140,8 +144,10 @@ class _Loader:
         for name, value in zip(words[::2], words[1::2], strict=True):
             if name.lower() in self.vars:
                 self.vars[name.lower()] = _number(value, EPOCH_MAX)
-            elif name.lower() in ("votedfor", "votedabout") and value in self.peers:
-                self.named[name.lower()] = self.peers[value]
+            elif name.lower() == "votedfor":
+                self.votes.append(OpenVote(value, self.vars["lastvoteepoch"], "", 0))
+            elif name.lower().startswith("voted") and self.votes:
+                self.votes[-1] = _with_detail(self.votes[-1], name.lower(), value)
 
     def _read_node(self, words: list[str]) -> None:
         if len(words) < 8:
@@ -196,14 +202,26 @@ class _Loader:
         epochs = [peer.config_epoch for peer in self.peers.values()]
         state.current_epoch = max(self.vars["currentepoch"], *epochs)
         state.last_vote_epoch = self.vars["lastvoteepoch"]
-        if len(self.named) == 2:
-            candidate, primary = self.named["votedfor"], self.named["votedabout"]
-            slots = state.slotmap.owned_by(primary)
-            state.open_vote = OpenVote(candidate.id, state.last_vote_epoch, primary.id, slots)
+        for vote in self.votes:
+            if vote.candidate_id in self.peers and vote.primary_id in self.peers:
+                slots = vote.slots or state.slotmap.owned_by(self.peers[vote.primary_id])
+                state.open_votes.append(replace(vote, slots=slots))
         state.only_ours = bool(self.vars["onlyshardis"])
         state.handing_over = bool(self.vars["handingover"])
         state.data_epoch, state.strayed = self.vars["dataepoch"], bool(self.vars["strayed"])
         return state
+
+
+def _with_detail(vote: OpenVote, name: str, value: str) -> OpenVote:
+    """An open vote with what this variable says of it."""
+    match name:
+        case "votedabout":
+            return replace(vote, primary_id=value)
+        case "votedin":
+            return replace(vote, epoch=_number(value, EPOCH_MAX))
+        case "votedslots" if value != "-":
+            return replace(vote, slots=reduce(or_, map(parse_range, value.split(","))))
+    return vote
 
 
 def _number(text: str, most: int) -> int:

@@ -9,7 +9,8 @@ its vote binds it no longer and it holds the primary for alive, it says in its a
 flag REASSERT), and the primary asks all voters for its own place. The rules are those for replicas, but that there is
 no lease to wait for, as it is its own, and that voters must not hold it failed: then its replicas stand. Who votes for
 it votes for nobody else within a node timeout. With a majority it has an epoch that is newer than that of any claim
-which may still come out: whoever makes that one hears that it is old.
+which may still come out: whoever makes that one hears that it is old. A primary that has not got it in time says that
+it stands no longer, as replicas do, and pauses: other elections may need the same voters.
 
 Its own vote does not count where elections change who votes: had it been replaced, it would be no voter.
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs
-from cluster.common_map import open_vote
+from cluster.common_map import open_vote_about, open_votes
 from cluster.electorate import quorum
 from cluster.lease import lease_ms
 from cluster.state import ClusterState
@@ -32,15 +33,14 @@ from gossip.peer import Peer
 if TYPE_CHECKING:
     from cluster.core import ClusterCore
 
-RETRY_DIVISOR = 4  # of the node timeout
+RETRY_DIVISOR = 4  # of the node timeout: what a primary waits for votes, at least
+PAUSE_DIVISOR = 4  # of that: the longest pause
 
 
 def would_have_it_reassert(state: ClusterState, primary: Peer, now_ms: int, node_timeout_ms: int) -> bool:
     """As a voter: whether only our open vote keeps us from granting anything to this primary."""
-    vote = open_vote(state)
-    if vote is None or vote.primary_id != primary.id or primary.failed:
-        return False
-    return now_ms - primary.voted_ms >= node_timeout_ms
+    bound = now_ms - primary.voted_ms < node_timeout_ms
+    return not bound and not primary.failed and open_vote_about(state, primary)
 
 
 class Reassertion:
@@ -54,17 +54,34 @@ class Reassertion:
         self._digest = 0
         self._votes: set[str] = set()
 
+    @property
+    def standing(self) -> bool:
+        return self._epoch > 0
+
     def next_due_ms(self) -> int | None:
         return self._again_ms or None
 
     def attend(self, now_ms: int) -> None:
-        """Ask, or ask again, if it is time."""
+        """Ask, or find that it has come to nothing, if it is time."""
         if not self._is_told_to(now_ms):
-            self._again_ms = self._epoch = 0
+            self._again_ms = 0
+            self._give_up()
         elif now_ms >= self._again_ms:
             wait_ms = self._core.settings.node_timeout_ms // RETRY_DIVISOR
-            self._again_ms = now_ms + wait_ms + int(self._core.bus.rng.random() * wait_ms)
-            self._ask(now_ms)
+            chance_ms = int(self._core.bus.rng.random() * wait_ms)
+            if self.standing:
+                self._give_up()
+                self._again_ms = now_ms + 1 + chance_ms // PAUSE_DIVISOR
+            else:
+                self._ask(now_ms)
+                self._again_ms = now_ms + wait_ms + chance_ms
+
+    def _give_up(self) -> None:
+        """Say that we stand no longer: who has voted for us may vote about another place."""
+        if self.standing:
+            self._epoch = 0
+            self._core.voter.release_own_vote()
+            self._core.bus.broadcast_pong()
 
     def _is_told_to(self, now_ms: int) -> bool:
         """Whether we cannot serve, and a voter says that we should ask."""
@@ -78,8 +95,8 @@ class Reassertion:
 
     def _ask(self, now_ms: int) -> None:
         core, me = self._core, self._core.myself
-        vote = open_vote(core.state)
-        if is_bound(me, me, now_ms, core.settings.node_timeout_ms) or (vote is not None and vote.primary_id != me.id):
+        elsewhere = any(vote.primary_id != me.id for vote in open_votes(core.state))
+        if elsewhere or is_bound(me, me, now_ms, core.settings.node_timeout_ms):
             return  # we have promised something else
         self._epoch = epochs.advance(core.state)
         record_vote(core.state, me, self._epoch, now_ms)

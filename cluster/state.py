@@ -121,7 +121,7 @@ class ClusterState:
     slotmap: SlotMap = field(default_factory=SlotMap)
     current_epoch: int = 0
     last_vote_epoch: int = 0
-    open_vote: OpenVote | None = None
+    open_votes: list[OpenVote] = field(default_factory=list)  # the newest last
     handing_over: bool = False  # this primary has promised its place to a replica, for as long as that may take
     only_ours: bool = False  # all members are nodes of this project
     data_epoch: int = 0  # the config epoch of the primary in whose history our data is

@@ -28,7 +28,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.common_map import hear_candidate, open_vote, same_place
+from cluster.common_map import add_open_vote, hear_candidate, open_votes, same_place
 from cluster.election import Data, data_of
 from cluster.health import heirs
 from cluster.slots import from_bitmap
@@ -155,9 +155,10 @@ def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -
     primary = candidate if candidate.is_primary else candidate.primary
     assert primary is not None
     primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
-    state.open_vote = None
-    if candidate.ours and not candidate.is_myself:
-        state.open_vote = OpenVote(candidate.id, epoch, primary.id, state.slotmap.owned_by(primary))
+    if primary.is_myself and candidate.is_myself:
+        state.open_votes = []  # they were about our own place: whoever has won it is beaten if we win
+    elif candidate.ours and not candidate.is_myself:
+        add_open_vote(state, OpenVote(candidate.id, epoch, primary.id, state.slotmap.owned_by(primary)))
 
 
 def release_vote(sender: Peer, header: Header) -> None:
@@ -165,11 +166,11 @@ def release_vote(sender: Peer, header: Header) -> None:
 
     It had never stated the epoch of its election before it stood, so this header is not from before.
     """
-    primary = sender.primary
-    if primary is None or primary.voted_for != sender.id or header.primary_id is None:
+    place = sender.primary if header.primary_id is not None else sender
+    if place is None or place.voted_for != sender.id or (place is sender and header.config_epoch >= place.voted_epoch):
         return
-    if stands_no_longer(header) and header.current_epoch >= primary.voted_epoch:
-        primary.voted_for = ""
+    if stands_no_longer(header) and header.current_epoch >= place.voted_epoch:
+        place.voted_for = ""
 
 
 def stands_no_longer(header: Header) -> bool:
@@ -224,8 +225,9 @@ class Voter:
     def release_own_vote(self) -> None:
         """We stand no longer, so our own vote is free as well."""
         me = self._core.myself
-        if me.primary is not None and me.primary.voted_for == me.id:
-            me.primary.voted_for = ""
+        for place in (me, me.primary):
+            if place is not None and place.voted_for == me.id:
+                place.voted_for = ""
 
     def attend(self, now_ms: int) -> None:
         """Look again at requests that came too early."""
@@ -260,9 +262,9 @@ class Voter:
             return None
         if not core.agreement(request).same:
             return Deny("another map", "it does not know the same primaries as this node")
-        vote = open_vote(core.state)
-        if vote is None or vote.candidate_id == candidate.id:
-            return None
-        if request.mflags[0] & FORCE_ACK or not same_place(core.state, vote, primary, from_bitmap(request.slots)):
-            return Deny("vote open", f"what became of the vote for {vote.candidate_id} is not known yet")
+        for vote in open_votes(core.state):
+            if vote.candidate_id == candidate.id:
+                continue
+            if request.mflags[0] & FORCE_ACK or not same_place(core.state, vote, primary, from_bitmap(request.slots)):
+                return Deny("vote open", f"what became of the vote for {vote.candidate_id} is not known yet")
         return None

@@ -1,11 +1,12 @@
 """Who counts whose vote: only voters that count the same voters."""
 
 import random
+import re
 
 import pytest
 
 from cluster import nodesconf
-from cluster.common_map import compare, digest, hear_candidate, open_vote, same_place, token
+from cluster.common_map import compare, digest, hear_candidate, open_votes, same_place, token
 from cluster.core import ClusterCore
 from cluster.electorate import voters
 from cluster.slots import range_set, to_bitmap
@@ -103,7 +104,7 @@ def test_a_vote_is_open_until_its_outcome_is_heard(what, stays):
     state, nodes = shards()
     voted(state, nodes)
     what(state, nodes)
-    assert (open_vote(state) is not None) is stays
+    assert bool(open_votes(state)) is stays
 
 
 @pytest.mark.parametrize(
@@ -114,13 +115,53 @@ def test_a_vote_is_open_until_its_outcome_is_heard(what, stays):
         ({"current_epoch": 3}, True),  # said before it stood
         ({"config_epoch": 4}, True),  # a replica of somebody who won with our vote, or later: perhaps it won before
         ({"primary_id": None}, True),
+        ({"mflags": (0, 0, 0)}, True),  # a Redis node does not say
     ],
 )
 def test_a_candidate_that_has_lost_says_so(said, stays):
     state, nodes = shards()
     voted(state, nodes)
     hear_candidate(state, nodes[21], request(state, nodes[21], **said))
-    assert (open_vote(state) is not None) is stays
+    assert bool(open_votes(state)) is stays
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ({}, False),  # no majority came in time
+        ({"mflags": (0, OURS | STANDING, 0)}, True),
+        ({"current_epoch": 3}, True),
+        ({"config_epoch": 4}, True),  # it has got its place
+        ({"primary_id": node_id(22)}, False),  # it was replaced
+    ],
+)
+def test_a_primary_that_asked_for_its_own_place_says_so_too(said, stays):
+    state, nodes = shards()
+    record_vote(state, nodes[2], 4, NOW)
+    state.current_epoch = 4
+    hear_candidate(state, nodes[2], request(state, nodes[2], **{"primary_id": None, "config_epoch": 2, **said}))
+    assert bool(open_votes(state)) is stays
+
+
+def test_that_a_later_candidate_has_lost_says_nothing_of_an_earlier_one():
+    """21 may have won, and have been stopped before anybody heard it."""
+    state, nodes = shards()
+    voted(state, nodes)
+    record_vote(state, nodes[2], 5, NOW)
+    state.current_epoch = 5
+    assert [vote.candidate_id for vote in open_votes(state)] == [nodes[21].id, nodes[2].id]
+    hear_candidate(state, nodes[2], request(state, nodes[2], primary_id=None, config_epoch=2, current_epoch=5))
+    assert [vote.candidate_id for vote in open_votes(state)] == [nodes[21].id]
+    record_vote(state, nodes[2], 6, NOW)
+    nodes[2].config_epoch = 6
+    assert not open_votes(state)  # whatever comes out is old
+
+
+def test_who_asks_again_counts_no_votes_of_before():
+    state, nodes = shards()
+    voted(state, nodes)
+    voted(state, nodes, epoch=6)
+    assert [vote.epoch for vote in open_votes(state)] == [6]
 
 
 def replaced(core, nodes):
@@ -169,17 +210,26 @@ def test_a_packet_from_before_an_election_does_not_undo_it():
 def test_an_open_vote_is_remembered_over_a_restart():
     state, nodes = shards()
     voted(state, nodes)
-    again = nodesconf.load(nodesconf.dump(state), NOW)
-    assert again.open_vote == state.open_vote
-    assert again.open_vote.slots == SHARES[1]
-    won(state, nodes)
-    assert open_vote(nodesconf.load(nodesconf.dump(state), NOW)) is None
+    record_vote(state, nodes[22], 5, NOW)
+    text = nodesconf.dump(state)
+    again = nodesconf.load(text, NOW)
+    assert [vote.epoch for vote in again.open_votes] == [4, 5]
+    assert again.open_votes == state.open_votes
+    assert again.open_votes[0].slots == SHARES[1]
+    older = re.sub(r" voted(In|Slots) \S+", "", text)
+    assert [(vote.epoch, vote.slots) for vote in nodesconf.load(older, NOW).open_votes] == [(5, SHARES[1])] * 2
+    assert not nodesconf.load(text.replace(f"votedFor {nodes[21].id}", "votedFor x"), NOW).open_votes[1:]
+    for damaged in (text.replace("votedIn 4", "votedIn much"), text.replace("votedSlots ", "votedSlots 1-2-")):
+        with pytest.raises(nodesconf.CorruptConfig, match="line 10"):
+            nodesconf.load(damaged, NOW)
+    replaced_by_another(state, nodes)
+    assert not open_votes(nodesconf.load(nodesconf.dump(state), NOW))
 
 
 def test_the_place_is_known_by_its_primary_or_its_slots():
     state, nodes = shards()
     voted(state, nodes)
-    vote = open_vote(state)
+    (vote,) = open_votes(state)
     assert same_place(state, vote, nodes[2], 0)
     assert not same_place(state, vote, nodes[3], SHARES[2])
     older_claim(state, nodes)
@@ -317,17 +367,19 @@ def test_a_better_sibling_that_missed_the_verdict_hears_it_from_a_worse_one_that
 def test_a_candidate_gives_way_to_a_better_sibling_that_comes_back_and_waits_for_it():
     """22 was suspected when 21 asked for votes. It has more of the data, but must hear of the failure first."""
     core, nodes = candidate()
-    core.tick(NOW + 1100)
+    core.election.attend(NOW + 1100)
     assert core.election.standing
     nodes[22].repl_offset = 500
-    core.tick(NOW + 1200)
+    core.election.attend(NOW + 1200)
     assert not core.election.standing
     lease_ms = TIMEOUT_MS * 4 // 5
-    core.tick(NOW + 1200 + lease_ms)
-    assert not core.election.standing
-    core.tick(NOW + 2 * lease_ms)  # not for ever
+    for now_ms in range(NOW + 1200, NOW + 1200 + 2 * lease_ms, 100):  # it asks, and gets no majority
+        core.election.hear_request(nodes[22], request(core.state, nodes[22], 5, offset=500, data_epoch=2), now_ms)
+        core.election.attend(now_ms)
+        assert not core.election.standing, now_ms - NOW
+    core.election.attend(NOW + 1200 + 2 * lease_ms)  # not for ever
     assert core.election.standing
-    core.tick(NOW + 2 * lease_ms + 100)
+    core.election.attend(NOW + 1200 + 2 * lease_ms + 100)
     assert core.election.standing
 
 

@@ -245,7 +245,25 @@ def test_who_votes_for_a_primary_keeps_to_it():
     state, nodes = failed_primary()
     record_vote(state, nodes[2], 3, NOW)
     assert ask(state, nodes[21]) == "voted for another"
-    assert state.open_vote.primary_id == state.open_vote.candidate_id == nodes[2].id
+    (vote,) = state.open_votes
+    assert vote.primary_id == vote.candidate_id == nodes[2].id
+
+
+@pytest.mark.parametrize(
+    ("said", "released"),
+    [
+        ({}, True),
+        ({"mflags": (0, OURS | STANDING, 0)}, False),
+        ({"current_epoch": 2}, False),
+        ({"config_epoch": 3}, False),  # it has got its place, and votes are its first grants
+    ],
+)
+def test_until_it_says_that_it_stands_no_longer(said, released):
+    state, nodes = failed_primary()
+    record_vote(state, nodes[2], 3, NOW)
+    header = {"primary_id": None, "config_epoch": 2, "current_epoch": 3, **said}
+    release_vote(nodes[2], request(state, nodes[2], **header))
+    assert (ask(state, nodes[21]) == "granted") is released
 
 
 def test_a_claim_to_its_own_place_that_is_old_is_denied():
