@@ -72,6 +72,15 @@ def test_a_large_array_is_resized_in_steps_and_ends():
     assert len(d.items()) == 1793
 
 
+@pytest.mark.parametrize(("items", "bits"), [(15, 4), (16, 5), (60, 6), (61, 7), (112, 7), (113, 8)])
+def test_small_arrays_are_filled_further(items, bits):
+    """A million keys in 16,384 slots have some sixty each: with seven eighths most arrays would be half empty."""
+    d = filled(items)
+    assert d.bits == bits
+    assert all(member(i) in d for i in range(items))
+    assert member(items) not in d
+
+
 def test_small_arrays_are_tiny_and_an_empty_dict_has_none():
     d = probe.DictProbe()
     assert d.array_bytes == 0
