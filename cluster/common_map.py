@@ -119,18 +119,13 @@ def add_open_vote(state: ClusterState, vote: OpenVote) -> None:
 
 
 def hear_candidate(state: ClusterState, sender: Peer, header: Header) -> None:
-    """If this is the candidate of a vote, stands no longer, and states an epoch from before: it has lost.
-
-    It was a replica and still is one, or asked for its own place (`reassertion`).
-    """
+    """If this candidate of ours stands no longer, and its epoch is older than the vote: it has not won with that."""
     if not state.open_votes or header.mflags[1] & (OURS | STANDING) != OURS:
         return
     state.open_votes = [
         vote
         for vote in state.open_votes
-        if vote.candidate_id != sender.id
-        or (header.primary_id is None and vote.primary_id != sender.id)
-        or not header.config_epoch < vote.epoch <= header.current_epoch
+        if vote.candidate_id != sender.id or not header.config_epoch < vote.epoch <= header.current_epoch
     ]
 
 

@@ -200,11 +200,11 @@ class ClusterCore:
             self._told_in_sync = self.in_sync
             if self.in_sync:
                 self.bus.broadcast_pong()  # clients are told of this replica from now on
+        self.reassertion.attend(now_ms)
         self.voter.attend(now_ms)
         self.empty.attend(now_ms)
         self.manual.attend(now_ms)
         self.election.attend(now_ms)
-        self.reassertion.attend(now_ms)
         self.migration.attend(now_ms)
 
     def next_due_ms(self) -> int:

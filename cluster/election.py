@@ -354,12 +354,15 @@ class Election:
     def _go_on(self, now_ms: int) -> None:
         """Votes are missing: ask those again who owe them, or find that the election is lost."""
         core = self._core
-        hopeless = self._contested or core.state.current_epoch != self._epoch
+        over = core.state.current_epoch != self._epoch
+        hopeless = self._contested or over
         if now_ms >= (self._patient_until_ms if hopeless else self._until_ms):
             core.bus.note("notice", f"Failover election for epoch {self._epoch} expired.")
             self._give_up(now_ms)
             return
         self._again_ms = self._next_asking_ms(now_ms)
+        if over:
+            return  # the request would be one for a newer epoch, under which we do not count votes
         owing = [voter for voter in core.voters if voter.id not in self._votes]
         core.bus.send_to(sorted(owing, key=lambda peer: peer.id), self._request())
 

@@ -10,7 +10,10 @@ flag REASSERT), and the primary asks all voters for its own place. The rules are
 no lease to wait for, as it is its own, and that voters must not hold it failed: then its replicas stand. Who votes for
 it votes for nobody else within a node timeout. With a majority it has an epoch that is newer than that of any claim
 which may still come out: whoever makes that one hears that it is old. A primary that has not got it in time says that
-it stands no longer, as replicas do, and pauses: other elections may need the same voters.
+it stands no longer, as replicas do, and pauses: other elections may need the same voters. While it stands it votes for
+nobody else, and asks anew when others have begun a newer epoch; a vote that it has given keeps it from asking, so it
+asks as soon as that is settled, before it votes again. Otherwise elections for other places, none of which gets a
+majority while these voters hold votes for its own, could take turns for ever.
 
 Its own vote does not count where elections change who votes: had it been replaced, it would be no voter.
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 RETRY_DIVISOR = 4  # of the node timeout: what a primary waits for votes, at least
 PAUSE_DIVISOR = 4  # of that: the longest pause
+LOOK_MS = 50
+ANEW_MS = 50
 
 
 def would_have_it_reassert(state: ClusterState, primary: Peer, now_ms: int, node_timeout_ms: int) -> bool:
@@ -48,7 +53,8 @@ class Reassertion:
 
     def __init__(self, core: ClusterCore) -> None:
         self._core = core
-        self._again_ms = 0  # when to ask again; 0: there is no reason to
+        self._again_ms = 0  # when to ask, or to give up; 0: there is no reason to
+        self._waits = False  # we would ask now, but for a vote that we have given
         self._epoch = 0  # under which we ask; 0: we do not
         self._asked_ms = 0
         self._digest = 0
@@ -63,18 +69,24 @@ class Reassertion:
 
     def attend(self, now_ms: int) -> None:
         """Ask, or find that it has come to nothing, if it is time."""
+        wait_ms = self._core.settings.node_timeout_ms // RETRY_DIVISOR
         if not self._is_told_to(now_ms):
-            self._again_ms = 0
+            self._again_ms, self._waits = 0, False
             self._give_up()
-        elif now_ms >= self._again_ms:
-            wait_ms = self._core.settings.node_timeout_ms // RETRY_DIVISOR
-            chance_ms = int(self._core.bus.rng.random() * wait_ms)
-            if self.standing:
-                self._give_up()
-                self._again_ms = now_ms + 1 + chance_ms // PAUSE_DIVISOR
-            else:
+        elif self.standing and now_ms >= self._again_ms:
+            self._give_up()
+            self._again_ms = now_ms + 1 + self._chance(wait_ms // PAUSE_DIVISOR)
+        elif self.standing:
+            if self._core.state.current_epoch != self._epoch and now_ms - self._asked_ms >= ANEW_MS:
                 self._ask(now_ms)
-                self._again_ms = now_ms + wait_ms + chance_ms
+        elif self._waits or now_ms >= self._again_ms:
+            self._waits = self._is_bound(now_ms)
+            self._again_ms = now_ms + (LOOK_MS if self._waits else wait_ms + self._chance(wait_ms))
+            if not self._waits:
+                self._ask(now_ms)
+
+    def _chance(self, most_ms: int) -> int:
+        return int(self._core.bus.rng.random() * most_ms)
 
     def _give_up(self) -> None:
         """Say that we stand no longer: who has voted for us may vote about another place."""
@@ -93,11 +105,14 @@ class Reassertion:
         recent_ms = now_ms - core.settings.node_timeout_ms
         return any(peer.reassert_ms > recent_ms for peer in core.voters)
 
-    def _ask(self, now_ms: int) -> None:
+    def _is_bound(self, now_ms: int) -> bool:
+        """Whether we have promised something else."""
         core, me = self._core, self._core.myself
         elsewhere = any(vote.primary_id != me.id for vote in open_votes(core.state))
-        if elsewhere or is_bound(me, me, now_ms, core.settings.node_timeout_ms):
-            return  # we have promised something else
+        return elsewhere or is_bound(me, me, now_ms, core.settings.node_timeout_ms)
+
+    def _ask(self, now_ms: int) -> None:
+        core, me = self._core, self._core.myself
         self._epoch = epochs.advance(core.state)
         record_vote(core.state, me, self._epoch, now_ms)
         self._asked_ms, self._digest = now_ms, core.digest

@@ -50,6 +50,7 @@ PASSING = frozenset(
         "another map",
         "vote open",
         "a better one lives",
+        "stands itself",
     }
 )
 """Reasons to deny that may be gone in a moment."""
@@ -154,6 +155,8 @@ def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -
     state.last_vote_epoch = epoch
     primary = candidate if candidate.is_primary else candidate.primary
     assert primary is not None
+    if primary is not candidate:
+        candidate.granted_ms = now_ms  # with our vote it may win, and then serve at once
     primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
     if primary.is_myself and candidate.is_myself:
         state.open_votes = []  # they were about our own place: whoever has won it is beaten if we win
@@ -262,6 +265,8 @@ class Voter:
             return None
         if not core.agreement(request).same:
             return Deny("another map", "it does not know the same primaries as this node")
+        if core.reassertion.standing:
+            return Deny("stands itself", "this primary asks for its own place")
         for vote in open_votes(core.state):
             if vote.candidate_id == candidate.id:
                 continue

@@ -82,7 +82,7 @@ class Peer:
     answered_ms: int = 0  # when the newest PING was sent that it has answered, and that makes it a grant of our lease
     reassert_ms: int = 0  # when it last answered that it does not let us go on serving, unless we ask for its vote
     pinged_ms: int = 0  # when we sent it the last PING
-    granted_ms: int = 0  # when we last answered a PING of this primary with a grant
+    granted_ms: int = 0  # when we last answered a PING of this primary with a grant, or gave it our vote
     wanted_ms: int = 0  # when somebody first asked for our vote to take this primary's place, since it failed
     voted_ms: int = 0  # when we last voted for somebody to take this primary's place, for whom and in which epoch
     voted_for: str = ""

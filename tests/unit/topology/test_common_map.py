@@ -114,7 +114,8 @@ def test_a_vote_is_open_until_its_outcome_is_heard(what, stays):
         ({"mflags": (0, OURS | STANDING, 0)}, True),
         ({"current_epoch": 3}, True),  # said before it stood
         ({"config_epoch": 4}, True),  # a replica of somebody who won with our vote, or later: perhaps it won before
-        ({"primary_id": None}, True),
+        ({"primary_id": None, "config_epoch": 4}, True),  # it has won: that is heard with its claim
+        ({"primary_id": None}, False),  # it has won under an epoch from before
         ({"mflags": (0, 0, 0)}, True),  # a Redis node does not say
     ],
 )
@@ -381,6 +382,30 @@ def test_a_candidate_gives_way_to_a_better_sibling_that_comes_back_and_waits_for
     assert core.election.standing
     core.election.attend(NOW + 1200 + 2 * lease_ms + 100)
     assert core.election.standing
+
+
+def asks(core):
+    """Whether what the core has just sent asks for votes."""
+    return any(decode(each.data).kind is Kind.AUTH_REQUEST for each in core.take_effects() if isinstance(each, Send))
+
+
+def test_once_there_is_a_newer_epoch_nobody_is_asked_again():
+    """The request would state that epoch: voters would give votes for it, which nobody counts and which stay open."""
+    for newer in (False, True):
+        core, nodes = candidate()
+        nodes[1].link = Link(7, NOW, inbound=False, peer=nodes[1], established=True)
+        core.take_effects()
+        for _ in range(6):  # each attempt is more patient than the one before
+            core.state.current_epoch += 1
+            while core.election.standing:
+                core.election.attend(core.election.next_due_ms())
+            while not core.election.standing:
+                core.election.attend(core.election.next_due_ms())
+        core.take_effects()
+        core.state.current_epoch += newer
+        core.election.attend(core.election.next_due_ms())
+        assert core.election.standing
+        assert asks(core) is not newer
 
 
 def vote(core, nodes, number, **changes):

@@ -231,6 +231,21 @@ def test_a_primary_may_ask_for_its_own_place_while_its_replicas_may_not_stand():
     assert ask(state, nodes[2], **{**own_place(state, nodes), "mflags": (0, REASSERT, 0)}) == "is a primary"
 
 
+def test_who_has_a_vote_may_serve_by_it_and_so_is_not_voted_against():
+    """It has won a hand-over in the moment in which we still held it failed from before: its replicas stand at once."""
+    state, nodes = failed_primary()
+    record_vote(state, nodes[21], 4, NOW)
+    nodes[21].become_primary()
+    nodes[21].config_epoch = 4
+    nodes[21].flags |= flags.FAIL
+    state.slotmap.assign(state.slotmap.owned_by(nodes[2]), nodes[21])
+    nodes[22].follow(nodes[21])
+    state.current_epoch = 5
+    said = {"current_epoch": 5, "config_epoch": 4}
+    assert ask(state, nodes[22], NOW + TIMEOUT_MS - 1, **said) == "primary may serve"
+    assert ask(state, nodes[22], NOW + TIMEOUT_MS, **said) == "granted"
+
+
 def test_its_successor_may_still_hold_what_was_promised_to_it():
     state, nodes = failed_primary()
     primary_up(state, nodes)
