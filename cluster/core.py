@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.claims import Claims
-from cluster.common_map import Agreement, compare, digest, elected_voters, open_votes, token
+from cluster.common_map import Agreement, compare, digest, elected_voters, open_vote_about, open_votes, token
 from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.election import Election
 from cluster.electorate import is_pair, quorum, voters
@@ -450,7 +450,7 @@ class ClusterCore:
         """Look at what was granted; whether this node may serve now, as far as that goes."""
         me = self.myself
         everybody = self.voters
-        alone = self.health.pair and self._knows_pair(next(iter(everybody - {me})), now_ms)
+        alone = self.health.pair and self._may_be_alone(next(iter(everybody - {me})), now_ms)
         if me.is_replica or me not in everybody or alone:
             self.lease_end_ms = FOREVER_MS
         else:
@@ -461,17 +461,26 @@ class ClusterCore:
         return now_ms < self.lease_end_ms and not self.empty.active and not promised
 
     def _without_voice(self) -> set[Peer]:
-        """Voters whose place somebody has voted to give away, as we or they say: whether they still vote is open."""
-        mine = self.digest
-        if not mine:
-            return set()
-        voters = self.voters
-        others = {peer.electorate for peer in voters if not peer.is_myself} - {mine, 0}  # in quiet times there is none
-        told = [compare(voters, mine, theirs).given_away for theirs in others]
-        return {peer for peer in (*told, self.given_away()) if peer is not None}
+        """Voters whose place somebody has voted to give away, as we or they say: whether they still vote is open.
 
-    def _knows_pair(self, replica: Peer, now_ms: int) -> bool:
-        """As the primary of a pair: whether we know that the other has not taken our place while we were down."""
+        Ourselves only if we did: who was elected against our will has a majority of the others.
+        """
+        mine, me = self.digest, self.myself
+        found = {me} if open_vote_about(self.state, me) else set()
+        if mine:
+            voters = self.voters
+            others = {peer.electorate for peer in voters if peer is not me} - {mine, 0}  # in quiet times there is none
+            told = [compare(voters, mine, theirs).given_away for theirs in others]
+            found.update(peer for peer in (*told, self.given_away()) if peer is not None and peer is not me)
+        return found
+
+    def _may_be_alone(self, replica: Peer, now_ms: int) -> bool:
+        """As the primary of a pair: whether we know that the other has not taken our place.
+
+        While we were down it may have; if we have voted for it as well, unless its process has died since.
+        """
+        if open_vote_about(self.state, self.myself) and not is_gone(replica):
+            return False
         absent = replica.refused_ms and now_ms - replica.refused_ms > max(self.settings.node_timeout_ms, ABSENT_MS)
         if not self.state.forgetful_until_ms or granted_ms(replica, self.settings.node_timeout_ms) > 0 or absent:
             self._pair_known = True

@@ -50,14 +50,15 @@ def lease_end_ms(
 ) -> int:
     """When the lease ends that the grants so far make. `voters` may include ourselves: we need no grant of our own.
 
-    `without_voice`: voters whose grants do not count (`common_map`). `since_ms`: only answers to PINGs that were sent
+    `without_voice`: voters whose grants do not count (`common_map`); ourselves, if we have voted for somebody who may
+    have won our place with that. `since_ms`: only answers to PINGs that were sent
     from then on count. We had promised our place, and for whom we agree to a voter votes in spite of its grant.
 
     A voter whose process is dead grants what it would if it answered, provided that it has died while its last answer
     kept it from voting against us: before it votes against anybody it would have to start, and would then abstain for a
     node timeout. Of one that has been silent for longer before it died nobody can know whether it had voted.
     """
-    needed = quorum(voters) - (me in voters)
+    needed = quorum(voters) - (me in voters and me not in without_voice)
     if needed <= 0:
         return FOREVER_MS
     counting = [

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs
-from cluster.common_map import open_vote_about
+from cluster.common_map import open_votes
 from cluster.effects import PauseWrites, ResumeWrites
 from cluster.election import data_of
 from cluster.errors import ClusterError
@@ -70,8 +70,8 @@ class ManualFailover:
 
     def _given_away_until_ms(self) -> int:
         """Until when that replica may win; 0: there is none, or it has lost."""
-        me = self._core.myself
-        return me.voted_ms + PROMISE_MS if open_vote_about(self._core.state, me) else 0
+        given = (vote.given_ms for vote in open_votes(self._core.state) if vote.primary_id == self._core.myself.id)
+        return max((given_ms + PROMISE_MS for given_ms in given), default=0)
 
     def grants_count_from_ms(self) -> int:
         """Answers to PINGs from before do not count for our lease: who gave one may have voted for our successor since.

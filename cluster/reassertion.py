@@ -15,7 +15,8 @@ nobody else, and asks anew when others have begun a newer epoch; a vote that it 
 asks as soon as that is settled, before it votes again. Otherwise elections for other places, none of which gets a
 majority while these voters hold votes for its own, could take turns for ever.
 
-Its own vote does not count where elections change who votes: had it been replaced, it would be no voter.
+Its own vote does not count where elections change who votes: had it been replaced, it would be no voter. A primary that
+has voted for its successor itself, and has not heard what came of it, does the same: its own voice is no grant then.
 
 Redis' voters know nothing of this; they are not asked, and let it go on.
 """
@@ -96,12 +97,14 @@ class Reassertion:
             self._core.bus.broadcast_pong()
 
     def _is_told_to(self, now_ms: int) -> bool:
-        """Whether we cannot serve, and a voter says that we should ask."""
+        """Whether we cannot serve, and a voter would have us ask: perhaps we do, having voted for a successor."""
         core, me = self._core, self._core.myself
         if me.is_replica or not me.slot_count or now_ms < core.lease_end_ms or not core.votes(me):
             return False
         if core.empty.active or core.manual.under_way or core.manual.bars(now_ms):
             return False
+        if open_vote_about(core.state, me) and not core.manual.gave_itself_away(now_ms):
+            return True
         recent_ms = now_ms - core.settings.node_timeout_ms
         return any(peer.reassert_ms > recent_ms for peer in core.voters)
 

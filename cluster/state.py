@@ -105,12 +105,13 @@ class NoReplication:
 
 @dataclass(frozen=True, slots=True)
 class OpenVote:
-    """A vote of ours whose outcome we have not heard: for whom, in which epoch, and for whose place and slots."""
+    """A vote of ours whose outcome we have not heard: for whom, in which epoch, for whose place and slots, and when."""
 
     candidate_id: str
     epoch: int
     primary_id: str
     slots: SlotSet
+    given_ms: int = field(default=0, compare=False)  # 0: before a restart
 
 
 @dataclass(slots=True)

@@ -158,10 +158,8 @@ def record_vote(state: ClusterState, candidate: Peer, epoch: int, now_ms: int) -
     if primary is not candidate:
         candidate.granted_ms = now_ms  # with our vote it may win, and then serve at once
     primary.voted_ms, primary.voted_for, primary.voted_epoch = now_ms, candidate.id, epoch
-    if primary.is_myself and candidate.is_myself:
-        state.open_votes = []  # they were about our own place: whoever has won it is beaten if we win
-    elif candidate.ours and not candidate.is_myself:
-        add_open_vote(state, OpenVote(candidate.id, epoch, primary.id, state.slotmap.owned_by(primary)))
+    if candidate.ours and not candidate.is_myself:
+        add_open_vote(state, OpenVote(candidate.id, epoch, primary.id, state.slotmap.owned_by(primary), now_ms))
 
 
 def release_vote(sender: Peer, header: Header) -> None:

@@ -298,6 +298,42 @@ def test_an_open_vote_takes_the_voice_of_whom_it_gave_away():
     assert core.facts().electorate == core.digest ^ token(nodes[2])
 
 
+def test_who_has_voted_for_its_successor_does_not_count_itself_until_it_knows_what_came_of_it():
+    """With one of two others it would be a majority, as its vote with that of the other one was for the successor."""
+    core, nodes = core_of()
+    nodes[2].answered_ms, nodes[3].answered_ms = NOW, 0
+    core.settle(NOW)
+    assert core.may_serve(NOW)
+    record_vote(core.state, nodes[11], 4, NOW - 10_000)
+    core.settle(NOW)
+    assert not core.may_serve(NOW)
+    nodes[3].answered_ms = NOW
+    core.settle(NOW)
+    assert core.may_serve(NOW)
+    nodes[3].answered_ms = 0
+    hear_candidate(core.state, nodes[11], request(core.state, nodes[11]))  # it has lost
+    core.settle(NOW)
+    assert core.may_serve(NOW)
+
+
+def test_the_primary_of_a_pair_that_has_voted_for_the_other_does_not_go_on_alone():
+    core, nodes = core_of()
+    for number in (2, 3, 12, 21, 22, 31, 32):
+        core.bus.remove(nodes[number])
+    core.slotmap.assign(SHARES[1] | SHARES[2], nodes[1])
+    core.state.only_ours = True
+    core.changed(state=True)
+    core.settle(NOW)
+    assert core.may_serve(NOW)
+    record_vote(core.state, nodes[11], 4, NOW - 10_000)
+    core.settle(NOW)
+    assert not core.may_serve(NOW)
+    nodes[11].lost_ms = nodes[11].refused_ms = NOW
+    nodes[11].refused_again = True  # its process has died: it serves nothing
+    core.settle(NOW)
+    assert core.may_serve(NOW)
+
+
 def test_grants_under_another_map_do_not_count():
     core, nodes = core_of()
     assert core.grant_counts(nodes[2], request(core.state, nodes[2], electorate=core.digest))

@@ -47,6 +47,8 @@ def test_grants_of_voters_without_a_voice_do_not_count():
     voters = frozenset(nodes[number] for number in (1, 2, 3))
     assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[2]}) == NOW - 300 + LEASE_MS
     assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[2], nodes[3]}) == 0
+    assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[1]}) == NOW - 300 + LEASE_MS  # of three, both others
+    assert lease_end_ms(nodes[1], voters, TIMEOUT_MS, {nodes[1], nodes[2]}) == 0
 
 
 def test_who_is_no_voter_needs_a_majority_of_the_others():

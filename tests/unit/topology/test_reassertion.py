@@ -1,6 +1,7 @@
 """A primary that may have been replaced unheard asks for its own place, and does not keep others from being elected."""
 
 from cluster.common_map import open_votes
+from cluster.manual_failover import PROMISE_MS
 from cluster.voting import record_vote
 from gossip import flags
 from gossip.effects import Send
@@ -135,3 +136,19 @@ def test_who_has_promised_its_place_does_not_ask_for_it():
     nodes[3].reassert_ms = NOW + TIMEOUT_MS
     core.reassertion.attend(NOW + TIMEOUT_MS)
     assert core.reassertion.standing
+
+
+def test_who_has_voted_for_a_successor_asks_of_its_own_accord_once_that_one_cannot_win_any_more():
+    """It may have won before, and have been cut off. Only a newer epoch beats what it has won."""
+    core, nodes = told_to()
+    nodes[3].reassert_ms = 0
+    record_vote(core.state, nodes[11], 4, NOW - PROMISE_MS + 1)
+    core.reassertion.attend(NOW)
+    assert not core.reassertion.standing
+    core.reassertion.attend(NOW + 1)
+    (asked, _) = sent(core, Kind.AUTH_REQUEST)
+    assert open_votes(core.state)
+    for number in (2, 3):
+        votes(core, nodes, number, asked.current_epoch)
+    assert core.myself.config_epoch == asked.current_epoch
+    assert not open_votes(core.state)
