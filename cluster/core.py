@@ -305,6 +305,11 @@ class ClusterCore:
         else:
             self.bus.publish(Publish, channel, message, self.members.others())
 
+    @property
+    def offset(self) -> int:
+        """How much of our shard's history we have, as we tell it. What is of another shard is nothing here."""
+        return 0 if self.state.foreign else self.replication.offset
+
     # Changes, used by `admin` and below.
 
     def settle(self, now_ms: int) -> None:
@@ -324,6 +329,8 @@ class ClusterCore:
         if me.become_replica():
             self.slotmap.close_all()
             successor = False
+        elif not successor and shard is not None and shard is not primary:
+            self.state.foreign |= shard.slot_count > 0
         self.state.strayed |= not successor
         me.follow(primary)
         me.shard_id = primary.shard_id or me.shard_id
@@ -355,7 +362,7 @@ class ClusterCore:
         self.slotmap.assign(slots, me)
         self.manual.reset()
         self.health.elected()
-        self.state.strayed = False
+        self.state.strayed = self.state.foreign = False
         if grants is not None and self.digest:
             # Whoever had our vote before may have granted leases with it.
             self.state.newcomer_until_ms = now_ms + self.settings.node_timeout_ms
@@ -443,7 +450,7 @@ class ClusterCore:
         if primary is None or (primary is not self.myself and self.replication.synced_with != primary.id):
             return
         if state.strayed or state.data_epoch != primary.config_epoch:
-            state.data_epoch, state.strayed = primary.config_epoch, False
+            state.data_epoch, state.strayed, state.foreign = primary.config_epoch, False, False
             self.changed()
 
     def _renew_lease(self, now_ms: int) -> bool:
@@ -496,12 +503,12 @@ class ClusterCore:
         return Facts(
             current_epoch=self.state.current_epoch,
             config_epoch=primary.config_epoch,
-            offset=self.replication.offset,
+            offset=self.offset,
             slots=self._slots_bitmap[1],
             primary_id=self.myself.primary.id if self.myself.primary else None,
             state_fail=not self.health.ok,
             paused=self.manual.paused,
-            data_epoch=self.state.data_epoch if self.replication.offset else 0,
+            data_epoch=self.state.data_epoch if self.offset else 0,
             electorate=self._stated_digest(),
             to_ours=(PRIMARY_FAILED if self.election.primary_failed else 0)
             | (STANDING if self.election.standing or self.reassertion.standing else 0)

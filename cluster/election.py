@@ -270,7 +270,7 @@ class Election:
 
     def _data(self) -> Data:
         """Ours."""
-        return Data(self._core.state.data_epoch, self._core.replication.offset)
+        return Data(self._core.state.data_epoch, self._core.offset)
 
     def hear_vote(self, sender: Peer, header: Header, now_ms: int) -> None:
         """A vote has come. After a lease, perhaps since we were stopped, what it promised may be over."""

@@ -48,7 +48,7 @@ def dump(state: ClusterState) -> str:
         slots = ranges_text(vote.slots).replace(" ", ",") or "-"
         own += f" votedFor {vote.candidate_id} votedAbout {vote.primary_id} votedIn {vote.epoch} votedSlots {slots}"
     own += f" dataEpoch {state.data_epoch}" if state.data_epoch else ""
-    own += " strayed 1" if state.strayed else ""
+    own += f" strayed {1 + state.foreign}" if state.strayed else ""
     lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
     return "\n".join(lines) + "\n"
 
@@ -209,6 +209,7 @@ class _Loader:
         state.only_ours = bool(self.vars["onlyshardis"])
         state.handing_over = bool(self.vars["handingover"])
         state.data_epoch, state.strayed = self.vars["dataepoch"], bool(self.vars["strayed"])
+        state.foreign = self.vars["strayed"] > 1
         return state
 
 

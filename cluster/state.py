@@ -127,6 +127,7 @@ class ClusterState:
     only_ours: bool = False  # all members are nodes of this project
     data_epoch: int = 0  # the config epoch of the primary in whose history our data is
     strayed: bool = False  # our data is not part of our primary's history, as far as we know: we never synchronised
+    foreign: bool = False  # strayed, and our data is that of another shard, which its primary still serves
     newcomer_until_ms: int = 0  # after our election: until then, what our predecessor has promised may hold
     forgetful_until_ms: int = 0  # after a restart: until then, promises may hold that we made and forgot
 

@@ -579,3 +579,59 @@ def test_a_replica_has_caught_up_only_in_the_history_of_its_primary(goal, synced
     core.manual.hear_header(nodes[2], stated)
     core.manual.attend(NOW)
     assert (core.manual.stands_until_ms() > 0) is ready
+
+
+# What a replica has of its shard.
+
+
+class SomeData(NoReplication):
+    """150 bytes of a history, whosever it is; in step with node `synced_with`, if any."""
+
+    offset = 150
+
+
+def stated(core):
+    facts = core.facts()
+    return facts.data_epoch, facts.offset
+
+
+def test_a_replica_that_comes_from_another_shard_has_nothing_until_it_has_synchronised():
+    """An empty primary would hand over to it, rather than to the replica that still has the data."""
+    core, nodes = core_of(me=21)
+    core.replication = SomeData()
+    core.state.data_epoch = 2
+    assert stated(core) == (2, 150)
+    core.set_primary(nodes[3])
+    assert stated(core) == (0, 0)
+    text = nodesconf.dump(core.state)
+    assert nodesconf.load(text, NOW).foreign
+    core.replication.synced_with = nodes[3].id
+    core.settle(NOW)
+    assert stated(core) == (nodes[3].config_epoch, 150)
+    assert not core.state.foreign
+
+
+def test_a_primary_that_was_replaced_still_says_what_it_has():
+    """It may be all that is left of its shard."""
+    core, nodes = core_of(me=2)
+    core.replication = SomeData()
+    core.settle(NOW)
+    header = request(core.state, nodes[3], primary_id=None)
+    core.claims.hear_update(Update(header, nodes[21].id, 7, to_bitmap(SHARES[1])))
+    assert core.myself.primary is nodes[21]
+    assert core.state.strayed
+    assert stated(core) == (2, 150)
+    again = nodesconf.load(nodesconf.dump(core.state), NOW)
+    assert again.strayed
+    assert not again.foreign
+
+
+def test_a_replica_whose_primary_was_replaced_unheard_is_of_the_same_shard():
+    """An operator has it follow the successor, whose slots are known and whose claim was not recognised as such."""
+    core, nodes = core_of(me=21)
+    core.replication = SomeData()
+    core.state.data_epoch = 2
+    core.slotmap.assign(SHARES[1], nodes[22])
+    nodes[22].become_primary()
+    core.set_primary(nodes[22])
+    assert stated(core) == (2, 150)
