@@ -3,7 +3,8 @@
 This is the section "Replica migration" of the cluster specification, as Redis does it. A primary with slots that had
 replicas, of which none works any more, is an orphan. After five seconds one replica changes over to it: the one with
 the smallest id among those of the shards with most working replicas, so that all agree who it is. It stays where it is
-if its own primary would be left with fewer than `cluster-migration-barrier` replicas.
+if its own primary would be left with fewer than `cluster-migration-barrier` replicas, and if it has data and is not in
+step with its primary: that may have lost its data, and this may be the last copy.
 """
 
 from __future__ import annotations
@@ -56,11 +57,15 @@ class ReplicaMigration:
         self._look_ms = now_ms + LOOK_MS
         target = self._orphan(now_ms)
         allowed = core.settings.allow_replica_migration and not core.settings.no_failover
-        if target is None or not core.health.whole or not allowed:
+        if target is None or not core.health.whole or not allowed or self._may_be_the_last_copy():
             return
         if migrant(core.state, core.settings.migration_barrier) is core.myself:
             core.bus.note("notice", f"Migrating to orphaned master {target.id}")
             core.set_primary(target)
+
+    def _may_be_the_last_copy(self) -> bool:
+        core, primary = self._core, self._core.myself.primary
+        return core.offset > 0 and (primary is None or core.replication.synced_with != primary.id)
 
     def _orphan(self, now_ms: int) -> Peer | None:
         """The first primary that has been an orphan for long enough."""

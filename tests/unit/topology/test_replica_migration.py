@@ -2,9 +2,11 @@
 
 import pytest
 
-from cluster.replica_migration import is_orphan, migrant
+from cluster.replica_migration import DELAY_MS, is_orphan, migrant
 from gossip import flags
 from tests.unit.topology.shards import shards
+from tests.unit.topology.test_common_map import SomeData, core_of
+from tests.unit.topology.worlds import NOW
 
 
 def orphaned():
@@ -54,3 +56,21 @@ def test_a_single_replica_stays():
     state, nodes = shards(me=21, replicas=1)
     nodes[31].flags |= flags.FAIL
     assert migrant(state, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("offset", "in_step", "moves"),
+    [(150, True, True), (150, False, False), (0, False, True)],
+)
+def test_who_may_have_the_last_copy_of_the_data_stays(offset, in_step, moves):
+    """Its primary may have come back empty, and waits for just this replica to take its place."""
+    core, nodes = core_of(me=11)
+    core.replication = SomeData()
+    core.replication.offset = offset
+    core.replication.synced_with = nodes[1].id if in_step else ""
+    nodes[3].flags |= flags.MIGRATE_TO
+    for number in (31, 32):
+        nodes[number].flags |= flags.FAIL
+    for now_ms in (NOW, NOW + DELAY_MS + 1):
+        core.migration.attend(now_ms)
+    assert (core.myself.primary is nodes[3]) is moves
