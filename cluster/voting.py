@@ -16,7 +16,8 @@ a candidate that knows other voters than we do (`common_map`).
 
 Nor does a voter take the worse of two replicas while it hears the better one: that may not have heard of the failure,
 so it is told, or may not stand yet because it has just restarted. It has a node timeout from the first request for the
-place on, after which any will do.
+place on that could have been granted, after which any will do: while the primary's lease still forbids every vote, the
+better one cannot win either.
 
 A request may come a moment before the verdict, or before the other candidate has given up. Such a request is kept for a
 while, and answered when what was in its way is gone: the candidate need not ask again.
@@ -118,7 +119,7 @@ def _better_sibling(primary: Peer, candidate: Peer, request: Header, now_ms: int
 
 
 def _wanted_ms(primary: Peer, now_ms: int) -> int:
-    """Since when its place is asked for: in this failure, not in one before."""
+    """Since when its place is asked for and could be given: in this failure, not in one before."""
     return primary.wanted_ms if primary.wanted_ms >= primary.fail_ms else now_ms
 
 
@@ -189,15 +190,17 @@ class Voter:
 
     def hear_request(self, candidate: Peer, request: Header, now_ms: int) -> None:
         """Somebody asks for our vote."""
-        if candidate.primary is not None and candidate.primary.failed:
-            candidate.primary.wanted_ms = _wanted_ms(candidate.primary, now_ms)
+        primary, timeout_ms = candidate.primary, self._core.settings.node_timeout_ms
+        if primary is not None and primary.failed:
+            forbidden = _lease_left_ms(self._core.state, primary, request, now_ms, timeout_ms) > 0
+            primary.wanted_ms = now_ms if forbidden else _wanted_ms(primary, now_ms)
         answer = self._consider(candidate, request, now_ms)
         if isinstance(answer, Deny):
             self.denied[answer.reason] += 1
             self._core.bus.note("warning", f"Failover auth denied to {candidate.id}: {answer.text}")
-            if answer.better is not None and candidate.primary is not None:
+            if answer.better is not None and primary is not None:
                 # It may have been with the primary on the other side of a partition, where nobody held that failed.
-                self._core.bus.send_to((answer.better,), Fail(self._core.bus.header(), candidate.primary.id))
+                self._core.bus.send_to((answer.better,), Fail(self._core.bus.header(), primary.id))
             if answer.reason in PASSING:
                 self._kept = [each for each in self._kept if each[0] is not candidate]
                 self._kept.append((candidate, request, now_ms))

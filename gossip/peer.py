@@ -83,7 +83,7 @@ class Peer:
     reassert_ms: int = 0  # when it last answered that it does not let us go on serving, unless we ask for its vote
     pinged_ms: int = 0  # when we sent it the last PING
     granted_ms: int = 0  # when we last answered a PING of this primary with a grant, or gave it our vote
-    wanted_ms: int = 0  # when somebody first asked for our vote to take this primary's place, since it failed
+    wanted_ms: int = 0  # since when our vote to take this failed primary's place is asked for, and might be given
     voted_ms: int = 0  # when we last voted for somebody to take this primary's place, for whom and in which epoch
     voted_for: str = ""
     voted_epoch: int = 0

@@ -207,7 +207,9 @@ SORTED_SETS_BY_MEMBER = {
 KEYSPACE = {
     "(DEL|UNLINK|EXISTS|TOUCH) (<key>)+": "",
     "TYPE <key>": "",
-    "(EXPIRE|PEXPIRE) <key> <seconds> [NX|XX|GT|LT]": "",
+    "(EXPIRE|PEXPIRE) <key> <seconds> [NX|XX]": "",
+    # The same number of seconds a moment later may or may not be a later millisecond.
+    "(EXPIRE|PEXPIRE) <key> <seconds> (GT|LT)": "type",
     "PEXPIREAT <key> 9999999999999 [NX|XX|GT|LT]": "",
     "(PERSIST|EXPIRETIME|DUMP) <key>": "type",
     "TTL <key>": "near 2",

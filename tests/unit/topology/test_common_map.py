@@ -237,12 +237,12 @@ def test_the_place_is_known_by_its_primary_or_its_slots():
     assert same_place(state, vote, nodes[22], SHARES[1])
 
 
-def ask(core, nodes, candidate, epoch=5, primary=2, **changes):
+def ask(core, nodes, candidate, epoch=5, primary=2, now_ms=NOW, **changes):
     nodes[primary].flags |= flags.FAIL
     core.state.current_epoch = max(core.state.current_epoch, epoch)
     said = request(core.state, candidate, epoch, **{"electorate": core.digest, **changes})
     before = dict(core.voter.denied)
-    core.voter.hear_request(candidate, said, NOW)
+    core.voter.hear_request(candidate, said, now_ms)
     new = [reason for reason, count in core.voter.denied.items() if count != before.get(reason, 0)]
     return new[0] if new else "granted"
 
@@ -268,6 +268,22 @@ def test_a_better_sibling_is_told_why_another_asks():
     assert ask(core, nodes, nodes[21], offset=100) == "a better one lives"
     sent = [decode(effect.data) for effect in core.take_effects() if isinstance(effect, Send)]
     assert [(message.kind, message.node_id) for message in sent] == [(Kind.FAIL, nodes[2].id)]
+
+
+def test_a_better_sibling_has_its_time_from_when_there_may_be_a_vote():
+    """It has no chance either while the primary may still serve by what we have granted it."""
+    core, nodes = core_of()
+    primary, worse = nodes[2], nodes[21]
+    primary.fail_ms = primary.granted_ms = NOW - TIMEOUT_MS // 2
+    nodes[22].repl_offset = 500
+    for asked_ms, answer in (
+        (NOW, "primary may serve"),
+        (NOW + TIMEOUT_MS // 2 - 1, "primary may serve"),
+        (NOW + TIMEOUT_MS // 2, "a better one lives"),
+        (NOW + TIMEOUT_MS + TIMEOUT_MS // 2 - 2, "a better one lives"),
+        (NOW + TIMEOUT_MS + TIMEOUT_MS // 2, "granted"),
+    ):
+        assert ask(core, nodes, worse, offset=100, now_ms=asked_ms) == answer
 
 
 def test_while_a_vote_is_open_there_is_none_about_another_place():
