@@ -28,7 +28,7 @@ from cluster.redirect import Decision, Request, route, route_waiting
 from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, members, range_set, to_bitmap
-from cluster.state import ClusterSettings, Keyspace, NoKeys, NoReplication, Replication
+from cluster.state import ClusterSettings, History, Keyspace, NoKeys, NoReplication, Replication
 from cluster.voting import Voter
 from gossip import flags
 from gossip.agreement import Facts
@@ -306,9 +306,15 @@ class ClusterCore:
             self.bus.publish(Publish, channel, message, self.members.others())
 
     @property
+    def shares_history(self) -> bool:
+        """Whether this replica's data is part of its primary's history: it is in step with that one."""
+        primary = self.myself.primary
+        return primary is not None and self.replication.synced_with == primary.id
+
+    @property
     def offset(self) -> int:
         """How much of our shard's history we have, as we tell it. What is of another shard is nothing here."""
-        return 0 if self.state.foreign else self.replication.offset
+        return 0 if self.state.history is History.OTHER_SHARD else self.replication.offset
 
     # Changes, used by `admin` and below.
 
@@ -326,12 +332,12 @@ class ClusterCore:
         self.manual.reset()
         if shard is not None and shard is not primary:
             self.drop_channels(self.slotmap.owned_by(shard))  # what is published there does not come here any more
-        if me.become_replica():
+        was_primary = me.become_replica()
+        if was_primary:
             self.slotmap.close_all()
-            successor = False
-        elif not successor and shard is not None and shard is not primary:
-            self.state.foreign |= shard.slot_count > 0
-        self.state.strayed |= not successor
+        if was_primary or not successor:
+            left = not was_primary and shard is not None and shard is not primary and shard.slot_count > 0
+            self.state.history = max(self.state.history, History.OTHER_SHARD if left else History.UNKNOWN)
         me.follow(primary)
         me.shard_id = primary.shard_id or me.shard_id
         self.bus.effect(FollowPrimary(primary.id, primary.ip, primary.port))
@@ -362,7 +368,7 @@ class ClusterCore:
         self.slotmap.assign(slots, me)
         self.manual.reset()
         self.health.elected()
-        self.state.strayed = self.state.foreign = False
+        self.state.history = History.OF_PRIMARY
         if grants is not None and self.digest:
             # Whoever had our vote before may have granted leases with it.
             self.state.newcomer_until_ms = now_ms + self.settings.node_timeout_ms
@@ -447,10 +453,10 @@ class ClusterCore:
     def _date_data(self) -> None:
         """Note in whose history our data is: a primary's is its own, a replica's that of whom it is in step with."""
         state, primary = self.state, self.state.my_primary
-        if primary is None or (primary is not self.myself and self.replication.synced_with != primary.id):
+        if primary is None or not (primary is self.myself or self.shares_history):
             return
-        if state.strayed or state.data_epoch != primary.config_epoch:
-            state.data_epoch, state.strayed, state.foreign = primary.config_epoch, False, False
+        if state.history or state.data_epoch != primary.config_epoch:
+            state.data_epoch, state.history = primary.config_epoch, History.OF_PRIMARY
             self.changed()
 
     def _renew_lease(self, now_ms: int) -> bool:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cluster import epochs
 from cluster.health import heirs
 from cluster.lease import FOREVER_MS, lease_ms
-from cluster.state import ClusterSettings, Replication
+from cluster.state import ClusterSettings, History, Replication
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer
@@ -57,7 +57,9 @@ class Unfit(Enum):
     OLD_DATA = "the data is older than cluster-replica-validity-factor allows"
 
 
-def fitness(me: Peer, settings: ClusterSettings, replication: Replication, strayed: bool = False) -> Unfit | None:
+def fitness(
+    me: Peer, settings: ClusterSettings, replication: Replication, history: History = History.OF_PRIMARY
+) -> Unfit | None:
     """Why this node may not stand for election by itself; None: it must."""
     primary = me.primary
     if me.is_primary:
@@ -70,7 +72,7 @@ def fitness(me: Peer, settings: ClusterSettings, replication: Replication, stray
         return Unfit.NO_SLOTS
     if me.flags & flags.NOFAILOVER:
         return Unfit.FORBIDDEN
-    if strayed and settings.replica_validity_factor:
+    if history and settings.replica_validity_factor:
         return Unfit.STRAYED
     return too_old(settings, replication.data_age_ms())
 
@@ -189,7 +191,7 @@ class Election:
         """Stand for election if it is our turn, or find that we have lost."""
         agreed = now_ms < self._core.manual.stands_until_ms()
         core = self._core
-        unfit = None if agreed else fitness(core.myself, core.settings, core.replication, core.state.strayed)
+        unfit = None if agreed else fitness(core.myself, core.settings, core.replication, core.state.history)
         if unfit is not None:
             self._rest(unfit)
             return
@@ -265,7 +267,7 @@ class Election:
             candidate.primary is me.primary
             and self._data().exceeds(Data(request.data_epoch, request.offset))
             and not request.mflags[0] & FORCE_ACK
-            and fitness(me, self._core.settings, replication, self._core.state.strayed) is None
+            and fitness(me, self._core.settings, replication, self._core.state.history) is None
         )
 
     def _data(self) -> Data:
@@ -387,8 +389,7 @@ class Election:
         if not self.standing:
             return
         self._epoch = 0
-        core.voter.release_own_vote()
-        core.bus.broadcast_pong()
+        core.voter.stand_down()
 
     def _give_up(self, now_ms: int) -> None:
         self._withdraw()

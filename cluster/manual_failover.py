@@ -197,9 +197,9 @@ class ManualFailover:
             self._look_ms = self._end_ms
 
     def _catch_up(self, goal: int, now_ms: int) -> None:
-        core, primary = self._core, self._core.myself.primary
+        core = self._core
         # An offset is no measure while our data is of another history than the primary's; one that has none lacks none.
-        comparable = not goal or (primary is not None and core.replication.synced_with == primary.id)
+        comparable = not goal or core.shares_history
         if comparable and core.replication.offset >= goal:
             self._ready = True
             self._look_ms = self._end_ms

@@ -22,7 +22,7 @@ from operator import or_
 
 from cluster.epochs import EPOCH_MAX
 from cluster.slots import SLOTS, parse_range, ranges_text
-from cluster.state import ClusterState, OpenVote
+from cluster.state import ClusterState, History, OpenVote
 from gossip import flags
 from gossip.flags import flags_text, parse_flags
 from gossip.membership import Members, make_node_id
@@ -48,7 +48,7 @@ def dump(state: ClusterState) -> str:
         slots = ranges_text(vote.slots).replace(" ", ",") or "-"
         own += f" votedFor {vote.candidate_id} votedAbout {vote.primary_id} votedIn {vote.epoch} votedSlots {slots}"
     own += f" dataEpoch {state.data_epoch}" if state.data_epoch else ""
-    own += f" strayed {1 + state.foreign}" if state.strayed else ""
+    own += f" strayed {state.history:d}" if state.history else ""
     lines.append(f"vars currentEpoch {state.current_epoch} lastVoteEpoch {state.last_vote_epoch}{own}")
     return "\n".join(lines) + "\n"
 
@@ -208,8 +208,7 @@ class _Loader:
                 state.open_votes.append(replace(vote, slots=slots))
         state.only_ours = bool(self.vars["onlyshardis"])
         state.handing_over = bool(self.vars["handingover"])
-        state.data_epoch, state.strayed = self.vars["dataepoch"], bool(self.vars["strayed"])
-        state.foreign = self.vars["strayed"] > 1
+        state.data_epoch, state.history = self.vars["dataepoch"], History(min(self.vars["strayed"], max(History)))
         return state
 
 

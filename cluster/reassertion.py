@@ -93,8 +93,7 @@ class Reassertion:
         """Say that we stand no longer: who has voted for us may vote about another place."""
         if self.standing:
             self._epoch = 0
-            self._core.voter.release_own_vote()
-            self._core.bus.broadcast_pong()
+            self._core.voter.stand_down()
 
     def _is_told_to(self, now_ms: int) -> bool:
         """Whether we cannot serve, and a voter would have us ask: perhaps we do, having voted for a successor."""

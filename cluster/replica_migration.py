@@ -64,8 +64,7 @@ class ReplicaMigration:
             core.set_primary(target)
 
     def _may_be_the_last_copy(self) -> bool:
-        core, primary = self._core, self._core.myself.primary
-        return core.offset > 0 and (primary is None or core.replication.synced_with != primary.id)
+        return self._core.offset > 0 and not self._core.shares_history
 
     def _orphan(self, now_ms: int) -> Peer | None:
         """The first primary that has been an orphan for long enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Protocol
 
 from cluster.slotmap import SlotMap
@@ -114,6 +115,14 @@ class OpenVote:
     given_ms: int = field(default=0, compare=False)  # 0: before a restart
 
 
+class History(IntEnum):
+    """Whose history our data is part of. What is not our primary's may become so by synchronising with it only."""
+
+    OF_PRIMARY = 0
+    UNKNOWN = 1  # that of our shard, perhaps, but not known to be our primary's: we were replaced, or moved
+    OTHER_SHARD = 2  # that of another shard, which its primary still serves
+
+
 @dataclass(slots=True)
 class ClusterState:
     """The members, what belongs to whom, and the epochs."""
@@ -126,8 +135,7 @@ class ClusterState:
     handing_over: bool = False  # this primary has promised its place to a replica, for as long as that may take
     only_ours: bool = False  # all members are nodes of this project
     data_epoch: int = 0  # the config epoch of the primary in whose history our data is
-    strayed: bool = False  # our data is not part of our primary's history, as far as we know: we never synchronised
-    foreign: bool = False  # strayed, and our data is that of another shard, which its primary still serves
+    history: History = History.OF_PRIMARY  # whose our data is
     newcomer_until_ms: int = 0  # after our election: until then, what our predecessor has promised may hold
     forgetful_until_ms: int = 0  # after a restart: until then, promises may hold that we made and forgot
 

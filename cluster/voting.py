@@ -226,12 +226,13 @@ class Voter:
         """We stand for election under the current epoch, which is persisted before anybody hears of it."""
         record_vote(self._core.state, self._core.myself, self._core.state.current_epoch, now_ms)
 
-    def release_own_vote(self) -> None:
-        """We stand no longer, so our own vote is free as well."""
+    def stand_down(self) -> None:
+        """We stand no longer: our own vote is free, and all who have voted for us hear that theirs are."""
         me = self._core.myself
         for place in (me, me.primary):
             if place is not None and place.voted_for == me.id:
                 place.voted_for = ""
+        self._core.bus.broadcast_pong()
 
     def attend(self, now_ms: int) -> None:
         """Look again at requests that came too early."""

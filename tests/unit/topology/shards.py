@@ -3,10 +3,14 @@
 import random
 
 from cluster import nodesconf
+from cluster.core import ClusterCore
 from cluster.slots import range_set, to_bitmap
+from cluster.state import ClusterSettings, NoReplication
 from gossip import flags
+from gossip.effects import Send
 from gossip.messages import OURS, Header
 from gossip.peer import Peer
+from gossip.wire import decode
 from tests.unit.topology.worlds import NOW
 
 SHARES = (range_set(0, 5460), range_set(5461, 10922), range_set(10923, 16383))
@@ -51,3 +55,28 @@ def request(state, candidate, epoch=4, **changes):
         "mflags": (0, OURS, 0),
     }
     return Header(candidate.id, **{**said, **changes})
+
+
+def core_of(me=1, **settings):
+    """The core of one node of three shards, and the nodes by number."""
+    state, _ = shards(me=me)
+    settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings)
+    core = ClusterCore(settings, random.Random(1), NOW, nodesconf.dump(state))
+    found = {number: core.members.get(node_id(number)) for number in (1, 2, 3, 11, 12, 21, 22, 31, 32)}
+    for peer in core.members:
+        peer.ours = True
+    core.state.forgetful_until_ms = 0
+    core.changed(state=True)
+    core.settle(NOW)
+    return core, found
+
+
+def sent(core):
+    """The messages that the core has just sent."""
+    return [decode(effect.data) for effect in core.take_effects() if isinstance(effect, Send)]
+
+
+class SomeData(NoReplication):
+    """150 bytes of a history, whosever it is; in step with node `synced_with`, if any."""
+
+    offset = 150

@@ -1,39 +1,21 @@
 """Who counts whose vote: only voters that count the same voters."""
 
-import random
 import re
 
 import pytest
 
 from cluster import nodesconf
 from cluster.common_map import compare, digest, hear_candidate, open_votes, same_place, token
-from cluster.core import ClusterCore
 from cluster.electorate import voters
 from cluster.slots import range_set, to_bitmap
-from cluster.state import ClusterSettings, NoReplication
+from cluster.state import History
 from cluster.voting import record_vote
 from gossip import flags
-from gossip.effects import Persist, Send
+from gossip.effects import Persist
 from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Header, Kind, Update
 from gossip.peer import Link
-from gossip.wire import decode
-from tests.unit.topology.shards import SHARES, TIMEOUT_MS, node_id, request, shards
+from tests.unit.topology.shards import SHARES, TIMEOUT_MS, SomeData, core_of, node_id, request, sent, shards
 from tests.unit.topology.worlds import NOW
-
-
-def core_of(me=1, **settings):
-    """The core of one node of three shards, and the nodes by number."""
-    state, _ = shards(me=me)
-    settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings)
-    core = ClusterCore(settings, random.Random(1), NOW, nodesconf.dump(state))
-    found = {number: core.members.get(node_id(number)) for number in (1, 2, 3, 11, 12, 21, 22, 31, 32)}
-    for peer in core.members:
-        peer.ours = True
-    core.state.forgetful_until_ms = 0
-    core.changed(state=True)
-    core.settle(NOW)
-    return core, found
-
 
 # Digests.
 
@@ -177,9 +159,7 @@ def test_whom_a_replaced_primary_follows_has_its_slots_at_once():
     """The map would name two shards until the winner is heard itself, and where there are two, every member votes."""
     core, nodes = core_of()
     core.state.only_ours = True
-    header = Header(
-        nodes[2].id, current_epoch=4, config_epoch=4, primary_id=nodes[21].id, slots=to_bitmap(SHARES[1])
-    )
+    header = Header(nodes[2].id, current_epoch=4, config_epoch=4, primary_id=nodes[21].id, slots=to_bitmap(SHARES[1]))
     core.claims.hear_role(nodes[2], header)
     assert core.voters == {nodes[1], nodes[21], nodes[3]}
     assert nodes[2].primary is nodes[21]
@@ -200,9 +180,7 @@ def test_a_packet_from_before_an_election_does_not_undo_it():
     core, nodes = core_of()
     core.state.only_ours = True
     replaced(core, nodes)
-    header = Header(
-        nodes[21].id, current_epoch=3, config_epoch=2, primary_id=nodes[2].id, slots=to_bitmap(SHARES[1])
-    )
+    header = Header(nodes[21].id, current_epoch=3, config_epoch=2, primary_id=nodes[2].id, slots=to_bitmap(SHARES[1]))
     core.claims.hear_config(nodes[21], header)
     assert core.voters == {nodes[1], nodes[21], nodes[3]}
     assert nodes[21].is_primary
@@ -266,8 +244,7 @@ def test_a_better_sibling_is_told_why_another_asks():
     nodes[2].fail_ms, nodes[22].repl_offset = NOW, 500
     core.take_effects()
     assert ask(core, nodes, nodes[21], offset=100) == "a better one lives"
-    sent = [decode(effect.data) for effect in core.take_effects() if isinstance(effect, Send)]
-    assert [(message.kind, message.node_id) for message in sent] == [(Kind.FAIL, nodes[2].id)]
+    assert [(message.kind, message.node_id) for message in sent(core)] == [(Kind.FAIL, nodes[2].id)]
 
 
 def test_a_better_sibling_has_its_time_from_when_there_may_be_a_vote():
@@ -438,7 +415,7 @@ def test_a_candidate_gives_way_to_a_better_sibling_that_comes_back_and_waits_for
 
 def asks(core):
     """Whether what the core has just sent asks for votes."""
-    return any(decode(each.data).kind is Kind.AUTH_REQUEST for each in core.take_effects() if isinstance(each, Send))
+    return any(message.kind is Kind.AUTH_REQUEST for message in sent(core))
 
 
 def test_once_there_is_a_newer_epoch_nobody_is_asked_again():
@@ -502,7 +479,7 @@ def test_who_was_replaced_is_no_voter_from_the_moment_at_which_it_hears_it():
     assert not core.votes(core.myself)
     assert core.votes(nodes[11])
     assert core.quorum_against(nodes[11]) == 2
-    assert core.state.strayed
+    assert core.state.history is History.UNKNOWN
 
 
 def test_a_winner_abstains_for_a_node_timeout_from_votes_about_the_living():
@@ -584,12 +561,9 @@ def test_a_primary_that_votes_for_its_successor_serves_no_more_until_that_can_ha
 def test_a_replica_has_caught_up_only_in_the_history_of_its_primary(goal, synced, ready):
     """Its offset may be larger, and of a history that ended before; an empty primary has none."""
 
-    class Copying(NoReplication):
-        offset = 150
-        synced_with = node_id(2) if synced else ""
-
     core, nodes = core_of(me=21)
-    core.replication = Copying()
+    core.replication = SomeData()
+    core.replication.synced_with = nodes[2].id if synced else ""
     core.manual.hear_start(nodes[2], NOW)
     stated = request(core.state, nodes[2], primary_id=None, mflags=(PAUSED, OURS, 0), offset=goal)
     core.manual.hear_header(nodes[2], stated)
@@ -598,12 +572,6 @@ def test_a_replica_has_caught_up_only_in_the_history_of_its_primary(goal, synced
 
 
 # What a replica has of its shard.
-
-
-class SomeData(NoReplication):
-    """150 bytes of a history, whosever it is; in step with node `synced_with`, if any."""
-
-    offset = 150
 
 
 def stated(core):
@@ -620,11 +588,11 @@ def test_a_replica_that_comes_from_another_shard_has_nothing_until_it_has_synchr
     core.set_primary(nodes[3])
     assert stated(core) == (0, 0)
     text = nodesconf.dump(core.state)
-    assert nodesconf.load(text, NOW).foreign
+    assert nodesconf.load(text, NOW).history is History.OTHER_SHARD
     core.replication.synced_with = nodes[3].id
     core.settle(NOW)
     assert stated(core) == (nodes[3].config_epoch, 150)
-    assert not core.state.foreign
+    assert core.state.history is History.OF_PRIMARY
 
 
 def test_a_primary_that_was_replaced_still_says_what_it_has():
@@ -635,11 +603,9 @@ def test_a_primary_that_was_replaced_still_says_what_it_has():
     header = request(core.state, nodes[3], primary_id=None)
     core.claims.hear_update(Update(header, nodes[21].id, 7, to_bitmap(SHARES[1])))
     assert core.myself.primary is nodes[21]
-    assert core.state.strayed
+    assert core.state.history is History.UNKNOWN
     assert stated(core) == (2, 150)
-    again = nodesconf.load(nodesconf.dump(core.state), NOW)
-    assert again.strayed
-    assert not again.foreign
+    assert nodesconf.load(nodesconf.dump(core.state), NOW).history is History.UNKNOWN
 
 
 def test_a_replica_whose_primary_was_replaced_unheard_is_of_the_same_shard():

@@ -14,10 +14,10 @@ from cluster.slots import SLOTS, range_set
 from cluster.state import ClusterSettings, NoReplication
 from cluster.views import ClusterViews
 from gossip import flags
-from gossip.effects import Note, Persist, Send
+from gossip.effects import Note, Persist
 from gossip.messages import IN_SYNC, OURS, Extensions, Header, Pong
 from gossip.peer import Link
-from gossip.wire import decode
+from tests.unit.topology.shards import sent
 from tests.unit.topology.worlds import NOW, primary
 
 ALL = [b"0", b"16383"]
@@ -225,7 +225,7 @@ def test_a_new_replica_is_known_before_the_next_ping():
     peer, peer_id = one.with_peer()
     peer.link = Link(id=1, created_ms=NOW, inbound=False, peer=peer, established=True)
     one.admin.replicate(peer_id, NOW)
-    (told,) = [decode(effect.data) for effect in one.effects() if isinstance(effect, Send)]
+    (told,) = sent(one.core)
     assert isinstance(told, Pong)
     assert told.header.primary_id == peer.id
 
@@ -384,8 +384,7 @@ class Copies(NoReplication):
 
 def told(one):
     """The headers of what is sent now without being asked."""
-    packets = [decode(effect.data) for effect in one.effects() if isinstance(effect, Send)]
-    return [packet.header for packet in packets if isinstance(packet, Pong)]
+    return [packet.header for packet in sent(one.core) if isinstance(packet, Pong)]
 
 
 @pytest.mark.parametrize("forbidden", [False, True])

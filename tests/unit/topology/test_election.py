@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.election import Data, Unfit, everybody_told, fitness, homeless, rank, rivals, shard_rank, unit_ms
-from cluster.state import ClusterSettings
+from cluster.state import ClusterSettings, History
 from gossip import flags
 from tests.unit.topology.shards import TIMEOUT_MS, shards
 
@@ -27,9 +27,9 @@ def candidate(**offsets):
     return state, nodes
 
 
-def fit(nodes, replication=None, strayed=False, **settings):
+def fit(nodes, replication=None, history=History.OF_PRIMARY, **settings):
     settings = ClusterSettings(node_timeout_ms=TIMEOUT_MS, **settings)
-    return fitness(nodes[21], settings, replication or Copying(), strayed)
+    return fitness(nodes[21], settings, replication or Copying(), history)
 
 
 def test_a_replica_of_a_failed_primary_stands():
@@ -55,8 +55,8 @@ def test_the_validity_factor(age_ms, factor, reason):
 
 def test_who_was_replaced_synchronises_before_it_stands():
     _, nodes = candidate()
-    assert fit(nodes, strayed=True) is Unfit.STRAYED
-    assert fit(nodes, strayed=True, replica_validity_factor=0) is None  # any data will do
+    assert fit(nodes, history=History.UNKNOWN) is fit(nodes, history=History.OTHER_SHARD) is Unfit.STRAYED
+    assert fit(nodes, history=History.UNKNOWN, replica_validity_factor=0) is None  # any data will do
 
 
 def test_who_does_not_stand():

@@ -4,12 +4,9 @@ from cluster.common_map import open_votes
 from cluster.manual_failover import PROMISE_MS
 from cluster.voting import record_vote
 from gossip import flags
-from gossip.effects import Send
 from gossip.messages import OURS, STANDING, Kind
 from gossip.peer import Link
-from gossip.wire import decode
-from tests.unit.topology.shards import TIMEOUT_MS, request
-from tests.unit.topology.test_common_map import core_of
+from tests.unit.topology.shards import TIMEOUT_MS, core_of, request, sent
 from tests.unit.topology.worlds import NOW
 
 
@@ -24,9 +21,8 @@ def told_to():
     return core, nodes
 
 
-def sent(core, kind):
-    messages = [decode(each.data) for each in core.take_effects() if isinstance(each, Send)]
-    return [message.header for message in messages if message.kind is kind]
+def headers(core, kind):
+    return [message.header for message in sent(core) if message.kind is kind]
 
 
 def votes(core, nodes, number, epoch):
@@ -53,7 +49,7 @@ def gives_up(core, nodes):
 def test_a_majority_of_the_others_lets_it_go_on_under_a_new_epoch():
     core, nodes = told_to()
     core.reassertion.attend(NOW)
-    (asked, _) = sent(core, Kind.AUTH_REQUEST)
+    (asked, _) = headers(core, Kind.AUTH_REQUEST)
     assert asked.mflags[1] & STANDING
     votes(core, nodes, 2, asked.current_epoch)
     assert core.myself.config_epoch < asked.current_epoch
@@ -65,10 +61,10 @@ def test_a_majority_of_the_others_lets_it_go_on_under_a_new_epoch():
 def test_without_a_majority_it_gives_up_for_a_moment_and_says_so():
     core, nodes = told_to()
     core.reassertion.attend(NOW)
-    (asked, _) = sent(core, Kind.AUTH_REQUEST)
+    (asked, _) = headers(core, Kind.AUTH_REQUEST)
     gave_up_ms = core.reassertion.next_due_ms()
     core.reassertion.attend(gave_up_ms)
-    (said, _) = sent(core, Kind.PONG)
+    (said, _) = headers(core, Kind.PONG)
     assert said.mflags[1] & (OURS | STANDING) == OURS
     assert said.config_epoch < asked.current_epoch <= said.current_epoch  # so who has voted knows that it has lost
     votes(core, nodes, 2, asked.current_epoch)
@@ -77,7 +73,7 @@ def test_without_a_majority_it_gives_up_for_a_moment_and_says_so():
     again_ms = core.reassertion.next_due_ms()
     assert 0 < again_ms - gave_up_ms <= TIMEOUT_MS / 8
     core.reassertion.attend(again_ms)
-    assert sent(core, Kind.AUTH_REQUEST)[0].current_epoch > asked.current_epoch
+    assert headers(core, Kind.AUTH_REQUEST)[0].current_epoch > asked.current_epoch
 
 
 def test_it_gives_up_for_good_when_nobody_would_have_it_ask():
@@ -103,15 +99,15 @@ def test_when_others_begin_a_newer_epoch_it_asks_anew():
     """Who holds its request back would drop it: an epoch that is past."""
     core, _ = told_to()
     core.reassertion.attend(NOW)
-    (asked, _) = sent(core, Kind.AUTH_REQUEST)
+    (asked, _) = headers(core, Kind.AUTH_REQUEST)
     core.state.current_epoch += 1
     core.reassertion.attend(NOW + 10)
-    assert not sent(core, Kind.AUTH_REQUEST)  # not at every turn
+    assert not headers(core, Kind.AUTH_REQUEST)  # not at every turn
     core.reassertion.attend(NOW + 60)
-    (again, _) = sent(core, Kind.AUTH_REQUEST)
+    (again, _) = headers(core, Kind.AUTH_REQUEST)
     assert again.current_epoch > asked.current_epoch + 1
     core.reassertion.attend(NOW + 120)
-    assert not sent(core, Kind.AUTH_REQUEST)
+    assert not headers(core, Kind.AUTH_REQUEST)
 
 
 def test_a_vote_that_it_has_given_keeps_it_from_asking_until_that_is_settled():
@@ -120,7 +116,7 @@ def test_a_vote_that_it_has_given_keeps_it_from_asking_until_that_is_settled():
     assert wants_the_place_of_2(core, nodes)
     core.take_effects()
     core.reassertion.attend(NOW)
-    assert not sent(core, Kind.AUTH_REQUEST)
+    assert not headers(core, Kind.AUTH_REQUEST)
     assert NOW < core.reassertion.next_due_ms() <= NOW + 50
     gives_up(core, nodes)
     core.tick(NOW + 1)
@@ -146,7 +142,7 @@ def test_who_has_voted_for_a_successor_asks_of_its_own_accord_once_that_one_cann
     core.reassertion.attend(NOW)
     assert not core.reassertion.standing
     core.reassertion.attend(NOW + 1)
-    (asked, _) = sent(core, Kind.AUTH_REQUEST)
+    (asked, _) = headers(core, Kind.AUTH_REQUEST)
     assert open_votes(core.state)
     for number in (2, 3):
         votes(core, nodes, number, asked.current_epoch)
