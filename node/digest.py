@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
-from node.engine.hash import Hash
-from node.engine.list import List
-from node.engine.set import Set
-from node.engine.shortest import format_shortest
-from node.engine.stream import Stream
-from node.engine.zset import ZSet
+from node.engine.structures.shortest import format_shortest
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.stream import Stream
+from node.engine.types.zset import ZSet
 
 if TYPE_CHECKING:
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
 
 ZERO = bytes(20)
 TYPES = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from node.engine.numbers import parse_double
+from node.engine.structures.numbers import parse_double
 from node.replies import NOT_FLOAT, CommandError, Raw, Reply
 
 LON_MAX = 180.0

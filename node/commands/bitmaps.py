@@ -15,13 +15,13 @@ from node.commands.cursor import INT64_MAX, Cursor, parse_int, require_int
 from node.commands.keyspec import KeyUse
 from node.commands.rawstrings import store_raw
 from node.commands.spec import command, native
-from node.engine.bits import bitop as combine
-from node.engine.bits import bitpos as find_bit
-from node.engine.bits import getfield, popcount, setfield
+from node.engine.types.bits import bitop as combine
+from node.engine.types.bits import bitpos as find_bit
+from node.engine.types.bits import getfield, popcount, setfield
 from node.replies import NOT_INTEGER, SYNTAX, WRONGTYPE, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 BAD_OFFSET = CommandError("ERR bit offset is not an integer or out of range")
 BAD_BIT = CommandError("ERR The bit argument must be 1 or 0.")

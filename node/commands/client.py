@@ -10,12 +10,12 @@ from node.commands.client_filters import Filters, letters
 from node.commands.cursor import require_int, require_timeout_ms
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.engine.numbers import parse_int64 as parse_int
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Verbatim
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 container(

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.commands.cursor import require_int
-from node.engine.numbers import parse_int64 as parse_int
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.replies import SYNTAX, CommandError
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 Test = Callable[["Session"], bool]
 

@@ -13,7 +13,7 @@ from node.replies import CLUSTER_DISABLED, OK, SYNTAX, CommandError, Reply, Verb
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 BAD_LIMIT = CommandError("ERR Limit has to lie in between 1 and 16384 (maximum number of slots).")
 

@@ -12,7 +12,7 @@ from node.config.words import to_bytes, to_text
 from node.replies import OK, SYNTAX, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 container(
     "CONFIG",

@@ -13,7 +13,7 @@ from node.transactions import discard as leave_multi
 from node.version import REDIS_VERSION
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 @command(

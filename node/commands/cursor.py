@@ -17,9 +17,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from node.engine.numbers import float_kind
-from node.engine.numbers import parse_double as parse_float
-from node.engine.numbers import parse_int64 as parse_int
+from node.engine.structures.numbers import float_kind
+from node.engine.structures.numbers import parse_double as parse_float
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.replies import NOT_FLOAT, NOT_INTEGER, NOT_POSITIVE, SYNTAX, CommandError
 
 BAD_TIMEOUT = CommandError("ERR timeout is not a float or out of range")

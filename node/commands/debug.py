@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from node import digest
 from node.commands.cursor import require_float, require_int
 from node.commands.spec import command
-from node.engine.list import List
-from node.engine.quicklist import quicklist_nodes
+from node.engine.durable.quicklist import quicklist_nodes
+from node.engine.types.list import List
 from node.persistence import loading
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import CannotLoad
@@ -28,7 +28,7 @@ from node.replies import (
 )
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 Action = Callable[["Session", list[bytes]], Reply]
 
@@ -249,7 +249,7 @@ def set_skip_checksum_validation(s: Session, args: list[bytes]) -> Reply:
 
 @action("STRINGMATCH-LEN", 2)
 def stringmatch_len(s: Session, args: list[bytes]) -> Reply:
-    from node.engine.glob import matches
+    from node.engine.structures.glob import matches
 
     return int(matches(args[1], b"x" * require_int(args[0])))
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import Cursor, require_int
 from node.commands.keys import delete_instead
 from node.commands.spec import command
-from node.engine.rdb import Malformed
+from node.engine.durable.rdb import Malformed
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
 from node.persistence.rdb.values import Value
 from node.replies import BUSYKEY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 WRONG_FOOTER = CommandError("ERR DUMP payload version or checksum are wrong")
 BAD_FORMAT = CommandError("ERR Bad data format")

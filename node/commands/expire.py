@@ -8,7 +8,7 @@ from node.commands.spec import command, native
 from node.replies import Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 native(

@@ -9,15 +9,15 @@ from node.commands.cursor import Cursor, parse_int
 from node.commands.help import help_for
 from node.commands.scripting import COMPLEXITY, KEYS, KEYS_READ, MAY_WRITE, READS, read_call, show_to_monitors
 from node.commands.spec import command, container
-from node.engine.glob import Glob
-from node.engine.rdb import Malformed
+from node.engine.durable.rdb import Malformed
+from node.engine.structures.glob import Glob
 from node.persistence.rdb.payload import WrongFooter, dump_functions, load_functions
 from node.replies import OK, CommandError, Reply, ReplySet, wrong_syntax
 from node.scripting.functions import ENGINE, Function, Library
 from node.scripting.shebang import FLAGS
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 ALL_SHARDS = "request_policy:all_shards response_policy:all_succeeded"
 BY_NAME = "function numkeys:int [key...] [arg...]"

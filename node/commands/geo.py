@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from node.commands.geosearch import ask, read_georadius, read_geosearch
 from node.commands.spec import command
-from node.engine import geohash as positions
-from node.engine.zset import ZSet
+from node.engine.types import geohash as positions
+from node.engine.types.zset import ZSet
 from node.geo import distance_text, position_reply, read_position, read_unit
 from node.replies import NULL_ARRAY, SYNTAX, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 @command(

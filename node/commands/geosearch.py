@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.commands.cursor import Cursor
-from node.engine.geohash import Shape, decode
-from node.engine.partsort import smallest
-from node.engine.zset import ZSet
+from node.engine.structures.partsort import smallest
+from node.engine.types.geohash import Shape, decode
+from node.engine.types.zset import ZSet
 from node.geo import distance_text, position_reply, read_float, read_position, read_unit
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 UNKNOWN_MEMBER = CommandError("ERR could not decode requested zset member")
 NEED_RADIUS = CommandError("ERR need numeric radius")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from node.commands.cursor import UNITS_MS, require_int
 from node.commands.spec import command
-from node.engine.hash import Hash
+from node.engine.types.hash import Hash
 from node.replies import CommandError, Reply, invalid_expire, wrong_arity
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 NO_FIELD, REFUSED, DONE, DELETED = -2, 0, 1, 2
 NO_DEATH = -1

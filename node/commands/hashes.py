@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import INT64_MAX
 from node.commands.randoms import check_repeats, take_random_count
 from node.commands.spec import command, native
-from node.engine.hash import Hash
-from node.engine.numbers import add_float, float_kind
+from node.engine.structures.numbers import add_float, float_kind
+from node.engine.types.hash import Hash
 from node.replies import NOT_FLOAT, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 MOST_PAIRS = INT64_MAX // 2
 """Twice as many elements must still be a number."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from node.commands.rawstrings import store_raw
 from node.commands.spec import command
-from node.engine.hll import (
+from node.engine.types.hll import (
     Corrupted,
     hll_add,
     hll_cached_count,
@@ -26,7 +26,7 @@ from node.engine.hll import (
 from node.replies import OK, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 NOT_A_SKETCH = CommandError("WRONGTYPE Key is not a valid HyperLogLog string value.")
 CORRUPTED = CommandError("INVALIDOBJ Corrupted HLL object detected")

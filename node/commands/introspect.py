@@ -15,9 +15,9 @@ from node.commands.help import help_for
 from node.commands.keyspec import KEY_FLAGS, KeySpec
 from node.commands.registry import Registry
 from node.commands.spec import CATEGORIES, FLAGS, CommandSpec, command
-from node.engine.glob import Glob
-from node.engine.session import Session
-from node.engine.wire import render
+from node.engine.session.session import Session
+from node.engine.session.wire import render
+from node.engine.structures.glob import Glob
 from node.replies import SYNTAX, CommandError, Raw, Reply, ReplySet
 
 INVALID_COMMAND = CommandError("ERR Invalid command specified")

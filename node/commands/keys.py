@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import Cursor
 from node.commands.help import help_for
 from node.commands.spec import command, container, native
-from node.engine.glob import Glob
+from node.engine.structures.glob import Glob
 from node.replies import NO_SUCH_KEY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
+    from node.engine.session.session import Session
 
 SAME_OBJECT = CommandError("ERR source and destination objects are the same")
 NO_FREQUENCIES = CommandError(

@@ -12,7 +12,7 @@ from node.replies import CommandError, Reply, Verbatim
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 container(

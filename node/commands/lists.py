@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from node import flags
 from node.commands.cursor import INT64_MAX, INT64_MIN, Cursor, require_int, require_timeout
 from node.commands.spec import command, native
-from node.engine.list import List
+from node.engine.types.list import List
 from node.replies import (
     NO_SUCH_KEY,
     NULL_ARRAY,
@@ -24,7 +24,7 @@ from node.replies import (
 )
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 ZERO_RANK = CommandError(
     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import Cursor
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.engine.alloc import mem_used
+from node.engine.memory.alloc import mem_used
 from node.monitoring import allocator
 from node.replies import OK, SYNTAX, Reply, Verbatim
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 container(

@@ -9,7 +9,7 @@ from node.commands.spec import command
 from node.replies import OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 CANNOT_SAVE = CommandError("ERR Error saving the data: the server's log says why")
 IN_PROGRESS = CommandError("ERR Background save already in progress")

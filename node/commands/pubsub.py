@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from node import flags
 from node.commands.help import help_for
 from node.commands.spec import command, container
-from node.engine.glob import Glob
+from node.engine.structures.glob import Glob
 from node.replies import NO_REPLY, CommandError, Push, Reply, wrong_syntax
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 @command(

@@ -8,7 +8,7 @@ from node.commands.cursor import INT64_MAX, out_of_range, require_int
 from node.replies import CommandError
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 MOST_DRAWS = 10_000_000
 """Redis has no limit, and a client can make it fill the memory with one reply."""

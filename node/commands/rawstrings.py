@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.engine.table import Db
+from node.engine.keyspace.table import Db
 
 
 def store_raw(db: Db, key: bytes, value: bytes, keep_ttl: bool = False) -> None:

@@ -15,7 +15,7 @@ from node.replies import NO_REPLY, NOT_POSITIVE, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 NO_DATA = CommandError("LOADING This primary has lost its data and waits for a replica to take its place")
 NO_LINK = CommandError("NOMASTERLINK Can't SYNC while not connected with my master")

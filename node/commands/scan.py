@@ -1,7 +1,7 @@
 """The SCAN family: walking through a collection a few elements at each call.
 
 What the commands share is here: the cursor, the options, and the reply. An element that is there from the first call to
-the last is returned at least once; the engine's cursors see to that (node/engine/dict.pyx).
+the last is returned at least once; the engine's cursors see to that (node/engine/structures/dict.pyx).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from node.commands.cursor import Cursor
 from node.commands.spec import command
-from node.engine.glob import Glob
-from node.engine.hash import Hash
-from node.engine.numbers import format_score
-from node.engine.set import Set
-from node.engine.zset import ZSet
+from node.engine.structures.glob import Glob
+from node.engine.structures.numbers import format_score
+from node.engine.types.hash import Hash
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 INVALID_CURSOR = CommandError("ERR invalid cursor")
 DEFAULT_COUNT = 10

@@ -12,7 +12,7 @@ from node.replies import OK, SYNTAX, CommandError, Reply
 from node.scripting.running import Call
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 MAY_WRITE = "noscript stale skip_monitor may_replicate no_mandatory_keys script"
 READS = "noscript stale skip_monitor readonly no_mandatory_keys script"

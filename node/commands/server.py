@@ -14,7 +14,7 @@ from node.replies import OK, SYNTAX, CommandError, Reply, Verbatim
 from node.version import VERSION
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 @command(

@@ -1,4 +1,4 @@
-"""Set commands: what is not native. The algebra itself is the engine's (node/engine/setops.pyx)."""
+"""Set commands: what is not native. The algebra itself is the engine's (node/engine/types/setops.pyx)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from node.commands.cursor import Cursor
 from node.commands.randoms import check_repeats, take_random_count
 from node.commands.spec import command, native
-from node.engine.set import Set
-from node.engine.setops import difference, intersection, intersection_size, union
+from node.engine.types.set import Set
+from node.engine.types.setops import difference, intersection, intersection_size, union
 from node.replies import SYNTAX, CommandError, Reply, ReplySet
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 BAD_NUMKEYS = CommandError("ERR numkeys should be greater than 0")
 TOO_MANY_KEYS = CommandError("ERR Number of keys can't be greater than number of args")

@@ -10,7 +10,7 @@ from node.commands.spec import command, container
 from node.replies import OK, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 container(

@@ -14,15 +14,15 @@ from node import flags
 from node.commands.cursor import Cursor
 from node.commands.keyspec import KeyUse
 from node.commands.spec import command
-from node.engine.hash import Hash
-from node.engine.list import List
-from node.engine.numbers import parse_weight
-from node.engine.set import Set
-from node.engine.zset import ZSet
+from node.engine.structures.numbers import parse_weight
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 READ = frozenset({"RO", "access"})
 STORED = frozenset({"OW", "update"})

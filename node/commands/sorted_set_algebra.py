@@ -15,13 +15,13 @@ from node.commands.cursor import Cursor
 from node.commands.sets import NEGATIVE_LIMIT
 from node.commands.sorted_sets import range_reply, store
 from node.commands.spec import command
-from node.engine.set import Set
-from node.engine.zset import ZSet
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
-    from node.engine.zset import Pair
+    from node.engine.session.session import Session
+    from node.engine.types.zset import Pair
 
 BAD_WEIGHT = CommandError("ERR weight value is not a float")
 

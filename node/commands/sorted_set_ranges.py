@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from node.commands.cursor import Cursor, require_int
 from node.commands.sorted_sets import range_reply, store
 from node.commands.spec import command
-from node.engine.numbers import parse_bound
-from node.engine.zset import ZSet
+from node.engine.structures.numbers import parse_bound
+from node.engine.types.zset import ZSet
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
-    from node.engine.zset import LexBound, Pair
+    from node.engine.session.session import Session
+    from node.engine.types.zset import LexBound, Pair
 
 NO_SCORE = CommandError("ERR min or max is not a float")
 NO_MEMBER = CommandError("ERR min or max not valid string range item")

@@ -9,12 +9,12 @@ from node.commands.cursor import INT64_MAX, Cursor, require_timeout
 from node.commands.lists import BAD_COUNT, BAD_NUMKEYS
 from node.commands.randoms import check_repeats, take_random_count
 from node.commands.spec import command, native
-from node.engine.zset import ZSet
+from node.engine.types.zset import ZSet
 from node.replies import NULL_ARRAY, SYNTAX, Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
-    from node.engine.zset import Pair
+    from node.engine.session.session import Session
+    from node.engine.types.zset import Pair
 
 
 @command(

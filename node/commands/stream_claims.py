@@ -26,12 +26,12 @@ from node.commands.stream_ids import (
     parse_start,
     touch_consumer,
 )
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 BAD_COUNT = CommandError("ERR COUNT must be > 0")
 

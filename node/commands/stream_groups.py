@@ -20,12 +20,12 @@ from node.commands.stream_ids import (
     parse_start,
     read_stream,
 )
-from node.engine.stream import Stream
-from node.engine.streamgroup import Group
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Group
 from node.replies import NULL_ARRAY, OK, SYNTAX, CommandError, Reply, wrong_syntax
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 KEY_REQUIRED = CommandError(
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option "

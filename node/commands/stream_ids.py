@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
 from node.replies import CommandError
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 Id = tuple[int, int]
 

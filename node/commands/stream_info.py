@@ -8,12 +8,12 @@ from node.commands.cursor import require_int
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.commands.stream_ids import id_text, no_group, read_stream
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
 from node.replies import NO_SUCH_KEY, Reply, wrong_syntax
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 DEFAULT_COUNT = 10
 

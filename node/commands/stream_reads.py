@@ -27,12 +27,12 @@ from node.commands.stream_ids import (
     read_stream,
     touch_consumer,
 )
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
 from node.replies import NULL_ARRAY, SYNTAX, Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 UNBALANCED = "ERR Unbalanced '{}' list of streams: for each stream key an ID or '{}' must be specified."
 MISSING_GROUP = CommandError("ERR Missing GROUP option for XREADGROUP")

@@ -25,11 +25,11 @@ from node.commands.stream_ids import (
     parse_start,
     read_stream,
 )
-from node.engine.stream import MAX_ENTRY_BYTES, Stream
+from node.engine.types.stream import MAX_ENTRY_BYTES, Stream
 from node.replies import NO_SUCH_KEY, NULL_ARRAY, OK, SYNTAX, CommandError, Reply, wrong_arity
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 ZERO_ID = CommandError("ERR The ID specified in XADD must be greater than 0-0")
 ID_TOO_LOW = CommandError("ERR The ID specified in XADD is equal or smaller than the target stream top item")

@@ -9,12 +9,12 @@ from node.commands.cursor import INT64_MAX, UNITS_MS, Cursor, require_int
 from node.commands.keys import delete_instead
 from node.commands.keyspec import KeyUse
 from node.commands.spec import command, native
-from node.engine.lcs import longest_common_subsequence
-from node.engine.numbers import add_float
+from node.engine.structures.numbers import add_float
+from node.engine.types.lcs import longest_common_subsequence
 from node.replies import NOT_FLOAT, SYNTAX, TOO_LONG, CommandError, Reply, invalid_expire, wrong_arity
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 OVERWRITTEN = frozenset({"OW", "update"})
 READ_AND_REPLACED = frozenset({"RW", "access", "update"})

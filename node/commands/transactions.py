@@ -10,7 +10,7 @@ from node.replies import EXECABORT, NO_REPLY, NULL_ARRAY, OK, CommandError, Repl
 from node.transactions import discard as leave_multi
 
 if TYPE_CHECKING:
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 
 @command(

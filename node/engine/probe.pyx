@@ -4,18 +4,18 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
-from node.engine cimport alloc
-from node.engine.dict cimport (
+from node.engine.memory cimport alloc
+from node.engine.structures.dict cimport (
     KIND_MEMBER, Dict, Member, dict_bytes, dict_find, dict_find_word, dict_init, dict_insert, dict_next, dict_place, dict_random,
     dict_release, dict_remove, dict_reserve, dict_scan, dict_step, hash_bytes, item_key, word_item, word_set,
 )
-from node.engine.glob cimport glob_matches
-from node.engine.listpack cimport (
+from node.engine.structures.glob cimport glob_matches
+from node.engine.structures.listpack cimport (
     element, lp_append, lp_append_int, lp_bytes, lp_copy, lp_count, lp_delete, lp_equals, lp_find, lp_free, lp_get_int,
     lp_insert, lp_new, lp_prepend, lp_prev, lp_replace, lp_seek, lp_t, lp_valid,
 )
-from node.engine.set cimport Set
-from node.engine.table cimport ENC_AWAKE, ENC_OBJECT, ENC_PACKED, Db, Entry, entry_encoding, key_slot
+from node.engine.types.set cimport Set
+from node.engine.keyspace.table cimport ENC_AWAKE, ENC_OBJECT, ENC_PACKED, Db, Entry, entry_encoding, key_slot
 
 
 def hash_of(bytes key) -> int:

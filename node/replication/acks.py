@@ -20,7 +20,7 @@ from node.replies import Blocked, Reply
 
 if TYPE_CHECKING:
     from node.config import Config
-    from node.engine.session import Session
+    from node.engine.session.session import Session
     from node.replication.replica import Replica
     from node.replication.replicas import Replicas
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from node import flags
 
 if TYPE_CHECKING:
-    from node.engine.session import Command, Engine, Session
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
+    from node.engine.session.session import Command, Engine, Session
 
 Sink = Callable[[bytes], None]
 

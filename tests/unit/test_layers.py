@@ -29,9 +29,9 @@ PURE_NAMES = {"pathlib": {"PurePath", "PurePosixPath"}, "time": {"struct_time"}}
 # Each exception with its reason.
 EXCEPTIONS = {
     # The seed of the hash function must be unknown to clients before the first key is stored.
-    ("node/engine/dict.pyx", "os"),
+    ("node/engine/structures/dict.pyx", "os"),
     # A command's duration is measured around it, in nanoseconds: no event could carry the time in.
-    ("node/engine/session.pyx", "posix"),
+    ("node/engine/session/session.pyx", "posix"),
 }
 
 MEND = (

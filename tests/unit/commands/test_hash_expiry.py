@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from node.digest import of_databases
-from node.engine.largevalue import set_large
-from node.engine.table import Keyspace
+from node.engine.durable.largevalue import set_large
+from node.engine.keyspace.table import Keyspace
 from node.persistence.aof.commands import commands_for
 from node.persistence.rdb.load import load
 from node.persistence.rdb.snapshot import snapshot
@@ -318,8 +318,8 @@ def test_as_commands(node: Embedded, c: EmbeddedClient) -> None:
 
 
 def test_forms_of_others(node: Embedded, c: EmbeddedClient) -> None:
-    from node.engine.listpack import pack
-    from node.engine.rdb import Writer
+    from node.engine.durable.rdb import Writer
+    from node.engine.structures.listpack import pack
 
     first = (NOW_MS + 5).to_bytes(8, "little")
     w = Writer()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from node.engine.bits import bitop, bitpos, getfield, popcount, setfield
+from node.engine.types.bits import bitop, bitpos, getfield, popcount, setfield
 
 
 def text(buf: bytes) -> str:

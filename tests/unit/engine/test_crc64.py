@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.crc64 import crc64
+from node.engine.durable.crc64 import crc64
 
 
 def bit_by_bit(data: bytes) -> int:

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from node.engine import alloc, probe
+from node.engine import probe
+from node.engine.memory import alloc
 
 
 def member(i: int) -> bytes:

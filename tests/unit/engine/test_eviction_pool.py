@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.engine.table import Keyspace
+from node.engine.keyspace.table import Keyspace
 
 START_MS = 1_700_000_000_000
 MEASURES = ["lru", "lfu", "random"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.engine.framer import split_requests
+from node.engine.session.framer import split_requests
 from tests.support.embedded import Embedded
 from tests.support.resp import pack
 

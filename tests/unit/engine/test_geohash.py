@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from node.engine import geohash
-from node.engine.geohash import Shape
+from node.engine.types import geohash
+from node.engine.types.geohash import Shape
 
 # From redis-server: position, score, text.
 PLACES = [

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine import alloc
-from node.engine.hash import Hash
-from node.engine.listpack import pack
+from node.engine.memory import alloc
+from node.engine.structures.listpack import pack
+from node.engine.types.hash import Hash
 
 Limit = Callable[[str, int], None]
 

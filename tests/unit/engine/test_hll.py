@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.hll import (
+from node.engine.types.hll import (
     Corrupted,
     hll_add,
     hll_cached_count,
@@ -24,7 +24,7 @@ from node.engine.hll import (
     hll_valid,
     hll_with_cached_count,
 )
-from node.engine.limits import set_limit
+from node.engine.types.limits import set_limit
 
 STALE = b"HYLL\x01" + bytes(10) + b"\x80"
 EMPTY = STALE + b"\x7f\xff"

@@ -5,7 +5,7 @@ import random
 import crcmod.predefined
 import pytest
 
-from node.engine.keyslot import slot_of
+from node.engine.keyspace.keyslot import slot_of
 
 xmodem = crcmod.predefined.mkCrcFun("xmodem")
 

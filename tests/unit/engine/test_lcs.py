@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.lcs import longest_common_subsequence
+from node.engine.types.lcs import longest_common_subsequence
 
 # a, b -> the subsequence, its runs (start in a, start in b, length) from the last to the first, as redis-server says
 CASES = [

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.engine.alloc import mem_used
-from node.engine.limits import set_limit
-from node.engine.list import List
-from node.engine.listpack import pack, unpack
+from node.engine.memory.alloc import mem_used
+from node.engine.structures.listpack import pack, unpack
+from node.engine.types.limits import set_limit
+from node.engine.types.list import List
 
 PLAIN, PACKED = 1, 2
 

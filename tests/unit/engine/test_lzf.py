@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.lzf import compress, decompress
+from node.engine.durable.lzf import compress, decompress
 
 # The compressed part of what DUMP of redis-server says.
 FROM_REDIS = [

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.engine import numbers
-from node.engine.shortest import format_shortest
+from node.engine.structures import numbers
+from node.engine.structures.shortest import format_shortest
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 

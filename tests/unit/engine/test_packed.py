@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from node.engine.alloc import mem_used
-from node.engine.hash import Hash
+from node.engine.keyspace.table import Db, Keyspace
+from node.engine.memory.alloc import mem_used
 from node.engine.probe import form_of
-from node.engine.set import Set
-from node.engine.table import Db, Keyspace
-from node.engine.zset import ZSet
+from node.engine.types.hash import Hash
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from tests.support.embedded import Embedded
 
 START_MS = 1_700_000_000_000

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.partsort import smallest
+from node.engine.structures.partsort import smallest
 
 few_values = st.lists(st.integers(0, 4).map(float), max_size=150)
 any_values = st.lists(st.floats(allow_nan=False), max_size=150)

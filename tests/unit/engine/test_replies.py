@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.engine.wire import render
+from node.engine.session.wire import render
 from node.replies import (
     NO_REPLY,
     NULL_ARRAY,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine import alloc
-from node.engine.listpack import pack
+from node.engine.memory import alloc
 from node.engine.probe import set_form
-from node.engine.set import Set
+from node.engine.structures.listpack import pack
+from node.engine.types.set import Set
 
 Limit = Callable[[str, int], None]
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.set import Set
-from node.engine.setops import difference, intersection, intersection_size, union
+from node.engine.types.set import Set
+from node.engine.types.setops import difference, intersection, intersection_size, union
 
 # Integers, small other sets, and sets that are too large or have members too long for the compact forms.
 MEMBERS = st.one_of(

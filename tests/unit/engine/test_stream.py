@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.engine.alloc import mem_used
-from node.engine.limits import set_limit
-from node.engine.listpack import unpack
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer
+from node.engine.memory.alloc import mem_used
+from node.engine.structures.listpack import unpack
+from node.engine.types.limits import set_limit
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer
 
 Id = tuple[int, int]
 ALL = 10**9

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from node.engine.hash import Hash
-from node.engine.keyslot import slot_of
-from node.engine.set import Set
-from node.engine.table import Db, Keyspace
-from node.engine.zset import ZSet
+from node.engine.keyspace.keyslot import slot_of
+from node.engine.keyspace.table import Db, Keyspace
+from node.engine.types.hash import Hash
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 
 START_MS = 1_700_000_000_000
 

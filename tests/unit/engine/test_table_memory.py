@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from node.engine.alloc import mem_used
-from node.engine.hash import Hash
-from node.engine.table import Keyspace
-from node.engine.zset import ZSet
+from node.engine.keyspace.table import Keyspace
+from node.engine.memory.alloc import mem_used
+from node.engine.types.hash import Hash
+from node.engine.types.zset import ZSet
 
 START_MS = 1_700_000_000_000
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from node.engine.alloc import mem_used
-from node.engine.limits import set_limit
-from node.engine.listpack import pack, unpack
-from node.engine.numbers import format_score
-from node.engine.zset import ZSet
+from node.engine.memory.alloc import mem_used
+from node.engine.structures.listpack import pack, unpack
+from node.engine.structures.numbers import format_score
+from node.engine.types.limits import set_limit
+from node.engine.types.zset import ZSet
 
 INF = math.inf
 Pair = tuple[bytes, float]
