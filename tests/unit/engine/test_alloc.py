@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from node.engine import probe
 from node.engine.memory import alloc
+from tests.support import probe
 
 EDGES = [0, 1, 8, 9, 48, 255, 256, 257, 288, 289, 512, 513, 1023, 1024, 1025, 4096, (1 << 20) - 1, 1 << 20, 3 << 20]
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from node.engine import probe
 from node.engine.memory import alloc
+from tests.support import probe
 
 
 def member(i: int) -> bytes:

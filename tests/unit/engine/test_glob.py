@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.probe import glob_steps
 from node.engine.structures.glob import Glob, matches
+from tests.support.probe import glob_steps
 
 CASES = [
     (b"", b"", True),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.probe import ListpackProbe
 from node.engine.structures.listpack import pack, unpack
+from tests.support.probe import ListpackProbe
 
 
 def entry(body: bytes, back: bytes) -> bytes:

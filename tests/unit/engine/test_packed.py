@@ -10,11 +10,11 @@ import pytest
 
 from node.engine.keyspace.table import Db, Keyspace
 from node.engine.memory.alloc import mem_used
-from node.engine.probe import form_of
 from node.engine.types.hash import Hash
 from node.engine.types.set import Set
 from node.engine.types.zset import ZSet
 from tests.support.embedded import Embedded
+from tests.support.probe import form_of
 
 START_MS = 1_700_000_000_000
 AWAKE_A_TURN = 1000

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.engine.memory import alloc
-from node.engine.probe import set_form
 from node.engine.structures.listpack import pack
 from node.engine.types.set import Set
+from tests.support.probe import set_form
 
 Limit = Callable[[str, int], None]
 
