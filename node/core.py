@@ -17,7 +17,7 @@ import node.engine.native.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
 from node.blocking import BlockedClients
 from node.clients import Clients
-from node.commands import registry
+from node.commands.table import registry
 from node.config import Config
 from node.config.kinds import INT64_MAX
 from node.engine.keyspace.table import Db, Keyspace

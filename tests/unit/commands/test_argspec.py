@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.commands.argspec import Argument, parse_arguments, synopsis
+from node.commands.table.argspec import Argument, parse_arguments, synopsis
 
 KEY = Argument("key", "key", key_spec=0)
 NX, XX = Argument("nx", "pure-token", token="NX"), Argument("xx", "pure-token", token="XX")

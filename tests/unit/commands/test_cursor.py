@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node.commands.cursor import FLAG, Cursor
+from node.commands.table.cursor import FLAG, Cursor
 from node.replies import CommandError
 
 SYNTAX = "ERR syntax error"

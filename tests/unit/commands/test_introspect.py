@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from node.commands import introspect
-from node.commands.registry import Registry, assemble
-from node.commands.spec import CommandSpec, declare, declared
+from node.commands.server import introspect
+from node.commands.table.registry import Registry, assemble
+from node.commands.table.spec import CommandSpec, declare, declared
 from node.replies import CommandError, Raw, ReplySet
 
 FACTS: dict[str, Any] = {"group": "string", "since": "1.0.0", "summary": "Do it.", "native": True}

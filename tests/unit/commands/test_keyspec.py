@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.commands.keyspec import KeySpec, find_uses, legacy_range, parse_keys, routing
+from node.commands.table.keyspec import KeySpec, find_uses, legacy_range, parse_keys, routing
 
 RO_ACCESS = frozenset({"RO", "access"})
 OW_UPDATE = frozenset({"OW", "update"})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from node.commands.reference import markdown
-from node.commands.registry import assemble
-from node.commands.spec import declare
+from node.commands.table.reference import markdown
+from node.commands.table.registry import assemble
+from node.commands.table.spec import declare
 
 
 def test_a_row_for_each_command_and_subcommand_but_none_for_mere_containers() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.commands.scan import scan_cursor, scan_options
+from node.commands.data.scan import scan_cursor, scan_options
 from node.replies import CommandError
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from node.commands.registry import Registry, assemble
-from node.commands.spec import CommandSpec, SpecError, declare
+from node.commands.table.registry import Registry, assemble
+from node.commands.table.spec import CommandSpec, SpecError, declare
 
 FACTS: dict[str, Any] = {"arity": 2, "group": "string", "since": "1.0.0", "summary": "Do it.", "native": True}
 
