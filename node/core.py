@@ -17,7 +17,7 @@ import node.engine.native.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
 from node.blocking import BlockedClients
 from node.clients import Clients
-from node.commands.table import registry
+from node.commands import groups
 from node.config import Config
 from node.config.kinds import INT64_MAX
 from node.engine.keyspace.table import Db, Keyspace
@@ -87,7 +87,7 @@ class NodeCore:
         self.space.dbs[0].prepare()
         self.engine = Engine(self.space, self)
         self.engine.cluster = config["cluster-enabled"]
-        self.registry = registry.load()
+        self.registry = groups.load()
         self.commands: dict[bytes, Command] = {}
         self.stats = Stats(now_ms)
         self.clients = Clients(self)

@@ -1,59 +1,15 @@
-"""The table of all commands of one server, built from the modules listed here.
+"""The table of all commands of one server, built from what the modules declare (node/commands/groups.py lists them).
 
-The list is written out, so that reading it tells which modules there are and nothing registers itself by accident.
 A server that renames or removes commands (`rename-command`) has its own table; the specifications are shared.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
-from node.commands.table.spec import CommandSpec, SpecError, declared
-
-# One module a group of commands.
-MODULES: tuple[str, ...] = (
-    "data.bitmaps",
-    "data.dump",
-    "data.expire",
-    "data.geo",
-    "data.hash_expiry",
-    "data.hashes",
-    "data.hyperloglog",
-    "data.keys",
-    "data.lists",
-    "data.scan",
-    "data.sets",
-    "data.sort",
-    "data.sorted_set_algebra",
-    "data.sorted_set_ranges",
-    "data.sorted_sets",
-    "data.stream_claims",
-    "data.stream_groups",
-    "data.stream_info",
-    "data.stream_reads",
-    "data.streams",
-    "data.strings",
-    "server.client",
-    "server.cluster",
-    "server.config",
-    "server.connection",
-    "server.debug",
-    "server.functions",
-    "server.introspect",
-    "server.latency",
-    "server.memory",
-    "server.persistence",
-    "server.pubsub",
-    "server.replication",
-    "server.scripting",
-    "server.server",
-    "server.slowlog",
-    "server.transactions",
-)
+from node.commands.table.spec import CommandSpec, SpecError
 
 
 class Registry:
@@ -109,18 +65,6 @@ class Registry:
         if new:
             self.commands[new] = spec
         self.derived.clear()
-
-
-def load() -> Registry:
-    """A fresh table of all commands; the modules are imported at the first call."""
-    return Registry(_specs())
-
-
-@cache
-def _specs() -> tuple[CommandSpec, ...]:
-    for module in MODULES:
-        importlib.import_module(f"node.commands.{module}")
-    return assemble(declared())
 
 
 def assemble(declarations: Sequence[CommandSpec]) -> tuple[CommandSpec, ...]:
