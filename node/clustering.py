@@ -21,7 +21,7 @@ from cluster.effects import (
     StateChanged,
     StopFollowing,
 )
-from cluster.lease import FOREVER_MS
+from cluster.failover.lease import FOREVER_MS
 from cluster.redirect import Decision, Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish

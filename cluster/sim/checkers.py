@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
-from cluster.electorate import quorum
+from cluster.failover.electorate import quorum
 from cluster.sim.clock import MS
 from cluster.sim.packets import AUTH_ACK, PINGS, SLOTS, peek
 from cluster.slots import ranges_text

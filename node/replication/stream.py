@@ -198,8 +198,8 @@ class WriteStream:
         """Whether something that no client has asked for may be added.
 
         Not on a replica, whose stream holds nothing but its primary's bytes, and not during a pause. Nor on a primary
-        whose lease has run out (cluster/lease.py): it may have been replaced, and its history may end here. What it
-        added would keep it from going on where its successor has begun.
+        whose lease has run out (cluster/failover/lease.py): it may have been replaced, and its history may end here.
+        What it added would keep it from going on where its successor has begun.
         """
         return not self.journal.follows and not self.engine.space.paused and self.engine.lease_runs()
 

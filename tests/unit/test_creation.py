@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from cluster.aio.client import Connection, ReplyError
-from cluster.aio.creation import NotHealthy, create_cluster, wait_healthy
+from cluster.operator.aio.client import Connection, ReplyError
+from cluster.operator.aio.creation import NotHealthy, create_cluster, wait_healthy
 from cluster.plan import CreatePlan, NewPrimary, NewReplica
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.aio.processes import isolated
-from cluster.local import (
+from cluster.operator.aio.processes import isolated
+from cluster.operator.local import (
     DEFAULT_REPLICAS,
     LocalError,
     ProcessRecord,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cluster.status import Answers, Replication, build, memory_shown, parse_info, rows
-from cluster.topology import agreed, parse_nodes, parse_shards, slots_text
+from cluster.operator.status import Answers, Replication, build, memory_shown, parse_info, rows
+from cluster.operator.topology import agreed, parse_nodes, parse_shards, slots_text
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 NODES = f"""\

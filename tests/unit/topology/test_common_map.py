@@ -6,12 +6,12 @@ import re
 import pytest
 
 from cluster import nodesconf
-from cluster.common_map import compare, digest, hear_candidate, open_votes, same_place, token
 from cluster.core import ClusterCore
-from cluster.electorate import voters
+from cluster.failover.common_map import compare, digest, hear_candidate, open_votes, same_place, token
+from cluster.failover.electorate import voters
+from cluster.failover.voting import record_vote
 from cluster.slots import range_set, to_bitmap
 from cluster.state import ClusterSettings, NoReplication
-from cluster.voting import record_vote
 from gossip import flags
 from gossip.effects import Persist, Send
 from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Header, Kind, Update

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.election import Data, Unfit, everybody_told, fitness, homeless, rank, rivals, shard_rank, unit_ms
+from cluster.failover.election import Data, Unfit, everybody_told, fitness, homeless, rank, rivals, shard_rank, unit_ms
 from cluster.state import ClusterSettings
 from gossip import flags
 from tests.unit.topology.shards import TIMEOUT_MS, shards

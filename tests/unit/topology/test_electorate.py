@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.electorate import is_pair, quorum, voters
+from cluster.failover.electorate import is_pair, quorum, voters
 from cluster.nodesconf import dump, load
 from gossip import flags
 from tests.unit.topology.shards import shards

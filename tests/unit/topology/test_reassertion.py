@@ -1,8 +1,8 @@
 """A primary that may have been replaced unheard asks for its own place, and does not keep others from being elected."""
 
-from cluster.common_map import open_votes
-from cluster.manual_failover import PROMISE_MS
-from cluster.voting import record_vote
+from cluster.failover.common_map import open_votes
+from cluster.failover.manual_failover import PROMISE_MS
+from cluster.failover.voting import record_vote
 from gossip import flags
 from gossip.effects import Send
 from gossip.messages import OURS, STANDING, Kind

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.replica_migration import DELAY_MS, is_orphan, migrant
+from cluster.failover.replica_migration import DELAY_MS, is_orphan, migrant
 from gossip import flags
 from tests.unit.topology.shards import shards
 from tests.unit.topology.test_common_map import SomeData, core_of

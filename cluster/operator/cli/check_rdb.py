@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.fail import fail
+from cluster.operator.cli.fail import fail
 
 
 def check_rdb(file: Annotated[str, typer.Argument(help="A snapshot, of ours or of Redis.")]) -> None:
     """Read an RDB file and report what is in it, or where it is broken. The exit code is 1 then."""
-    from cluster.aio.processes import exec_tool
+    from cluster.operator.aio.processes import exec_tool
 
     try:
         exec_tool("checkrdb", [file])

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.fail import fail
-from cluster.local import DEFAULT_DIR, LocalError
+from cluster.operator.cli.fail import fail
+from cluster.operator.local import DEFAULT_DIR, LocalError
 
 
 def down(dir: Annotated[str, typer.Option(help="Folder that was given to `shardis up`.")] = DEFAULT_DIR) -> None:
     """Stop the cluster on this machine. Its data stays and is served again after the next `shardis up`."""
-    from cluster.aio.launcher import Launcher
+    from cluster.operator.aio.launcher import Launcher
 
     try:
         stopped = Launcher(dir, say=typer.echo).down()

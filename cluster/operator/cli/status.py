@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.fail import fail
-from cluster.local import DEFAULT_DIR, HOST, LocalError
+from cluster.operator.cli.fail import fail
+from cluster.operator.local import DEFAULT_DIR, HOST, LocalError
+from cluster.operator.status import ClusterStatus, rows
 from cluster.plan import Address
 from cluster.slots import SLOTS
-from cluster.status import ClusterStatus, rows
 
 WIDE = 200
 
@@ -24,8 +24,8 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the shards: slots, keys, memory, lag and state of every node; exits with 1 unless all is healthy."""
-    from cluster.aio.client import ReplyError, Unreachable
-    from cluster.aio.survey import survey
+    from cluster.operator.aio.client import ReplyError, Unreachable
+    from cluster.operator.aio.survey import survey
 
     try:
         seeds, stored_password = _seeds(address, dir)
@@ -44,7 +44,7 @@ def status(
 
 def _seeds(address: str | None, directory: str) -> tuple[list[Address], str]:
     """Whom to ask, and the password that the folder's configuration names."""
-    from cluster.aio.launcher import Launcher
+    from cluster.operator.aio.launcher import Launcher
 
     if address is not None:
         host, _, port = address.rpartition(":")

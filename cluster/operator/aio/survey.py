@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cluster.aio.client import Connection, ReplyError, Unreachable
+from cluster.operator.aio.client import Connection, ReplyError, Unreachable
+from cluster.operator.status import Answers, ClusterStatus, Replication, build, parse_info
+from cluster.operator.topology import NodeView, parse_nodes, parse_shards
 from cluster.plan import Address
-from cluster.status import Answers, ClusterStatus, Replication, build, parse_info
-from cluster.topology import NodeView, parse_nodes, parse_shards
 
 TIMEOUT_S = 2.0
 

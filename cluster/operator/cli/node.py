@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cluster.cli.fail import fail
+from cluster.operator.cli.fail import fail
 
 
 def node(context: typer.Context) -> None:
@@ -12,7 +12,7 @@ def node(context: typer.Context) -> None:
 
     FILE is a redis.conf. Without cluster-enabled the node is a plain server with 16 databases.
     """
-    from cluster.aio.processes import exec_node
+    from cluster.operator.aio.processes import exec_node
 
     try:
         exec_node(context.args)

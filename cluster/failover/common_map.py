@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cluster.electorate import owners_of_slots
+from cluster.failover.electorate import owners_of_slots
 from cluster.slots import SlotSet
 from cluster.state import ClusterState, OpenVote
 from gossip.messages import OURS, STANDING, Header

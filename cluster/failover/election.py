@@ -28,8 +28,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from cluster import epochs
+from cluster.failover.lease import FOREVER_MS, lease_ms
 from cluster.health import heirs
-from cluster.lease import FOREVER_MS, lease_ms
 from cluster.state import ClusterSettings, Replication
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.local import (
+from cluster.operator.local import (
     NODE_CONF,
     NODE_LOG,
     RECORD,

@@ -1,4 +1,4 @@
-"""The commands of `shardis` (and of `python -m cluster.cli`)."""
+"""The commands of `shardis` (and of `python -m cluster.operator.cli`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.check_aof import check_aof
-from cluster.cli.check_rdb import check_rdb
-from cluster.cli.down import down
-from cluster.cli.node import node
-from cluster.cli.status import status
-from cluster.cli.up import up
+from cluster.operator.cli.check_aof import check_aof
+from cluster.operator.cli.check_rdb import check_rdb
+from cluster.operator.cli.down import down
+from cluster.operator.cli.node import node
+from cluster.operator.cli.status import status
+from cluster.operator.cli.up import up
 
 app = typer.Typer(
     name="shardis",

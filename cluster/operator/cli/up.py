@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.cli.fail import fail
-from cluster.local import (
+from cluster.operator.cli.fail import fail
+from cluster.operator.local import (
     DEFAULT_DIR,
     DEFAULT_PORT,
     DEFAULT_REPLICAS,
@@ -20,7 +20,7 @@ from cluster.local import (
 )
 
 if TYPE_CHECKING:
-    from cluster.aio.launcher import Launcher
+    from cluster.operator.aio.launcher import Launcher
 
 
 def up(
@@ -47,7 +47,7 @@ def up(
     Waits until the cluster is healthy and says how to connect. In the foreground it runs until Ctrl-C; with
     --detach, or when some of its nodes ran already, it goes on in the background until `shardis down`.
     """
-    from cluster.aio.launcher import Interrupted, Launcher
+    from cluster.operator.aio.launcher import Interrupted, Launcher
 
     launcher = Launcher(dir, say=typer.echo)
     try:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster.election import Data, data_of
+from cluster.failover.election import Data, data_of
 
 if TYPE_CHECKING:
     from cluster.core import ClusterCore

@@ -21,10 +21,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster import epochs
-from cluster.common_map import open_votes
 from cluster.effects import PauseWrites, ResumeWrites
-from cluster.election import data_of
 from cluster.errors import ClusterError
+from cluster.failover.common_map import open_votes
+from cluster.failover.election import data_of
 from gossip import flags
 from gossip.messages import PAUSED, Header, MfStart
 from gossip.peer import Peer

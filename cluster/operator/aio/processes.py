@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cluster.local import NODE_CONF, NODE_LOG, ProcessRecord
+from cluster.operator.local import NODE_CONF, NODE_LOG, ProcessRecord
 from cluster.packages import own_places
 
 # `-P` keeps the working directory out of the import path: a folder there may be called `node`.
@@ -18,7 +18,7 @@ NODE_COMMAND = (sys.executable, "-P", "-m", "node")
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.02
 PROC = Path("/proc")
-HOME = Path(__file__).resolve().parents[2]
+HOME = Path(__file__).resolve().parents[3]
 """The folder that our packages lie in."""
 
 

@@ -28,8 +28,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.common_map import add_open_vote, hear_candidate, open_votes, same_place
-from cluster.election import Data, data_of
+from cluster.failover.common_map import add_open_vote, hear_candidate, open_votes, same_place
+from cluster.failover.election import Data, data_of
 from cluster.health import heirs
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState, OpenVote

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from cluster.aio.client import Connection, ReplyError, Unreachable
-from cluster.aio.creation import NotHealthy, create_cluster, wait_healthy
-from cluster.aio.folder import Folder
-from cluster.aio.ports import outgoing_ports, who_has
-from cluster.aio.processes import NODE_COMMAND, holder, is_running, record_of, start_node, stop
-from cluster.local import (
+from cluster.operator.aio.client import Connection, ReplyError, Unreachable
+from cluster.operator.aio.creation import NotHealthy, create_cluster, wait_healthy
+from cluster.operator.aio.folder import Folder
+from cluster.operator.aio.ports import outgoing_ports, who_has
+from cluster.operator.aio.processes import NODE_COMMAND, holder, is_running, record_of, start_node, stop
+from cluster.operator.local import (
     BUS_OFFSET,
     HOST,
     LocalError,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.local import HOST, Taken
+from cluster.operator.local import HOST, Taken
 
 LISTENING = "0A"
 ENDED = {"04", "05", "06", "07", "09", "0B"}

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from cluster.aio.client import Connection, ReplyError
+from cluster.operator.aio.client import Connection, ReplyError
+from cluster.operator.status import Replication, parse_info
+from cluster.operator.topology import agreed, parse_nodes
 from cluster.plan import Address, CreatePlan
-from cluster.status import Replication, parse_info
-from cluster.topology import agreed, parse_nodes
 
 POLL_S = 0.004
 """Between two looks at a cluster, for each of its nodes: the more nodes there are, the more a look costs them."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.cli.fail import fail
+from cluster.operator.cli.fail import fail
 
 
 def check_aof(
@@ -18,7 +18,7 @@ def check_aof(
     ] = None,
 ) -> None:
     """Check the append-only files that a manifest lists. The exit code is 1 if a node would refuse them."""
-    from cluster.aio.processes import exec_tool
+    from cluster.operator.aio.processes import exec_tool
 
     options = ["--fix"] if fix else []
     if until is not None:

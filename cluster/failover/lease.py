@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cluster.common_map import open_vote_about
-from cluster.electorate import quorum
+from cluster.failover.common_map import open_vote_about
+from cluster.failover.electorate import quorum
 from cluster.slots import from_bitmap
 from cluster.state import ClusterState
 from gossip.messages import Header
