@@ -52,8 +52,8 @@ kubernetes: env  ## Try k8s/ on a real Kubernetes (KUBECTL= INSIDE= OVERLAY= CUT
 	@SHARDIS_KUBECTL="$(or $(KUBECTL),kubectl)" SHARDIS_INSIDE="$(INSIDE)" SHARDIS_OVERLAY="$(or $(OVERLAY),k8s/base)" \
 		SHARDIS_CUT="$(CUT)" SHARDIS_HEAL="$(HEAL)" $(PYTHON_BIN) -m pytest -q -n 0 -s tests/kubernetes $(ARGS)
 
-sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m cluster.sim)
-	@$(PYTHON_BIN) -m cluster.sim --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
+sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m tests.simulator)
+	@$(PYTHON_BIN) -m tests.simulator --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
 
 crash: build  ## Kill nodes of a million keys at random moments: is all there? (POINTS=50 SEED= ARGS= for pytest)
 	@CRASH_POINTS=$(or $(POINTS),50) CRASH_KEYS=1000000 CRASH_SEED=$(SEED) $(PYTHON_BIN) -m pytest -q -n 0 -s \

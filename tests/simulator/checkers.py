@@ -11,17 +11,17 @@ from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
 from cluster.failover.electorate import quorum
-from cluster.sim.clock import MS
-from cluster.sim.packets import AUTH_ACK, PINGS, SLOTS, peek
 from cluster.slots import ranges_text
 from gossip.messages import EMPTY_SLOTS
+from tests.simulator.clock import MS
+from tests.simulator.packets import AUTH_ACK, PINGS, SLOTS, peek
 
 if TYPE_CHECKING:
-    from cluster.sim.network import End
-    from cluster.sim.process import Process, SimHost
-    from cluster.sim.replication import Write
-    from cluster.sim.world import World
     from gossip.peer import Peer
+    from tests.simulator.network import End
+    from tests.simulator.process import Process, SimHost
+    from tests.simulator.replication import Write
+    from tests.simulator.world import World
 
 
 class Violation(Exception):

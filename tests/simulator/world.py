@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cluster.errors import ClusterError
-from cluster.sim import checkers, formation
-from cluster.sim.clock import MS, SECOND, Timeline
-from cluster.sim.faults import Fault, draw_plan
-from cluster.sim.network import End, Network
-from cluster.sim.parameters import Parameters, source
-from cluster.sim.process import Process, SimHost
-from cluster.sim.replication import EMPTY, Image, Write
-from cluster.sim.trace import Trace
-from cluster.sim.workload import Client, Ledger
+from tests.simulator import checkers, formation
+from tests.simulator.clock import MS, SECOND, Timeline
+from tests.simulator.faults import Fault, draw_plan
+from tests.simulator.network import End, Network
+from tests.simulator.parameters import Parameters, source
+from tests.simulator.process import Process, SimHost
+from tests.simulator.replication import EMPTY, Image, Write
+from tests.simulator.trace import Trace
+from tests.simulator.workload import Client, Ledger
 
 START_LIMIT_US = 30 * SECOND
 LOOK_US = 100 * MS

@@ -10,12 +10,12 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cluster.sim.clock import MS
-from cluster.sim.replication import Write
+from tests.simulator.clock import MS
+from tests.simulator.replication import Write
 
 if TYPE_CHECKING:
-    from cluster.sim.process import SimHost
-    from cluster.sim.world import World
+    from tests.simulator.process import SimHost
+    from tests.simulator.world import World
 
 TIMEOUT_US = 1000 * MS
 RETRY_US = 40 * MS

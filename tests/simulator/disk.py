@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from cluster.sim.clock import MS
+from tests.simulator.clock import MS
 
 
 class Disk:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from cluster.nodesconf import dump
-from cluster.sim.parameters import Parameters
 from cluster.slots import SLOTS, range_set
 from cluster.state import ClusterState
 from gossip import flags
 from gossip.membership import Members, make_node_id
 from gossip.peer import Peer
+from tests.simulator.parameters import Parameters
 
 PORT, BUS_PORT = 6379, 16379
 

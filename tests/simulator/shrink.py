@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cluster.sim.faults import Fault
-from cluster.sim.parameters import Parameters
-from cluster.sim.world import World, plan_of, run
+from tests.simulator.faults import Fault
+from tests.simulator.parameters import Parameters
+from tests.simulator.world import World, plan_of, run
 
 
 def shrink(parameters: Parameters) -> list[Fault]:

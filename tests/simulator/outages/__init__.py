@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cluster.sim.clock import MS, SECOND
-from cluster.sim.faults import Fault, Freeze, Kill, Stop, Stutter
-from cluster.sim.parameters import derive
-from cluster.sim.world import World
+from tests.simulator.clock import MS, SECOND
+from tests.simulator.faults import Fault, Freeze, Kill, Stop, Stutter
+from tests.simulator.parameters import derive
+from tests.simulator.world import World
 
 TIMEOUT_MS = 5000
 SETTLING_US = 5 * SECOND

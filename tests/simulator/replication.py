@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cluster.sim.clock import MS, SECOND
-from cluster.sim.network import DATA, Arrival, End
 from gossip.effects import Closed
+from tests.simulator.clock import MS, SECOND
+from tests.simulator.network import DATA, Arrival, End
 
 if TYPE_CHECKING:
-    from cluster.sim.process import Process
+    from tests.simulator.process import Process
 
 RETRY_US = SECOND
 ACK_US = SECOND

@@ -1,16 +1,16 @@
-"""`python -m cluster.sim.outages --fault frozen --seeds 1-100`: the distribution; `--story` tells each run."""
+"""`python -m tests.simulator.outages --fault frozen --seeds 1-100`: the distribution; `--story` tells each run."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from cluster.sim.__main__ import seed_range
-from cluster.sim.outages import FAULTS, LIMITS_MS, outage_ms
+from tests.simulator.__main__ import seed_range
+from tests.simulator.outages import FAULTS, LIMITS_MS, outage_ms
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m cluster.sim.outages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator.outages", description=__doc__)
     parser.add_argument("--fault", choices=FAULTS, default="frozen")
     parser.add_argument("--seeds", type=seed_range, default=(1, 100))
     parser.add_argument("--overloaded", action="store_true", help="all processes stall now and then")

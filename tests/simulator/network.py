@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from cluster.sim.clock import MS, SECOND, Timeline
 from gossip.effects import Closed
+from tests.simulator.clock import MS, SECOND, Timeline
 
 SYN_RETRY_US = SECOND
 SYN_TRIES = 5

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from cluster.sim.clock import MS, SECOND
+from tests.simulator.clock import MS, SECOND
 
 PERSISTENCE = ["always", "always", "none"]
 """How the data is kept on disk: always, everysec, or none.

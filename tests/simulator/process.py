@@ -16,10 +16,6 @@ from typing import TYPE_CHECKING, Any
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
 from cluster.effects import DropKeys, FollowPrimary, PauseWrites, ResumeWrites, StopFollowing
-from cluster.sim.clock import MS, NodeClock
-from cluster.sim.disk import Disk
-from cluster.sim.network import BUS, Arrival, End
-from cluster.sim.replication import EMPTY, Image, Store, Write
 from cluster.slots import SlotSet
 from cluster.state import ClusterSettings
 from gossip.effects import (
@@ -37,9 +33,13 @@ from gossip.effects import (
     Resolved,
     Send,
 )
+from tests.simulator.clock import MS, NodeClock
+from tests.simulator.disk import Disk
+from tests.simulator.network import BUS, Arrival, End
+from tests.simulator.replication import EMPTY, Image, Store, Write
 
 if TYPE_CHECKING:
-    from cluster.sim.world import World
+    from tests.simulator.world import World
 
 SEEDS_NAME = "nodes"
 """A name that is resolved to the addresses of all hosts."""

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.sim.clock import MS, SECOND
-from cluster.sim.network import BUS, DATA, Path
-from cluster.sim.parameters import source
+from tests.simulator.clock import MS, SECOND
+from tests.simulator.network import BUS, DATA, Path
+from tests.simulator.parameters import source
 
 if TYPE_CHECKING:
-    from cluster.sim.parameters import Parameters
-    from cluster.sim.world import World
+    from tests.simulator.parameters import Parameters
+    from tests.simulator.world import World
 
 
 @dataclass(frozen=True, slots=True)

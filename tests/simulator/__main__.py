@@ -1,4 +1,4 @@
-"""`python -m cluster.sim --seeds 1-1000`: run seeds, and show what is wrong with those that fail."""
+"""`python -m tests.simulator --seeds 1-1000`: run seeds, and show what is wrong with those that fail."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from cluster.sim.parameters import Parameters, derive
-from cluster.sim.shrink import shrink
-from cluster.sim.world import Outcome, run
+from tests.simulator.parameters import Parameters, derive
+from tests.simulator.shrink import shrink
+from tests.simulator.world import Outcome, run
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m cluster.sim", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--seeds", type=seed_range, default=(1, 100), help="one seed, or the first and the last: 1-100")
     parser.add_argument("--shards", type=int, help="instead of what the seed says")
     parser.add_argument("--replicas", type=int, help="per shard, instead of what the seed says")
