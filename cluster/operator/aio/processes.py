@@ -27,9 +27,9 @@ def exec_node(arguments: Sequence[str]) -> None:
     os.execve(NODE_COMMAND[0], [*NODE_COMMAND, *arguments], isolated())
 
 
-def exec_tool(name: str, arguments: Sequence[str]) -> None:
+def exec_tool(module: str, arguments: Sequence[str]) -> None:
     """Become one of the tools that belong to the node's package; returns only by raising OSError."""
-    os.execve(sys.executable, [sys.executable, "-P", "-m", f"node.aio.{name}", *arguments], isolated())
+    os.execve(sys.executable, [sys.executable, "-P", "-m", module, *arguments], isolated())
 
 
 def isolated(environment: Mapping[str, str] = os.environ, home: str = str(HOME)) -> dict[str, str]:

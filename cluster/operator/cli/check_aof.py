@@ -24,6 +24,6 @@ def check_aof(
     if until is not None:
         options += ["--truncate-to-timestamp", str(until)]
     try:
-        exec_tool("checkaof", [*options, file])
+        exec_tool("node.aio.tools.checkaof", [*options, file])
     except OSError as error:
         fail(f"the file cannot be checked: {error}")

@@ -14,6 +14,6 @@ def check_rdb(file: Annotated[str, typer.Argument(help="A snapshot, of ours or o
     from cluster.operator.aio.processes import exec_tool
 
     try:
-        exec_tool("checkrdb", [file])
+        exec_tool("node.aio.tools.checkrdb", [file])
     except OSError as error:
         fail(f"the file cannot be checked: {error}")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.commands.data.geo_texts import distance_text, position_reply, read_position, read_unit
 from node.commands.data.geosearch import ask, read_georadius, read_geosearch
 from node.commands.table.spec import command
 from node.engine.types import geohash as positions
 from node.engine.types.zset import ZSet
-from node.geo import distance_text, position_reply, read_position, read_unit
 from node.replies import NULL_ARRAY, SYNTAX, Reply
 
 if TYPE_CHECKING:

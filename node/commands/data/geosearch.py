@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from node.commands.data.geo_texts import distance_text, position_reply, read_float, read_position, read_unit
 from node.commands.table.cursor import Cursor
 from node.engine.structures.partsort import smallest
 from node.engine.types.geohash import Shape, decode
 from node.engine.types.zset import ZSet
-from node.geo import distance_text, position_reply, read_float, read_position, read_unit
 from node.replies import SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from node import digest
+from node.commands.server import digest
 from node.commands.table.cursor import require_float, require_int
 from node.commands.table.spec import command
 from node.engine.durable.quicklist import quicklist_nodes

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.digest import of_databases
+from node.commands.server.digest import of_databases
 from node.engine.durable.largevalue import set_large
 from node.engine.keyspace.table import Keyspace
 from node.persistence.aof.commands import commands_for

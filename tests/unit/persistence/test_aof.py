@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from node.commands.server.digest import of_databases
 from node.config import Config
-from node.digest import of_databases
 from node.engine.durable.rdb import Malformed
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State

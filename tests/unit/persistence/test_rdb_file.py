@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from node.digest import of_databases
+from node.commands.server.digest import of_databases
 from node.engine.durable.rdb import Malformed
 from node.engine.durable.snapshot import PIECE_BYTES
 from node.engine.keyspace.table import Keyspace

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.digest import of_databases
+from node.commands.server.digest import of_databases
 from node.engine.durable.rdb import Malformed, Writer
 from node.engine.types.hash import Hash
 from node.persistence.rdb import kinds, opcodes

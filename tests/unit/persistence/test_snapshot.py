@@ -11,8 +11,8 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from cluster.slots import SLOTS
+from node.commands.server.digest import of_key
 from node.config import Config
-from node.digest import of_key
 from node.engine.durable.largevalue import set_large
 from node.engine.durable.snapshot import Snapshot, set_part
 from node.engine.keyspace.keyslot import slot_of

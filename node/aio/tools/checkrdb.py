@@ -1,4 +1,4 @@
-"""`python -m node.aio.checkrdb FILE`: is it an RDB file that a node would load? (`shardis check-rdb`)"""
+"""`python -m node.aio.tools.checkrdb FILE`: is it an RDB file that a node would load? (`shardis check-rdb`)"""
 
 from __future__ import annotations
 

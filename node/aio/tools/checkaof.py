@@ -1,4 +1,4 @@
-"""`python -m node.aio.checkaof [--fix | --truncate-to-timestamp T] FILE` (`shardis check-aof`)."""
+"""`python -m node.aio.tools.checkaof [--fix | --truncate-to-timestamp T] FILE` (`shardis check-aof`)."""
 
 from __future__ import annotations
 
