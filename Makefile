@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test' make
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench replication-bench snapshots stalls growth asan fuzz crash drills rolling kubernetes sim docs clean
+.PHONY: help env build test lint format rooms bench replication-bench snapshots stalls growth asan fuzz crash drills rolling kubernetes sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: env  ## Check style (ruff) and types (mypy)
 format: env  ## Format the code
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
+
+rooms: env  ## Draw which rooms know which, and whether any do so in a circle (ARGS= for scripts/rooms)
+	@$(PYTHON_BIN) scripts/rooms $(ARGS)
 
 bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
 	@$(PYTHON_BIN) scripts/bench $(ARGS)
