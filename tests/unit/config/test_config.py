@@ -332,5 +332,5 @@ def test_rewrite_without_a_file_and_with_a_failing_disk() -> None:
 
 
 def test_the_reference_page_is_up_to_date() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "directives.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "directives.md"
     assert page.read_text(encoding="utf-8") == markdown(), "run `make docs`"

@@ -8,8 +8,8 @@ from gossip.effects import Send
 from gossip.messages import OURS, STANDING, Kind
 from gossip.peer import Link
 from gossip.wire import decode
+from tests.unit.topology.failover.test_common_map import core_of
 from tests.unit.topology.shards import TIMEOUT_MS, request
-from tests.unit.topology.test_common_map import core_of
 from tests.unit.topology.worlds import NOW
 
 

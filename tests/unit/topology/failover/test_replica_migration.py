@@ -4,8 +4,8 @@ import pytest
 
 from cluster.failover.replica_migration import DELAY_MS, is_orphan, migrant
 from gossip import flags
+from tests.unit.topology.failover.test_common_map import SomeData, core_of
 from tests.unit.topology.shards import shards
-from tests.unit.topology.test_common_map import SomeData, core_of
 from tests.unit.topology.worlds import NOW
 
 
