@@ -5,7 +5,7 @@ PYTHON_BIN = $(VENV)/bin/python
 ENVIRONMENT = SHARDIS_VENV="$(abspath $(VENV))" bash -c 'source scripts/environment.sh && ensure_environment test' make
 
 .DEFAULT_GOAL := help
-.PHONY: help env build test lint format bench replication-bench snapshots stalls growth asan fuzz crash drills rolling kubernetes sim docs clean
+.PHONY: help env build test lint format rooms bench replication-bench snapshots stalls growth asan fuzz crash drills rolling kubernetes sim docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: env  ## Check style (ruff) and types (mypy)
 format: env  ## Format the code
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
+
+rooms: env  ## Draw which rooms know which, and whether any do so in a circle (ARGS= for scripts/rooms)
+	@$(PYTHON_BIN) scripts/rooms $(ARGS)
 
 bench: env  ## Measure against redis-server: CPU per request, requests per second, memory (ARGS= for scripts/bench)
 	@$(PYTHON_BIN) scripts/bench $(ARGS)
@@ -52,8 +55,8 @@ kubernetes: env  ## Try k8s/ on a real Kubernetes (KUBECTL= INSIDE= OVERLAY= CUT
 	@SHARDIS_KUBECTL="$(or $(KUBECTL),kubectl)" SHARDIS_INSIDE="$(INSIDE)" SHARDIS_OVERLAY="$(or $(OVERLAY),k8s/base)" \
 		SHARDIS_CUT="$(CUT)" SHARDIS_HEAL="$(HEAL)" $(PYTHON_BIN) -m pytest -q -n 0 -s tests/kubernetes $(ARGS)
 
-sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m cluster.sim)
-	@$(PYTHON_BIN) -m cluster.sim --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
+sim: env  ## Run simulated clusters: make sim SEEDS=1-10000 (ARGS= for python -m tests.simulator)
+	@$(PYTHON_BIN) -m tests.simulator --seeds $(or $(SEEDS),1-200) --explain $(ARGS)
 
 crash: build  ## Kill nodes of a million keys at random moments: is all there? (POINTS=50 SEED= ARGS= for pytest)
 	@CRASH_POINTS=$(or $(POINTS),50) CRASH_KEYS=1000000 CRASH_SEED=$(SEED) $(PYTHON_BIN) -m pytest -q -n 0 -s \

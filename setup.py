@@ -31,6 +31,9 @@ class BuildEngine(build_ext):
 
     def finalize_options(self) -> None:
         super().finalize_options()
+        if not (self.inplace or self.editable_mode):
+            # What the tests look into the engine with is compiled where the tests are, and is no part of a wheel.
+            self.extensions = [each for each in self.extensions if not each.name.startswith("tests.")]
         if self.editable_mode:
             # Where `make build` works too, so that it finds what pip has compiled and compiles only what has changed.
             place = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
@@ -95,7 +98,7 @@ def extensions() -> list[Extension]:
     elif os.environ.get("SHARDIS_DEBUG") != "1":
         # Python's own flags ask for debug information; profilers and crash reports name functions without it.
         flags.append("-g0")
-    sources = sorted(glob.glob("node/**/*.pyx", recursive=True))
+    sources = sorted(path for top in ("node", "tests") for path in glob.glob(f"{top}/**/*.pyx", recursive=True))
     return [
         Extension(
             path.removesuffix(".pyx").replace("/", "."),

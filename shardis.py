@@ -16,9 +16,9 @@ HOME = os.path.dirname(os.path.realpath(__file__))
 
 
 def main() -> None:
-    """`shardis`: the commands of cluster/cli."""
+    """`shardis`: the commands of cluster/operator/cli."""
     _find_ours()
-    from cluster.cli.__main__ import main
+    from cluster.operator.cli.__main__ import main
 
     main()
 

@@ -14,22 +14,22 @@ from collections.abc import Callable, Mapping
 
 from cluster import epochs, nodesconf
 from cluster.claims import Claims
-from cluster.common_map import Agreement, compare, digest, elected_voters, open_vote_about, open_votes, token
 from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
-from cluster.election import Election
-from cluster.electorate import is_pair, quorum, voters
-from cluster.empty_primary import EmptyPrimary
+from cluster.failover.common_map import Agreement, compare, digest, elected_voters, open_vote_about, open_votes, token
+from cluster.failover.election import Election
+from cluster.failover.electorate import is_pair, quorum, voters
+from cluster.failover.empty_primary import EmptyPrimary
+from cluster.failover.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
+from cluster.failover.manual_failover import ManualFailover
+from cluster.failover.reassertion import Reassertion, would_have_it_reassert
+from cluster.failover.replica_migration import ReplicaMigration
+from cluster.failover.voting import Voter
 from cluster.forming import Forming
 from cluster.health import RECHECK_MS, Health
-from cluster.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
-from cluster.manual_failover import ManualFailover
-from cluster.reassertion import Reassertion, would_have_it_reassert
 from cluster.redirect import Decision, Request, route, route_waiting
-from cluster.replica_migration import ReplicaMigration
 from cluster.slotmap import SlotMap
 from cluster.slots import SlotSet, members, range_set, to_bitmap
 from cluster.state import ClusterSettings, History, Keyspace, NoKeys, NoReplication, Replication
-from cluster.voting import Voter
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.electorate import is_pair, owners_of_slots, quorum, voters
-from cluster.lease import FOREVER_MS
+from cluster.failover.electorate import is_pair, owners_of_slots, quorum, voters
+from cluster.failover.lease import FOREVER_MS
 from cluster.state import ClusterSettings, ClusterState
 from gossip import flags
 from gossip.failure import is_gone

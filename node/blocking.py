@@ -15,12 +15,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from node import flags
-from node.engine.session import words_bytes
+from node.engine.session.session import words_bytes
 from node.replies import Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
-    from node.engine.session import Command, Engine, Session
+    from node.engine.session.session import Command, Engine, Session
 
 UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 

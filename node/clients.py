@@ -6,14 +6,14 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from node import flags
-from node.engine.session import Session
-from node.engine.wire import used_by_buffers
+from node.engine.session.session import Session
+from node.engine.session.wire import used_by_buffers
 from node.replies import CommandError
 from node.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command
+    from node.engine.session.session import Command
 
 FREE_OUTPUT_BYTES = 16 * 1024
 """What may wait for a client whatever its output limit is, so that no limit locks everybody out: the buffer that each

@@ -21,7 +21,7 @@ from cluster.effects import (
     StateChanged,
     StopFollowing,
 )
-from cluster.lease import FOREVER_MS
+from cluster.failover.lease import FOREVER_MS
 from cluster.redirect import Decision, Request, Serve, error_text
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
@@ -36,8 +36,8 @@ from node.replies import CommandError, Redirection
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command, Session
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
+    from node.engine.session.session import Command, Session
 
 BUS_PORT_OFFSET = 10000
 MIN_NODE_TIMEOUT_MS = 200

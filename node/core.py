@@ -13,18 +13,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import node.engine.hot  # noqa: F401  (registers the native commands)
+import node.engine.native.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
 from node.blocking import BlockedClients
 from node.clients import Clients
-from node.commands import registry
+from node.commands import groups
 from node.config import Config
 from node.config.kinds import INT64_MAX
-from node.engine.alloc import mem_used
-from node.engine.limits import set_limit
-from node.engine.session import Command, Engine, Session
-from node.engine.table import Db, Keyspace
-from node.engine.wire import used_by_buffers
+from node.engine.keyspace.table import Db, Keyspace
+from node.engine.memory.alloc import mem_used
+from node.engine.session.session import Command, Engine, Session
+from node.engine.session.wire import used_by_buffers
+from node.engine.types.limits import set_limit
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
@@ -87,7 +87,7 @@ class NodeCore:
         self.space.dbs[0].prepare()
         self.engine = Engine(self.space, self)
         self.engine.cluster = config["cluster-enabled"]
-        self.registry = registry.load()
+        self.registry = groups.load()
         self.commands: dict[bytes, Command] = {}
         self.stats = Stats(now_ms)
         self.clients = Clients(self)

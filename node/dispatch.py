@@ -3,7 +3,8 @@
     known? -> arity -> authenticated? -> slot served here? -> memory -> server state -> queue in MULTI, or run
 
 Hot commands of plain clients skip this file altogether: the engine has checked at one glance that no gate would stop
-them (node/engine/session.pyx). Each gate returns an error to refuse; refusals are counted and mark a transaction.
+them (node/engine/session/session.pyx). Each gate returns an error to refuse; refusals are counted and mark a
+transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.engine.session import words_bytes
+from node.engine.session.session import words_bytes
 from node.replies import (
     LOADING,
     MASTERDOWN,
@@ -28,7 +29,7 @@ from node.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 # What a client in MULTI runs at once; everything else is queued.
 NOT_QUEUED = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})

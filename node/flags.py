@@ -1,4 +1,7 @@
-"""The bits of Session.flags and Engine.hooks by name, for Python code. node/engine/session.pxd says what each means."""
+"""The bits of Session.flags and Engine.hooks by name, for Python code.
+
+node/engine/session/session.pxd says what each means.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from node.replies import NO_REPLY, Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
     from node.replication.replica import Replica
 
 GRACE_MS = 25

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.dispatch import flags_of
-from node.engine.session import words_bytes
+from node.engine.session.session import words_bytes
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 # Commands that write or publish without the write flag, which a pause of writes has to hold too.
 HELD_AS_WRITES = "may_replicate"

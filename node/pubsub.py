@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.engine.glob import Glob
+from node.engine.structures.glob import Glob
 from node.replies import Push
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 SUBSCRIPTION_BYTES = 400
 """What a channel or pattern takes beside its name, about: the entries of the table and of the session."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from node import flags
 
 if TYPE_CHECKING:
-    from node.engine.session import Engine, Session
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
+    from node.engine.session.session import Engine, Session
 
 KeyId = tuple[int, bytes]
 

@@ -78,7 +78,7 @@ packages_wanted() {
 }
 
 engine_wanted() {
-    (cd "$ROOT" && cat setup.py node/*/*.p[yx][xd] node/*/*/*.p[yx][xd] && echo "$ROOT") | cksum
+    (cd "$ROOT" && cat setup.py node/*/*.p[yx][xd] node/*/*/*.p[yx][xd] tests/support/*.pyx && echo "$ROOT") | cksum
 }
 
 has_packages() {

@@ -35,7 +35,7 @@ from node.aio.sockets import SocketDriver
 from node.aio.supervision import Supervisor
 from node.config import BadValue, Config
 from node.core import NodeCore
-from node.engine.session import Session
+from node.engine.session.session import Session
 from node.leaving import Leave
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State as AofState

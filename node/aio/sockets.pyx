@@ -15,9 +15,9 @@ from libc.string cimport memset, strlen
 from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open as c_open
 from posix.unistd cimport close as c_close
 
-from node.engine cimport wire
-from node.engine.journal cimport Reader
-from node.engine.session cimport (
+from node.engine.session cimport wire
+from node.engine.session.journal cimport Reader
+from node.engine.session.session cimport (
     F_BLOCKED,
     F_CLOSE,
     F_CLOSED,
@@ -27,7 +27,7 @@ from node.engine.session cimport (
     session_input,
     unix_ms,
 )
-from node.engine.wire cimport buf_free, buf_shrink
+from node.engine.session.wire cimport buf_free, buf_shrink
 
 import errno as errors
 

@@ -11,7 +11,7 @@ from node.config.kinds import BadValue
 from node.config.rewrite import rewritten
 from node.config.table import DIRECTIVES, NAMES
 from node.config.words import to_bytes
-from node.engine.glob import Glob
+from node.engine.structures.glob import Glob
 from node.replies import LOADING, CommandError
 
 

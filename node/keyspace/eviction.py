@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.engine.alloc import mem_used
-from node.engine.wire import used_by_buffers
+from node.engine.memory.alloc import mem_used
+from node.engine.session.wire import used_by_buffers
 
 if TYPE_CHECKING:
     from node.core import NodeCore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from node.engine.alloc import slabs_and_mappings
-from node.engine.heap import heap
+from node.engine.memory.alloc import slabs_and_mappings
+from node.engine.memory.heap import heap
 
 
 @dataclass(frozen=True, slots=True)

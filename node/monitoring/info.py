@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.engine.alloc import mem_used
-from node.engine.heap import compiler_version
+from node.engine.memory.alloc import mem_used
+from node.engine.memory.heap import compiler_version
 from node.monitoring import allocator
 from node.monitoring.percentiles import percentiles_us
 from node.replication.link import State
@@ -19,7 +19,7 @@ from node.version import ALLOCATOR, REDIS_VERSION, VERSION
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command
+    from node.engine.session.session import Command
 
 Fields = dict[str, object]
 

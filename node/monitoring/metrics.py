@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from gossip.messages import KIND_NAMES
-from node.engine.alloc import mem_used
+from node.engine.memory.alloc import mem_used
 from node.monitoring.percentiles import cumulative
 from node.version import VERSION
 

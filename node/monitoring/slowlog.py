@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 MAX_ARGUMENTS = 32
 MAX_ARGUMENT_BYTES = 128

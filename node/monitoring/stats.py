@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from node.engine.session import Engine
+    from node.engine.session.session import Engine
 
 SAMPLES = 16
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from node import flags
-from node.engine.rdb import Malformed
+from node.engine.durable.rdb import Malformed
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
 from node.replication.history import stated_number
 from node.replies import CommandError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.core import NodeCore
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
     from node.persistence.rdb.load import Data
 
 STEP_BYTES = 64 * 1024

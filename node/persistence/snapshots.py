@@ -3,9 +3,10 @@
     handle = node.snapshots.start(consumer, aux={"repl-id": ...})
 
 BGSAVE, the rewrite of the append-only file and the full synchronisation of a replica are consumers. The data is that
-of the moment of `start`: what changes later is kept for the snapshot before it changes (node/engine/snapshot.pyx). A
-consumer gets a whole RDB file in pieces of some 64 KiB, and then `done`: all of it from the host's slices, nothing from
-within a command. While it is not `ready` its walk pauses; what must be saved before it changes is then kept in memory.
+of the moment of `start`: what changes later is kept for the snapshot before it changes
+(node/engine/durable/snapshot.pyx). A consumer gets a whole RDB file in pieces of some 64 KiB, and then `done`: all of
+it from the host's slices, nothing from within a command. While it is not `ready` its walk pauses; what must be saved
+before it changes is then kept in memory.
 
 Several snapshots may be under way; they take turns.
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from node.engine.snapshot import Snapshot
+from node.engine.durable.snapshot import Snapshot
 from node.persistence.rdb.kinds import Form
 from node.persistence.rdb.snapshot import write_head
 

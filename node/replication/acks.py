@@ -6,8 +6,8 @@ that has written are kept back until N replicas have acknowledged its last write
 min-acks-timeout, the client is disconnected, because neither answer would be true: the write is done here, and may
 be lost with this node. While fewer than N replicas are in reach, writes are refused beforehand (NOREPLICAS).
 
-A primary whose lease (cluster/lease.py) has run out may have a successor, to whom an acknowledgement that comes only
-now means nothing: the replies stay back until the lease is renewed, which tells that there is none.
+A primary whose lease (cluster/failover/lease.py) has run out may have a successor, to whom an acknowledgement that
+comes only now means nothing: the replies stay back until the lease is renewed, which tells that there is none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from node.replies import Blocked, Reply
 
 if TYPE_CHECKING:
     from node.config import Config
-    from node.engine.session import Session
+    from node.engine.session.session import Session
     from node.replication.replica import Replica
     from node.replication.replicas import Replicas
 

@@ -12,7 +12,7 @@ from node.replies import Blocked, Reply
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 class DurableWrites:

@@ -35,7 +35,7 @@ from node.replies import CommandError
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
     from node.persistence.loading import Steps
     from node.persistence.rdb.load import Data
 

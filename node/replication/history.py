@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 
-from node.engine.numbers import parse_int64
+from node.engine.structures.numbers import parse_int64
 
 NO_ID = "0" * 40
 NO_OFFSET = -1

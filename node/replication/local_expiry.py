@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from node.engine.table import Db, Keyspace
+    from node.engine.keyspace.table import Db, Keyspace
 
 KEYS_A_RUN = 1000
 

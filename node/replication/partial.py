@@ -12,7 +12,7 @@ from node.replication.replica import ONLINE
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 
 def refusal(node: NodeCore, name: str, history_id: str, offset: int) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from node.persistence.rdb.kinds import Form
 
 if TYPE_CHECKING:
-    from node.engine.session import Session
+    from node.engine.session.session import Session
 
 WAITS, TRANSFER, ONLINE = "wait_bgsave", "send_bulk", "online"
 """The states that INFO shows. A snapshot that goes straight into the socket counts as waiting, as in Redis."""

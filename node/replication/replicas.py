@@ -22,7 +22,7 @@ from node.replication.replica import ONLINE, Replica
 if TYPE_CHECKING:
     from node.config import Config
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 MOST_REPLICAS = 5
 """What a primary is made for. More work, and slow everybody down: a warning in the log."""

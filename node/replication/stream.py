@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from node import flags
 
 if TYPE_CHECKING:
-    from node.engine.session import Command, Engine, Session
-    from node.engine.table import Db
+    from node.engine.keyspace.table import Db
+    from node.engine.session.session import Command, Engine, Session
 
 Sink = Callable[[bytes], None]
 
@@ -198,8 +198,8 @@ class WriteStream:
         """Whether something that no client has asked for may be added.
 
         Not on a replica, whose stream holds nothing but its primary's bytes, and not during a pause. Nor on a primary
-        whose lease has run out (cluster/lease.py): it may have been replaced, and its history may end here. What it
-        added would keep it from going on where its successor has begun.
+        whose lease has run out (cluster/failover/lease.py): it may have been replaced, and its history may end here.
+        What it added would keep it from going on where its successor has begun.
         """
         return not self.journal.follows and not self.engine.space.paused and self.engine.lease_runs()
 

@@ -13,7 +13,7 @@ stack in `return redis.call(...)`, so that errors know their line. See libraries
 from libc.stdlib cimport strtod, strtoll
 from libc.string cimport memchr, strlen
 
-from node.engine.numbers cimport DOUBLE_TEXT, score_to_text
+from node.engine.structures.numbers cimport DOUBLE_TEXT, score_to_text
 from node.scripting.libraries.lua51 cimport (
     FIRST_UPVALUE, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_call, lua_createtable, lua_error, lua_gettop, lua_insert,
     lua_pushboolean, lua_pushcclosure, lua_pushfstring, lua_pushlstring, lua_pushnil, lua_pushnumber, lua_pushstring,

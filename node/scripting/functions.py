@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from node.engine.wire import count_bytes
+from node.engine.session.wire import count_bytes
 from node.replies import CommandError
 from node.scripting.errors import CannotCompile, ScriptError
 from node.scripting.shebang import shebang_words

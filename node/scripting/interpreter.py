@@ -64,13 +64,18 @@ class Interpreter:
             attribute_filter=_refuse,
             max_memory=MEMORY_MAX_BYTES,
         )
+        # They are linked to the Lua which `libraries` has made visible, so not before that.
+        import node.scripting.calls as calls
+        import node.scripting.libraries.guards as checks
+        import node.scripting.results as results
+
         install(self._lua)
-        wrap = open_compiled(self._lua, "calls", "node.scripting.calls")
-        guards = open_compiled(self._lua, "guards", "node.scripting.libraries.guards")
+        wrap = open_compiled(self._lua, "calls", calls)
+        guards = open_compiled(self._lua, "guards", checks)
         call, pcall = wrap(guards[b"host"](carry_out, self._explain))
         services = {
             b"guards": guards,
-            b"write": open_compiled(self._lua, "results", "node.scripting.results"),
+            b"write": open_compiled(self._lua, "results", results),
             b"explain": self._explain,
             b"interrupt": host.interrupt,
             b"random": partial(math_random, host, random),

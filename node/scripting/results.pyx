@@ -6,7 +6,7 @@
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, strlen
 
-from node.engine.numbers cimport DOUBLE_TEXT, double_to_text
+from node.engine.structures.numbers cimport DOUBLE_TEXT, double_to_text
 from node.scripting.libraries.buffer cimport Buffer, buffer_add, buffer_byte, buffer_init, buffer_push
 from node.scripting.libraries.lua51 cimport (
     LUA_TBOOLEAN, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, lua_call, lua_checkstack, lua_gettop, lua_next, lua_Number,

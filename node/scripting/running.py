@@ -18,7 +18,7 @@ from node.scripting.shebang import ScriptFlags
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 NO_CLUSTER = CommandError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
 STALE = CommandError(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from node import flags
-from node.engine.session import Session
-from node.engine.wire import count_bytes
+from node.engine.session.session import Session
+from node.engine.session.wire import count_bytes
 from node.replies import CommandError, Raw, Reply
 from node.scripting.errors import ABANDONED, CannotCompile, Failure
 from node.scripting.random import Random
@@ -18,7 +18,7 @@ from node.scripting.slices import Slices
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session import Command
+    from node.engine.session.session import Command
     from node.scripting.interpreter import Interpreter
 
 NOSCRIPT = CommandError("NOSCRIPT No matching script. Please use EVAL.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from greenlet import greenlet
 
     from node.core import NodeCore
-    from node.engine.session import Command, Session
+    from node.engine.session.session import Command, Session
 
 SLICE_US = 5000
 

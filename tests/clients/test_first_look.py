@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis.cluster import RedisCluster
 
-from cluster.aio.launcher import Launcher
-from cluster.local import Wish
+from cluster.operator.aio.launcher import Launcher
+from cluster.operator.local import Wish
 from tests.server.test_local_cluster import OURS, port_range
 from tests.support.resp import Connection
 from tests.support.servers import ROOT

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from node.commands.introspect import command_row, documentation
-from node.commands.keyspec import KEY_FLAGS
-from node.commands.registry import load
-from node.commands.spec import CommandSpec
+from node.commands.groups import load
+from node.commands.server.introspect import command_row, documentation
+from node.commands.table.keyspec import KEY_FLAGS
+from node.commands.table.spec import CommandSpec
 from tests.support.peers import needs
 from tests.support.servers import Fleet, Server
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from cluster.aio.survey import survey
+from cluster.operator.aio.survey import survey
 from tests.support.drill import RECOVERY_S, Drill
 from tests.support.servers import Fleet, Server, wait_until
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.aio import processes
-from cluster.aio.launcher import Interrupted, Launcher
-from cluster.aio.ports import who_has
-from cluster.aio.processes import is_running, start_time
-from cluster.aio.survey import survey
-from cluster.local import RECORD, LocalError, Record, Shape, Wish
+from cluster.operator.aio import processes
+from cluster.operator.aio.launcher import Interrupted, Launcher
+from cluster.operator.aio.ports import who_has
+from cluster.operator.aio.processes import is_running, start_time
+from cluster.operator.aio.survey import survey
+from cluster.operator.local import RECORD, LocalError, Record, Shape, Wish
 from tests.support.peers import needs
 from tests.support.resp import Connection
 from tests.support.servers import ROOT, free_port, wait_until
@@ -408,7 +408,7 @@ def test_a_connection_that_has_ended_is_waited_for_and_a_living_one_is_named(
         client.close()
         accepted.close()
     launcher.say = told.append
-    monkeypatch.setattr("cluster.aio.launcher.LINGER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("cluster.operator.aio.launcher.LINGER_TIMEOUT_S", 0.3)
     with pytest.raises(LocalError, match=f"bus port {port + 10000} is in use"):
         launcher.up(Wish(shards=1, replicas=0, port=port))
     assert told == [f"Waiting for port {port + 10000}: it is free a minute after a connection has had it."]
@@ -458,7 +458,7 @@ def test_a_folder_that_may_not_be_written_is_told_in_a_sentence(small_disk: Path
 
 def shardis(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cluster.cli", *arguments],
+        [sys.executable, "-m", "cluster.operator.cli", *arguments],
         cwd=ROOT,
         env={**ENVIRONMENT, "COLUMNS": "200"},
         capture_output=True,
@@ -505,7 +505,11 @@ def test_the_foreground_stops_all_at_a_signal(number: signal.Signals, tmp_path: 
     arguments = ["up", "--shards", "1", "--replicas", "0", "--port", str(port), "--dir", str(folder)]
     with open(tmp_path / "out", "w") as out:
         up = subprocess.Popen(
-            [sys.executable, "-m", "cluster.cli", *arguments], cwd=ROOT, env=ENVIRONMENT, stdout=out, stderr=out
+            [sys.executable, "-m", "cluster.operator.cli", *arguments],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=out,
+            stderr=out,
         )
     try:
         wait_until(lambda: "The cluster is up" in (tmp_path / "out").read_text(), "the cluster is up", timeout_s=30)

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.sim import checkers
-from cluster.sim.clock import MS, SECOND
-from cluster.sim.faults import BusCut, Freeze, Kill, Partition
-from cluster.sim.network import BUS
-from cluster.sim.packets import AUTH_ACK, peek
-from cluster.sim.parameters import derive
-from cluster.sim.replication import EMPTY
-from cluster.sim.world import World
+from tests.simulator import checkers
+from tests.simulator.clock import MS, SECOND
+from tests.simulator.faults import BusCut, Freeze, Kill, Partition
+from tests.simulator.network import BUS
+from tests.simulator.packets import AUTH_ACK, peek
+from tests.simulator.parameters import derive
+from tests.simulator.replication import EMPTY
+from tests.simulator.world import World
 
 TIMEOUT_MS = 5000
 

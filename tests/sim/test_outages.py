@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.sim.outages import FAULTS, LIMITS_MS, outage_ms
+from tests.simulator.outages import FAULTS, LIMITS_MS, outage_ms
 
 SLOW_ONCE = [
     ("killed", 96),  # a stall put the second attempt to connect, which shows that a process is dead, off by seconds

@@ -6,10 +6,10 @@ Each situation was found by a seed; here it is made by hand, so that it stays wh
 import pytest
 
 from cluster.errors import ClusterError
-from cluster.sim.faults import Partition
-from cluster.sim.replication import EMPTY
 from cluster.views import ClusterViews
 from tests.sim.test_failover import TIMEOUT_MS, Trial
+from tests.simulator.faults import Partition
+from tests.simulator.replication import EMPTY
 
 
 def cut(trial, hosts):

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from cluster.sim.checkers import ALL, Durability, Epochs, OneWriter, Violation, Votes
-from cluster.sim.clock import MS, SECOND, START_WALL_MS, NodeClock, Timeline
-from cluster.sim.disk import Disk
-from cluster.sim.faults import Kill
-from cluster.sim.network import BUS, DATA, Arrival, End, Network
-from cluster.sim.parameters import derive
-from cluster.sim.world import World, run
 from gossip.effects import Closed
 from gossip.messages import AuthAck
 from gossip.wire import encode
+from tests.simulator.checkers import ALL, Durability, Epochs, OneWriter, Violation, Votes
+from tests.simulator.clock import MS, SECOND, START_WALL_MS, NodeClock, Timeline
+from tests.simulator.disk import Disk
+from tests.simulator.faults import Kill
+from tests.simulator.network import BUS, DATA, Arrival, End, Network
+from tests.simulator.parameters import derive
+from tests.simulator.world import World, run
 
 
 @dataclass(eq=False)

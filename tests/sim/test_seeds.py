@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.sim.parameters import derive
-from cluster.sim.world import run
+from tests.simulator.parameters import derive
+from tests.simulator.world import run
 from tests.support.fresh_seeds import COUNT, fresh_seeds, range_of
 
 LIST = Path(__file__).with_name("seeds.txt")
@@ -68,7 +68,7 @@ def test_a_seed_decides_everything() -> None:
     """The same trace in two processes in which sets have other orders; another seed gives another trace."""
 
     def digests(hash_seed: str) -> str:
-        command = [sys.executable, "-m", "cluster.sim", "--seeds", "3-6", "--jobs", "1", "--digests"]
+        command = [sys.executable, "-m", "tests.simulator", "--seeds", "3-6", "--jobs", "1", "--digests"]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return "\n".join(line for line in done.stdout.splitlines() if "digest" in line)

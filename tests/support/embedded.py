@@ -17,7 +17,7 @@ from typing import Any
 
 from node.config import Config
 from node.core import NodeCore
-from node.engine.session import Session
+from node.engine.session.session import Session
 from tests.support.resp import Word, pack, parse
 
 

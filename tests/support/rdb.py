@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from node.engine.table import Keyspace
+from node.engine.keyspace.table import Keyspace
 from node.persistence.rdb.load import load
 
 

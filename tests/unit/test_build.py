@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from setuptools import Distribution
 
 from tests.support.servers import ROOT
 
@@ -98,3 +99,16 @@ def test_the_number_of_jobs(
 ) -> None:
     monkeypatch.setenv("SHARDIS_JOBS", told)
     assert recipe.jobs() == (expected or min(len(os.sched_getaffinity(0)), recipe.MOST_JOBS))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_only_tests_use_is_compiled_in_place_alone(
+    in_place: bool, recipe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    command = recipe.BuildEngine(Distribution({"name": "shardis", "ext_modules": recipe.extensions()}))
+    command.inplace = in_place
+    command.ensure_finalized()
+    names = {each.name for each in command.extensions}
+    assert {name for name in names if not name.startswith("node.")} == ({"tests.support.probe"} if in_place else set())
+    assert "node.engine.session.session" in names

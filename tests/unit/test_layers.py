@@ -1,4 +1,4 @@
-"""The house rules on imports: packages point one way, and only aio/ folders and __main__.py touch the world."""
+"""The rules on imports: packages and rooms point one way, and only aio/ folders and __main__.py touch the world."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.rooms import circles, knowledge
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gossip", "cluster", "node")
@@ -29,9 +31,9 @@ PURE_NAMES = {"pathlib": {"PurePath", "PurePosixPath"}, "time": {"struct_time"}}
 # Each exception with its reason.
 EXCEPTIONS = {
     # The seed of the hash function must be unknown to clients before the first key is stored.
-    ("node/engine/dict.pyx", "os"),
+    ("node/engine/structures/dict.pyx", "os"),
     # A command's duration is measured around it, in nanoseconds: no event could carry the time in.
-    ("node/engine/session.pyx", "posix"),
+    ("node/engine/session/session.pyx", "posix"),
 }
 
 MEND = (
@@ -54,6 +56,8 @@ def shown(path: Path) -> str:
 
 
 PYTHON = sources((".py",))
+# One seed decides everything there, which clocks, threads or chance from elsewhere would break.
+SIMULATOR = sorted((ROOT / "tests" / "simulator").rglob("*.py"))
 CYTHON = sources((".pyx", ".pxd"))
 
 
@@ -87,7 +91,7 @@ def test_imports_point_one_way(path: Path) -> None:
         assert other != "tests", f"{shown(path)}:{line} imports the tests"
 
 
-@pytest.mark.parametrize("path", [path for path in PYTHON if not touches_world(path)], ids=shown)
+@pytest.mark.parametrize("path", [path for path in PYTHON + SIMULATOR if not touches_world(path)], ids=shown)
 def test_cores_do_not_touch_the_world(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     harmless = typing_only(tree)
@@ -112,6 +116,87 @@ def test_the_engine_does_not_touch_the_world(path: Path) -> None:
         top = module.split(".")[0]
         worldly = top in WORLD or module.startswith("libc.time")
         assert not worldly or (shown(path), top) in EXCEPTIONS, f"{shown(path)}:{number} imports {module}. {MEND}"
+
+
+# What the rooms in which there is an order may know; `make rooms` draws all of them. Rooms not named here may know any.
+_BELOW_TYPES = {"node.engine.memory", "node.engine.structures"}
+_BELOW_SESSION = {*_BELOW_TYPES, "node.engine.types", "node.engine.keyspace"}
+MAY_KNOW: dict[str, set[str]] = {
+    "node.engine.memory": set(),
+    "node.engine.structures": {"node.engine.memory"},
+    "node.engine.types": _BELOW_TYPES,
+    "node.engine.keyspace": {*_BELOW_TYPES, "node.engine.types"},
+    "node.engine.session": {*_BELOW_SESSION, "node.replies"},
+    "node.engine.native": {*_BELOW_SESSION, "node.engine.session", "node.replies"},
+    "node.engine.durable": {*_BELOW_SESSION, "node.engine.session"},
+    "node.replies": set(),
+    "node.flags": set(),
+    "node.version": set(),
+    "node.scripting.libraries": set(),
+    "node.config": {"gossip", "node.engine.structures", "node.replies"},
+    "node.persistence.rdb": {*_BELOW_SESSION, "node.engine.durable", "node.version"},
+    "node.commands.table": {"node.engine.structures", "node.replies"},
+    "node.commands.data": {
+        *_BELOW_SESSION,
+        "node.engine.session",
+        "node.engine.durable",
+        "node.persistence.rdb",
+        "node.commands.table",
+        "node.flags",
+        "node.replies",
+    },
+    "cluster": {"gossip", "cluster.failover"},
+    "cluster.failover": {"gossip", "cluster"},
+    "cluster.aio": {"cluster"},
+    "cluster.operator": {"cluster"},
+    "cluster.operator.aio": {"cluster", "cluster.operator"},
+    "cluster.operator.cli": {"cluster", "cluster.operator", "cluster.operator.aio"},
+}
+
+# Rooms that know each other in a circle today. No room may join, and a circle that is broken goes from here.
+CIRCLES: list[set[str]] = [
+    # The core puts the parts of failover together, and each of these has the core, as a type.
+    {"cluster", "cluster.failover"},
+    # The server opens the listener, which takes from the server's side how many files it may have.
+    {"node.aio", "node.aio.admin"},
+    # What takes the whole node (NodeCore) where it uses parts of it.
+    {
+        *(
+            "node.blocking",
+            "node.clients",
+            "node.clustering",
+            "node.core",
+            "node.dispatch",
+            "node.leaving",
+            "node.pause",
+        ),
+        *("node.commands", "node.commands.server", "node.keyspace", "node.monitoring", "node.persistence"),
+        *("node.persistence.aof", "node.replication", "node.scripting"),
+    },
+]
+
+ROOMS = knowledge(ROOT)
+
+
+@pytest.mark.parametrize("room", sorted(MAY_KNOW))
+def test_rooms_point_one_way(room: str) -> None:
+    for other, lines in ROOMS.get(room, {}).items():
+        assert other in MAY_KNOW[room], (
+            f"{lines[0].path}:{lines[0].line} imports {lines[0].module}, of which {room} is to know nothing. "
+            "Move what is shared down into a room that both know, or hand it in as an argument from above."
+        )
+
+
+def test_the_rooms_in_order_are_there() -> None:
+    gone = (set(MAY_KNOW) | set().union(*CIRCLES)) - ROOMS.keys()
+    assert not gone, f"these rooms have moved, so that nothing is said of them any more: {gone}"
+
+
+def test_no_room_joins_a_circle() -> None:
+    for knot in circles(ROOMS):
+        assert any(set(knot) <= known for known in CIRCLES), (
+            f"these know each other in a circle: {', '.join(knot)}. `scripts/rooms --why ROOM OTHER` shows the lines."
+        )
 
 
 def test_every_package_folder_is_installed() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from node import flags
 from node.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
-from node.engine.snapshot import Snapshot
+from node.engine.durable.snapshot import Snapshot
 from tests.support.embedded import Embedded, EmbeddedClient
 
 

@@ -7,7 +7,6 @@ until a thread has imported what answers it (clients of the node are served mean
 from __future__ import annotations
 
 import asyncio
-import importlib
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -70,9 +69,15 @@ class AdminListener:
         arrival.hand_over(factory)
 
     async def _load(self) -> ProtocolFactory:
-        module = await self._loop.run_in_executor(None, importlib.import_module, "node.aio.admin.app")
-        self._application = module.Application(self._node)
+        application = await self._loop.run_in_executor(None, _import_application)
+        self._application = application(self._node)
         return await self._application.protocols()
+
+
+def _import_application() -> type[Application]:
+    from node.aio.admin import app
+
+    return app.Application
 
 
 class Arrival(asyncio.Protocol):

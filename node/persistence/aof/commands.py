@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from node.engine.hash import Hash
-from node.engine.list import List
-from node.engine.numbers import format_double
-from node.engine.set import Set
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
-from node.engine.zset import ZSet
+from node.engine.structures.numbers import format_double
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
+from node.engine.types.zset import ZSet
 from node.persistence.rdb.values import Value
 
 ITEMS_A_COMMAND = 64

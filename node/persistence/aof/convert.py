@@ -7,7 +7,7 @@ as much, so that a large value is not read again for every piece of it.
 
 from __future__ import annotations
 
-from node.engine.rdb import Malformed, Reader
+from node.engine.durable.rdb import Malformed, Reader
 from node.persistence.aof.commands import commands_for
 from node.persistence.rdb import opcodes
 from node.persistence.rdb.values import read_value

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.engine.replay import Replay
-from node.engine.session import Session
+from node.engine.durable.replay import Replay
+from node.engine.session.session import Session
 from node.persistence.aof.files import error_text
 from node.persistence.aof.manifest import BadManifest, Manifest, Part
 from node.persistence.loading import CannotLoad, Steps, rdb

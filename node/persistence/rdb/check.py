@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from node.engine.rdb import Malformed
-from node.engine.table import Db, Keyspace
+from node.engine.durable.rdb import Malformed
+from node.engine.keyspace.table import Db, Keyspace
 from node.persistence.rdb import opcodes
 from node.persistence.rdb.load import CHECKSUM_SINCE, RdbLoad
 

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Form(IntEnum):
-    """What is written for whom. The numbers are those of node/engine/rdb.pxd."""
+    """What is written for whom. The numbers are those of node/engine/durable/rdb.pxd."""
 
     REDIS_70 = 0
     """Redis 7.0 and everything later reads it: what files and payloads have."""

@@ -10,7 +10,7 @@ refused as a whole.
 
 from __future__ import annotations
 
-from node.engine.rdb import Malformed
+from node.engine.durable.rdb import Malformed
 
 ZIPLIST_HEADER = 10
 END = 0xFF

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.engine.rdb import Malformed, Reader
-from node.engine.rdbload import MORE, KeyLoader
-from node.engine.table import Db, Keyspace
+from node.engine.durable.rdb import Malformed, Reader
+from node.engine.durable.rdbload import MORE, KeyLoader
+from node.engine.keyspace.table import Db, Keyspace
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.modules import skip_aux
 from node.persistence.rdb.values import Empty, Value, read_value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from node.engine.crc64 import crc64
-from node.engine.hash import Hash
-from node.engine.rdb import Malformed, Reader, Writer
-from node.engine.rdbvalue import write_value
+from node.engine.durable.crc64 import crc64
+from node.engine.durable.rdb import Malformed, Reader, Writer
+from node.engine.durable.rdbvalue import write_value
+from node.engine.types.hash import Hash
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.values import Value, read_value
 

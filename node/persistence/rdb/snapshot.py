@@ -3,17 +3,17 @@
     REDIS0010  aux fields  functions  { SELECTDB RESIZEDB { [expiry] [idle or frequency] kind key value } }  EOF  CRC-64
 
 What stands before the keys is written here; the keys, the end and the checksum come from the engine
-(node/engine/snapshot.pyx), which can write them while the data changes.
+(node/engine/durable/snapshot.pyx), which can write them while the data changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from node.engine.alloc import mem_used
-from node.engine.rdb import Writer
-from node.engine.snapshot import Snapshot
-from node.engine.table import Keyspace
+from node.engine.durable.rdb import Writer
+from node.engine.durable.snapshot import Snapshot
+from node.engine.keyspace.table import Keyspace
+from node.engine.memory.alloc import mem_used
 from node.persistence.rdb import kinds, opcodes
 from node.version import REDIS_VERSION
 

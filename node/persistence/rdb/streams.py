@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import struct
 
-from node.engine.rdb import Malformed, Reader
-from node.engine.stream import Stream
-from node.engine.streamgroup import Consumer, Group
+from node.engine.durable.rdb import Malformed, Reader
+from node.engine.types.stream import Stream
+from node.engine.types.streamgroup import Consumer, Group
 from node.persistence.rdb import kinds
 
 Id = tuple[int, int]

@@ -1,4 +1,4 @@
-"""Reading one value in RDB form: the kind byte that opens it, and what follows (node/engine/rdbvalue.pyx writes it).
+"""Reading one value in RDB form: the kind byte that opens it, and what follows (engine/durable/rdbvalue.pyx writes it).
 
 Read is everything from Redis 2.2 to 8.0, and of Valkey 9. Streams have a file of their own; values of modules are
 refused.
@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from node.engine.hash import Hash
-from node.engine.list import List
-from node.engine.listpack import pack, unpack
-from node.engine.numbers import parse_double, parse_int64
-from node.engine.rdb import Malformed, Reader
-from node.engine.rdbload import NATIVE, read_collection
-from node.engine.set import Set
-from node.engine.stream import Stream
-from node.engine.zset import ZSet
+from node.engine.durable.rdb import Malformed, Reader
+from node.engine.durable.rdbload import NATIVE, read_collection
+from node.engine.structures.listpack import pack, unpack
+from node.engine.structures.numbers import parse_double, parse_int64
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.stream import Stream
+from node.engine.types.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 from node.persistence.rdb.modules import refuse_old_value, refuse_value

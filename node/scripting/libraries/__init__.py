@@ -12,16 +12,21 @@ those of lupa's interpreter, which is made visible to them here. They use no Pyt
 from __future__ import annotations
 
 import ctypes
-from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from lupa import lua51
 
-# Loading it again only changes who sees its symbols.
+# Loading it again only changes who sees its symbols. What is linked to them can be imported from here on.
 ctypes.CDLL(lua51.__file__, mode=ctypes.RTLD_GLOBAL)
 
+import node.scripting.libraries.bits as bits  # noqa: E402
+import node.scripting.libraries.json as json  # noqa: E402
+import node.scripting.libraries.msgpack as msgpack  # noqa: E402
+import node.scripting.libraries.structs as structs  # noqa: E402
+
 # The names of the tables, and the modules that have them.
-LIBRARIES = {"bit": "bits", "struct": "structs", "cmsgpack": "msgpack", "cjson": "json"}
+LIBRARIES: dict[str, ModuleType] = {"bit": bits, "struct": structs, "cmsgpack": msgpack, "cjson": json}
 
 _OPEN = b"""
 local name, path = ...
@@ -31,12 +36,11 @@ return assert(package.loadlib(path, 'luaopen_' .. name))()
 
 def install(lua: lua51.LuaRuntime) -> None:
     """Put the tables among the globals of a new runtime, which must still have `package`."""
-    for name, module_name in LIBRARIES.items():
-        lua.globals()[name.encode()] = open_compiled(lua, name, f"{__name__}.{module_name}")
+    for name, module in LIBRARIES.items():
+        lua.globals()[name.encode()] = open_compiled(lua, name, module)
 
 
-def open_compiled(lua: lua51.LuaRuntime, name: str, module_name: str) -> Any:
+def open_compiled(lua: lua51.LuaRuntime, name: str, module: ModuleType) -> Any:
     """What the compiled module has for Lua under this name."""
-    module = import_module(module_name)
     assert module.__file__ is not None
     return lua.execute(_OPEN, name.encode(), module.__file__.encode())

@@ -1,7 +1,7 @@
 """No table has the order of another, however it was filled: that is what keeps filling one from another proportional.
 
 Filled in its own order, a table would put every member behind all that are there: time would grow with the square.
-What that costs is counted in tests/unit/engine/test_dict.py; here are the ways in which members travel.
+What that costs is counted in tests/unit/engine/structures/test_dict.py; here are the ways in which members travel.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from node.engine.session import Engine, Session
-from node.engine.table import Keyspace
+from node.engine.keyspace.table import Keyspace
+from node.engine.session.session import Engine, Session
 from node.replies import SYNTAX, CommandError
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from node.engine import alloc
-from node.engine.limits import set_limit
+from node.engine.memory import alloc
+from node.engine.types.limits import set_limit
 
 DEFAULTS = {
     "hash-max-listpack-entries": 512,

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from node.commands.server.digest import of_databases
 from node.config import Config
-from node.digest import of_databases
-from node.engine.rdb import Malformed
+from node.engine.durable.rdb import Malformed
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State
 from node.persistence.aof.convert import Converter

@@ -7,14 +7,14 @@ import re
 
 import pytest
 
-from node.digest import of_databases
-from node.engine.hash import Hash
-from node.engine.list import List
-from node.engine.rdb import Malformed
-from node.engine.set import Set
-from node.engine.snapshot import PIECE_BYTES
-from node.engine.table import Keyspace
-from node.engine.zset import ZSet
+from node.commands.server.digest import of_databases
+from node.engine.durable.rdb import Malformed
+from node.engine.durable.snapshot import PIECE_BYTES
+from node.engine.keyspace.table import Keyspace
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from node.persistence.rdb.load import load
 from node.persistence.rdb.snapshot import snapshot
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.digest import of_databases
-from node.engine.hash import Hash
-from node.engine.rdb import Malformed, Writer
+from node.commands.server.digest import of_databases
+from node.engine.durable.rdb import Malformed, Writer
+from node.engine.types.hash import Hash
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.load import RdbLoad, load
 from node.persistence.rdb.modules import LETTERS

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.engine.crc64 import crc64
-from node.engine.hash import Hash
-from node.engine.limits import set_limit
-from node.engine.list import List
-from node.engine.listpack import pack
-from node.engine.rdb import Malformed, Reader, Writer
-from node.engine.rdbvalue import write_value
-from node.engine.set import Set
-from node.engine.zset import ZSet
+from node.engine.durable.crc64 import crc64
+from node.engine.durable.rdb import Malformed, Reader, Writer
+from node.engine.durable.rdbvalue import write_value
+from node.engine.structures.listpack import pack
+from node.engine.types.hash import Hash
+from node.engine.types.limits import set_limit
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
 from node.persistence.rdb.values import Empty, Value, read_value

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from node.engine.crc64 import crc64
-from node.engine.listpack import pack
-from node.engine.rdb import Malformed, Reader, Writer
-from node.engine.rdbvalue import write_value
-from node.engine.stream import Stream
+from node.engine.durable.crc64 import crc64
+from node.engine.durable.rdb import Malformed, Reader, Writer
+from node.engine.durable.rdbvalue import write_value
+from node.engine.structures.listpack import pack
+from node.engine.types.stream import Stream
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import dump_payload, load_payload
 from node.persistence.rdb.streams import read_stream

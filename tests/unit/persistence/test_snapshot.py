@@ -11,17 +11,17 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from cluster.slots import SLOTS
+from node.commands.server.digest import of_key
 from node.config import Config
-from node.digest import of_key
-from node.engine.alloc import mem_used
-from node.engine.hash import Hash
-from node.engine.keyslot import slot_of
-from node.engine.largevalue import set_large
-from node.engine.set import Set
-from node.engine.snapshot import Snapshot, set_part
-from node.engine.stream import Stream
-from node.engine.table import Keyspace
-from node.engine.zset import ZSet
+from node.engine.durable.largevalue import set_large
+from node.engine.durable.snapshot import Snapshot, set_part
+from node.engine.keyspace.keyslot import slot_of
+from node.engine.keyspace.table import Keyspace
+from node.engine.memory.alloc import mem_used
+from node.engine.types.hash import Hash
+from node.engine.types.set import Set
+from node.engine.types.stream import Stream
+from node.engine.types.zset import ZSet
 from node.persistence.rdb.load import load
 from node.persistence.rdb.payload import dump_payload
 from node.persistence.rdb.snapshot import write_head

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from node import flags
-from node.engine.table import Keyspace
+from node.engine.keyspace.table import Keyspace
 from node.persistence.disk import NoDisk
 from node.persistence.loading import CannotLoad, Steps
 from node.persistence.rdb.snapshot import snapshot

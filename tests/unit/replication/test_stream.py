@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.engine.alloc import mem_used
+from node.engine.memory.alloc import mem_used
 from tests.support.embedded import Embedded
 from tests.support.resp import parse_all
 

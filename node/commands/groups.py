@@ -1,0 +1,103 @@
+"""The commands of a server, one module a group.
+
+The list is written out, so that reading it tells which modules there are and nothing registers itself by accident.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+from node.commands.data import (
+    bitmaps,
+    dump,
+    expire,
+    geo,
+    hash_expiry,
+    hashes,
+    hyperloglog,
+    keys,
+    lists,
+    scan,
+    sets,
+    sort,
+    sorted_set_algebra,
+    sorted_set_ranges,
+    sorted_sets,
+    stream_claims,
+    stream_groups,
+    stream_info,
+    stream_reads,
+    streams,
+    strings,
+)
+from node.commands.server import (
+    client,
+    cluster,
+    config,
+    connection,
+    debug,
+    functions,
+    introspect,
+    latency,
+    memory,
+    persistence,
+    pubsub,
+    replication,
+    scripting,
+    server,
+    slowlog,
+    transactions,
+)
+from node.commands.table.registry import Registry, assemble
+from node.commands.table.spec import CommandSpec, declared
+
+MODULES: tuple[ModuleType, ...] = (
+    bitmaps,
+    dump,
+    expire,
+    geo,
+    hash_expiry,
+    hashes,
+    hyperloglog,
+    keys,
+    lists,
+    scan,
+    sets,
+    sort,
+    sorted_set_algebra,
+    sorted_set_ranges,
+    sorted_sets,
+    stream_claims,
+    stream_groups,
+    stream_info,
+    stream_reads,
+    streams,
+    strings,
+    client,
+    cluster,
+    config,
+    connection,
+    debug,
+    functions,
+    introspect,
+    latency,
+    memory,
+    persistence,
+    pubsub,
+    replication,
+    scripting,
+    server,
+    slowlog,
+    transactions,
+)
+
+
+def load() -> Registry:
+    """A fresh table of all commands; the specifications are shared."""
+    return Registry(_specs())
+
+
+@cache
+def _specs() -> tuple[CommandSpec, ...]:
+    return assemble(declared())

@@ -1,0 +1,3 @@
+from node.engine.types.list import List
+
+def quicklist_nodes(value: List) -> list[tuple[int, bytes]]: ...

@@ -1,0 +1,39 @@
+from collections.abc import Callable
+from typing import Any
+
+from node.engine.durable.rdb import Reader
+from node.engine.keyspace.table import Db, Keyspace
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.zset import ZSet
+
+MORE: int
+NATIVE: frozenset[int]
+
+class KeyLoader:
+    db: Db
+    foreign: bool
+    on_dead: Callable[[Db, bytes], None] | None
+    @property
+    def loaded(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def empty(self) -> int: ...
+    @property
+    def empty_keys(self) -> list[bytes]: ...
+    @property
+    def kind(self) -> int: ...
+    def __init__(
+        self,
+        reader: Reader,
+        space: Keyspace,
+        read_value: Callable[[Reader, int], Any],
+        keep_dead: bool = False,
+        merge: bool = False,
+    ) -> None: ...
+    def current_key(self) -> bytes | None: ...
+    def some(self, until: int, keys: int) -> int: ...
+
+def read_collection(r: Reader, kind: int, foreign: bool = False) -> Hash | List | Set | ZSet | None: ...

@@ -1,3 +1,0 @@
-from node.engine.list import List
-
-def quicklist_nodes(value: List) -> list[tuple[int, bytes]]: ...
