@@ -10,11 +10,11 @@ from node.commands.keys import delete_instead
 from node.commands.spec import command
 from node.engine.rdb import Malformed
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Value
 from node.replies import BUSYKEY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
     from node.engine.session import Session
+    from node.engine.table import Value
 
 WRONG_FOOTER = CommandError("ERR DUMP payload version or checksum are wrong")
 BAD_FORMAT = CommandError("ERR Bad data format")

@@ -19,12 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from node.commands.argspec import Argument, parse_arguments
 from node.commands.keyspec import Extractor, KeySpec, KeyUse, LegacyRange, find_uses, legacy_range, parse_keys, routing
+from node.replies import Reply
 
-Handler = Callable[..., Any]
+if TYPE_CHECKING:
+    from node.engine.session import Session
+
+Handler = Callable[["Session", list[bytes]], Reply]
 H = TypeVar("H", bound=Handler)
 
 # In the order COMMAND INFO lists them. `movablekeys` is derived, never declared.

@@ -1,11 +1,10 @@
 from collections.abc import Callable
-from typing import Any
 
 from node.engine.hash import Hash
 from node.engine.list import List
 from node.engine.rdb import Reader
 from node.engine.set import Set
-from node.engine.table import Db, Keyspace
+from node.engine.table import Db, Keyspace, Value
 from node.engine.zset import ZSet
 
 MORE: int
@@ -29,7 +28,7 @@ class KeyLoader:
         self,
         reader: Reader,
         space: Keyspace,
-        read_value: Callable[[Reader, int], Any],
+        read_value: Callable[[Reader, int], Value | None],
         keep_dead: bool = False,
         merge: bool = False,
     ) -> None: ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from node.engine.hash import Hash
 from node.engine.list import List
@@ -15,7 +16,9 @@ from node.engine.set import Set
 from node.engine.stream import Stream
 from node.engine.streamgroup import Consumer, Group
 from node.engine.zset import ZSet
-from node.persistence.rdb.values import Value
+
+if TYPE_CHECKING:
+    from node.engine.table import Value
 
 ITEMS_A_COMMAND = 64
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from node.engine.hash import Hash
 from node.engine.list import List
@@ -22,17 +22,19 @@ from node.engine.numbers import parse_double, parse_int64
 from node.engine.rdb import Malformed, Reader
 from node.engine.rdbload import NATIVE, read_collection
 from node.engine.set import Set
-from node.engine.stream import Stream
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 from node.persistence.rdb.modules import refuse_old_value, refuse_value
 from node.persistence.rdb.streams import read_stream
 
+if TYPE_CHECKING:
+    from node.engine.table import Value
+
 EMPTY_LISTPACK = pack([])
 FIELD_DEATH_MAX_MS = (1 << 48) - 2
 
-Value = bytes | Hash | List | Set | Stream | ZSet
+Collection = TypeVar("Collection", Hash, List, Set, ZSet)
 
 
 class Empty(Malformed):
@@ -148,7 +150,7 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
 # Building collections from what was read.
 
 
-def _not_empty(value: Any) -> Any:
+def _not_empty(value: Collection) -> Collection:
     if not len(value):
         raise Empty("an empty collection")
     return value
