@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session import Command, Session
     from node.engine.table import Db
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
 BUS_PORT_OFFSET = 10000
 MIN_NODE_TIMEOUT_MS = 200
@@ -155,7 +158,7 @@ class Clustering:
 
     # -- the core's wishes
 
-    def act(self, change: Callable[..., Any], *args: Any) -> Any:
+    def act(self, change: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run a method of the core or of `admin` and have its effects carried out. ClusterError becomes a reply."""
         from cluster.errors import ClusterError
 
@@ -327,8 +330,9 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
 
 def bus_port(config: Config) -> int:
     """Where this node's bus listens."""
-    base = config["tls-port"] if config["tls-cluster"] else config["port"]
-    return config["cluster-port"] or base + BUS_PORT_OFFSET
+    base: int = config["tls-port"] if config["tls-cluster"] else config["port"]
+    chosen: int = config["cluster-port"]
+    return chosen or base + BUS_PORT_OFFSET
 
 
 def _announced_ports(config: Config) -> tuple[int, int]:

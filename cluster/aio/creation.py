@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from cluster.aio.client import Connection, ReplyError
-from cluster.plan import Address, CreatePlan
+from cluster.placement import Address
+from cluster.plan import CreatePlan
 from cluster.status import Replication, parse_info
 from cluster.topology import agreed, parse_nodes
 

@@ -32,7 +32,8 @@ from cluster.local import (
     forming_settings,
     outgoing_note,
 )
-from cluster.plan import Address, create
+from cluster.placement import Address
+from cluster.plan import create
 
 START_TIMEOUT_S = 30.0
 HEALTHY_TIMEOUT_S = 60.0
@@ -191,7 +192,7 @@ class Launcher:
             password = self.folder.password(process.port)
             try:
                 async with await Connection.open(HOST, process.port, password, ANSWER_TIMEOUT_S) as connection:
-                    return (await connection.call("ROLE"))[0] == "slave"
+                    return bool((await connection.call("ROLE"))[0] == "slave")
             except (Unreachable, ReplyError):
                 return False
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster.aio.client import Connection, ReplyError, Unreachable
-from cluster.plan import Address
+from cluster.placement import Address
 from cluster.status import Answers, ClusterStatus, Replication, build, parse_info
 from cluster.topology import NodeView, parse_nodes, parse_shards
 

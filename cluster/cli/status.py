@@ -8,7 +8,7 @@ import typer
 
 from cluster.cli.fail import fail
 from cluster.local import DEFAULT_DIR, HOST, LocalError
-from cluster.plan import Address
+from cluster.placement import Address
 from cluster.slots import SLOTS
 from cluster.status import ClusterStatus, rows
 
