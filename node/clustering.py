@@ -28,6 +28,7 @@ from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
+from gossip.settings import BUS_PORT_OFFSET
 from node import flags
 from node.config import Config
 from node.dispatch import flags_of
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
-BUS_PORT_OFFSET = 10000
 MIN_NODE_TIMEOUT_MS = 200
 """A shorter one is taken for this: a lease that ends before an answer can come lets nobody serve."""
 

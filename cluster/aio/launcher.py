@@ -21,7 +21,6 @@ from cluster.aio.folder import Folder
 from cluster.aio.ports import outgoing_ports, who_has
 from cluster.aio.processes import NODE_COMMAND, holder, is_running, record_of, start_node, stop
 from cluster.local import (
-    BUS_OFFSET,
     HOST,
     LocalError,
     ProcessRecord,
@@ -34,6 +33,7 @@ from cluster.local import (
 )
 from cluster.placement import Address
 from cluster.plan import create
+from gossip.settings import BUS_PORT_OFFSET
 
 START_TIMEOUT_S = 30.0
 HEALTHY_TIMEOUT_S = 60.0
@@ -201,7 +201,7 @@ class Launcher:
 
     def _refuse_busy_ports(self, shape: Shape, ports: Sequence[int], formed: bool) -> None:
         """Ports that only a connection of the past holds are waited for."""
-        wanted = [*ports, *(port + BUS_OFFSET for port in ports)]
+        wanted = [*ports, *(port + BUS_PORT_OFFSET for port in ports)]
         deadline = time.monotonic() + LINGER_TIMEOUT_S
         waiting = False
         while taken := [each for port in wanted if (each := who_has(port))]:
