@@ -18,6 +18,7 @@ from gossip.failure import count_reports
 from gossip.membership import BAN_MS, make_node_id, normal_ip
 from gossip.messages import Extensions
 from gossip.peer import Peer
+from gossip.settings import BUS_PORT_OFFSET
 
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 FORGET_TTL_S = BAN_MS // 1000
@@ -163,9 +164,9 @@ class ClusterAdmin:
     # Members.
 
     def meet(self, args: Sequence[bytes], now_ms: int) -> None:
-        """`args`: ip, port, and the bus port if it is not port + 10000."""
+        """`args`: ip, port, and the bus port if it is not the usual one."""
         port = _port(args[1], "base")
-        bus_port = _port(args[2], "bus") if len(args) > 2 else port + 10000
+        bus_port = _port(args[2], "bus") if len(args) > 2 else port + BUS_PORT_OFFSET
         ip = normal_ip(_text(args[0]))
         if ip is None or not 0 < port <= 65535 or not 0 < bus_port <= 65535:
             raise ClusterError(f"ERR Invalid node address specified: {_text(args[0])}:{_text(args[1])}")

@@ -27,6 +27,7 @@ from gossip import flags
 from gossip.flags import flags_text, parse_flags
 from gossip.membership import Members, make_node_id
 from gossip.peer import Peer
+from gossip.settings import BUS_PORT_OFFSET
 from gossip.wire import valid_address, valid_node_id
 
 PORT_MAX = 65535
@@ -241,7 +242,7 @@ def _read_address(peer: Peer, field: str) -> None:
         raise ValueError(f"'{field}' is not an address")
     peer.ip = host
     peer.port = _number(port, PORT_MAX)
-    peer.bus_port = _number(bus_port or str(peer.port + 10000), PORT_MAX)
+    peer.bus_port = _number(bus_port or str(peer.port + BUS_PORT_OFFSET), PORT_MAX)
     for index, name in enumerate(names):
         if name.startswith("shard-id="):
             peer.shard_id = name.removeprefix("shard-id=")

@@ -10,7 +10,7 @@ bitmap), it makes union, difference and counting single operations on 2 KB, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import crcmod.predefined  # type: ignore[import-untyped]
 
@@ -22,7 +22,7 @@ ALL_SLOTS = (1 << SLOTS) - 1
 
 SlotSet = int
 
-crc16 = crcmod.predefined.mkPredefinedCrcFun("xmodem")
+crc16: Callable[[bytes], int] = crcmod.predefined.mkPredefinedCrcFun("xmodem")
 assert crc16(b"123456789") == 0x31C3
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")

@@ -25,11 +25,11 @@ from gossip.effects import Connect, Resolve, Resolved
 from gossip.membership import normal_ip
 from gossip.messages import Header, Meet, Message, Ping
 from gossip.peer import Link, Peer
+from gossip.settings import BUS_PORT_OFFSET
 
 if TYPE_CHECKING:
     from gossip.core import GossipCore
 
-BUS_PORT_OFFSET = 10000
 SOON_MS = 50
 RETRY_MS = 500
 RETRY_MAX_MS = 2000

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BUS_PORT_OFFSET = 10000
+"""A node's bus is so far above the port for its clients, where nobody has said otherwise."""
+
 
 @dataclass(slots=True)
 class GossipSettings:
@@ -12,7 +15,7 @@ class GossipSettings:
     node_timeout_ms: int = 5000
     port: int = 6379  # what clients should connect to; the TLS port where the cluster uses TLS
     plain_port: int = 0  # the port without TLS, where `port` is the TLS port
-    bus_port: int = 16379
+    bus_port: int = 6379 + BUS_PORT_OFFSET
     announce_ip: str = ""  # empty: others see where our connections come from
     announce_hostname: str = ""
     announce_human_nodename: str = ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node import flags
 from node.engine.session.session import words_bytes
@@ -250,6 +250,13 @@ class BlockedClients:
         self._resumed.append(waiting.session)
         self.engine.ready = True
 
+    def answer(self, session: Session, reply: Reply) -> bool:
+        """End the wait of a session with this reply. False: it does not wait."""
+        if session.blocked is None:
+            return False
+        self.finish(session.blocked, reply)
+        return True
+
     def remove(self, waiting: Waiting) -> None:
         """Forget a wait (it ended, or the client is gone)."""
         session = waiting.session
@@ -283,10 +290,7 @@ class BlockedClients:
     def unblock(self, session: Session, error: bool) -> bool:
         """CLIENT UNBLOCK: as if time were up, or with an error. False if the client does not wait."""
         waiting = session.blocked
-        if not isinstance(waiting, Waiting):
-            return False
-        self.finish(waiting, UNBLOCKED if error else self._timed_out(waiting))
-        return True
+        return waiting is not None and self.answer(session, UNBLOCKED if error else self._timed_out(waiting))
 
     def tick(self, now_ms: int) -> None:
         """End the waits whose deadline has passed."""
@@ -296,5 +300,5 @@ class BlockedClients:
             self.serve()
 
     @staticmethod
-    def _timed_out(waiting: Waiting) -> Any:
+    def _timed_out(waiting: Waiting) -> Reply:
         return waiting.on_timeout() if callable(waiting.on_timeout) else waiting.on_timeout

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from node import flags
 from node.engine.session.session import Session
@@ -46,7 +47,7 @@ class Clients:
         self.node = node
         self.by_id: dict[int, Session] = {}
         self.next_id = 1
-        self.disconnect: Any = self._disconnect_without_host
+        self.disconnect: Callable[[Session], None] = self._disconnect_without_host
         self._warned_of_http_ms = 0
 
     def __len__(self) -> int:
@@ -186,8 +187,10 @@ class Clients:
     def least_output_limit(self) -> int:
         """The least output at which some client, other than a replica, may have to go."""
         limits = self.node.config["client-output-buffer-limit"]
-        sizes = [size for name in ("normal", "pubsub") for size in (limits[name].hard_bytes, limits[name].soft_bytes)]
-        return FREE_OUTPUT_BYTES + min(size for size in (*sizes, NO_LIMIT) if size)
+        sizes: list[int] = [NO_LIMIT]
+        for name in ("normal", "pubsub"):
+            sizes += limits[name].hard_bytes, limits[name].soft_bytes
+        return FREE_OUTPUT_BYTES + min(size for size in sizes if size)
 
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from cluster.admin import ClusterAdmin
 from cluster.core import ClusterCore
@@ -28,6 +28,7 @@ from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
+from gossip.settings import BUS_PORT_OFFSET
 from node import flags
 from node.config import Config
 from node.dispatch import flags_of
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from node.engine.keyspace.table import Db
     from node.engine.session.session import Command, Session
 
-BUS_PORT_OFFSET = 10000
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
 MIN_NODE_TIMEOUT_MS = 200
 """A shorter one is taken for this: a lease that ends before an answer can come lets nobody serve."""
 
@@ -155,7 +158,7 @@ class Clustering:
 
     # -- the core's wishes
 
-    def act(self, change: Callable[..., Any], *args: Any) -> Any:
+    def act(self, change: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run a method of the core or of `admin` and have its effects carried out. ClusterError becomes a reply."""
         from cluster.errors import ClusterError
 
@@ -327,8 +330,9 @@ def apply_directives(config: Config, settings: ClusterSettings) -> None:
 
 def bus_port(config: Config) -> int:
     """Where this node's bus listens."""
-    base = config["tls-port"] if config["tls-cluster"] else config["port"]
-    return config["cluster-port"] or base + BUS_PORT_OFFSET
+    base: int = config["tls-port"] if config["tls-cluster"] else config["port"]
+    chosen: int = config["cluster-port"]
+    return chosen or base + BUS_PORT_OFFSET
 
 
 def _announced_ports(config: Config) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from node import dispatch, flags
 from node.blocking import BlockedClients
 from node.clients import Clients
 from node.commands import groups
+from node.commands.table.spec import CommandSpec
 from node.config import Config
 from node.config.kinds import INT64_MAX
 from node.engine.keyspace.table import Db, Keyspace
@@ -392,7 +393,7 @@ class NodeCore:
             self.blocking.signal(db_index, key)
 
 
-def make_command(spec: Any) -> Command:
+def make_command(spec: CommandSpec) -> Command:
     """The engine's view of a command of the table."""
     # With movable keys or several key ranges only the specification finds them all.
     movable = spec.movablekeys or len(spec.keys) > 1

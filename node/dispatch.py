@@ -201,6 +201,7 @@ def refuse(node: NodeCore, session: Session, command: Command | None, argv: list
 def queue(node: NodeCore, session: Session, command: Command, argv: list[bytes]) -> None:
     if not session.flags & (flags.DIRTY_CAS | flags.DIRTY_EXEC):
         # What is going to fail anyway is not worth its memory.
+        assert session.multi is not None  # MULTI has begun it
         session.multi.append((command, argv))
         session.multi_bytes += QUEUED_BYTES + words_bytes(argv)
     session.reply("QUEUED")

@@ -197,8 +197,7 @@ class Leaving:
         self.node.pause.end(Reason.SHUTDOWN)
         clients, self._clients = self._clients, []
         for session in clients:
-            if session.blocked is not None:
-                self.node.blocking.finish(session.blocked, CANNOT_LEAVE)
+            self.node.blocking.answer(session, CANNOT_LEAVE)
         self.node.blocking.serve()
 
     def _tell_of_replicas(self) -> None:

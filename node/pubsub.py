@@ -64,7 +64,7 @@ class PubSub:
             table.setdefault(channel, {})[session] = None
             if kind == "p":
                 self._matchers[channel] = Glob(channel)
-        self._mark(session)
+        self._mark(session, own)
         return len(own.shard_channels) if kind == "s" else own.count
 
     def unsubscribe(self, session: Session, channel: bytes, kind: str = "") -> int:
@@ -80,7 +80,7 @@ class PubSub:
                 del table[channel]
                 if kind == "p":
                     del self._matchers[channel]
-        self._mark(session)
+        self._mark(session, own)
         return len(own.shard_channels) if kind == "s" else own.count
 
     def forget(self, session: Session) -> None:
@@ -97,8 +97,7 @@ class PubSub:
     def _own(self, session: Session) -> Subscriptions:
         if session.subscriptions is None:
             session.subscriptions = Subscriptions()
-        own: Subscriptions = session.subscriptions
-        return own
+        return session.subscriptions
 
     def _tables(self, own: Subscriptions, kind: str) -> tuple[dict[bytes, dict[Session, None]], dict[bytes, None]]:
         if kind == "p":
@@ -108,9 +107,9 @@ class PubSub:
         return self.channels, own.channels
 
     @staticmethod
-    def _mark(session: Session) -> None:
+    def _mark(session: Session, own: Subscriptions) -> None:
         """While it listens, a session is in the pub/sub state, which RESP2 clients leave only by unsubscribing."""
-        if session.subscriptions.any:
+        if own.any:
             session.flags |= flags.SUBSCRIBED
         else:
             session.flags &= ~flags.SUBSCRIBED

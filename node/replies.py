@@ -11,10 +11,28 @@ What those types cannot say has a small class here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, Union
 
-Reply = Any
+Reply: TypeAlias = Union[
+    bytes,
+    bytearray,
+    memoryview,
+    str,
+    int,
+    float,
+    Sequence["Reply"],
+    Mapping[Any, "Reply"],  # of any kind of keys that are replies: Mapping[X, ...] would be of X alone
+    "CommandError",
+    "Attributed",
+    "Verbatim",
+    "BigNumber",
+    "Raw",
+    "Blocked",
+    "_Marker",
+    None,
+]
+"""What a handler returns. Any sequence or mapping here stands for a list, a tuple or a dict."""
 
 
 class CommandError(Exception):
@@ -52,13 +70,13 @@ NULL_ARRAY = _Marker("NULL_ARRAY")
 NO_REPLY = _Marker("NO_REPLY")
 
 
-class ReplySet(list[Any]):
+class ReplySet(list[Reply]):
     """An unordered collection: `~` in RESP3, an array in RESP2."""
 
     __slots__ = ()
 
 
-class Push(list[Any]):
+class Push(list[Reply]):
     """An out-of-band message: `>` in RESP3, an array in RESP2."""
 
     __slots__ = ()
@@ -69,7 +87,7 @@ class Attributed:
 
     __slots__ = ("attributes", "value")
 
-    def __init__(self, attributes: dict[Any, Any], value: Reply) -> None:
+    def __init__(self, attributes: Mapping[bytes, Reply], value: Reply) -> None:
         self.attributes = attributes
         self.value = value
 
@@ -117,7 +135,7 @@ class Blocked:
         keys: list[bytes],
         timeout_ms: int,
         resume: Callable[[Any], Reply | None],
-        on_timeout: Reply = NULL_ARRAY,
+        on_timeout: Reply | Callable[[], Reply] = NULL_ARRAY,
         kind: str = "list",
         group: bytes = b"",
         forget: Callable[[Any], object] | None = None,

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cluster.plan import PlanError, check_replicas
+from gossip.settings import BUS_PORT_OFFSET
 
 RECORD = "cluster.json"
 NODE_CONF = "node.conf"
 NODE_LOG = "node.log"
 HOST = "127.0.0.1"
-BUS_OFFSET = 10000
 DEFAULT_DIR = "shardis-data"
 DEFAULT_PORT = 7000
 SEEDS = 3
@@ -78,7 +78,7 @@ class Wish:
             check_replicas(shape.replicas)
         except PlanError as error:
             raise LocalError(str(error)) from None
-        last_bus_port = shape.ports[-1] + BUS_OFFSET
+        last_bus_port = shape.ports[-1] + BUS_PORT_OFFSET
         if last_bus_port > 65535:
             raise LocalError(f"--port {shape.port} is too high: the last node's bus would need port {last_bus_port}")
         return shape
@@ -139,11 +139,11 @@ def busy_text(taken: Sequence[Taken], shape: Shape, formed: bool) -> str:
 
 def outgoing_note(shape: Shape, low: int, high: int) -> str:
     """What to know of ports in the range from which the kernel serves outgoing connections; empty if none is there."""
-    groups = [("port", shape.ports), ("bus port", [port + BUS_OFFSET for port in shape.ports])]
+    groups = [("port", shape.ports), ("bus port", [port + BUS_PORT_OFFSET for port in shape.ports])]
     within = [f"{name}{_span(ports)}" for name, ports in groups if ports[-1] >= low and ports[0] <= high]
     if not within:
         return ""
-    highest = low - BUS_OFFSET - len(shape.ports)
+    highest = low - BUS_PORT_OFFSET - len(shape.ports)
     return (
         f"Note: {' and '.join(within)} may be taken by outgoing connections, which get theirs from {low} to {high} "
         "on this machine; then a node cannot start. " + (f"Take --port {highest} or lower." if highest > 1023 else "")

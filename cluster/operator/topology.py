@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.plan import Address, SlotRange
+from cluster.placement import Address
+from cluster.plan import SlotRange
 from cluster.slots import SLOTS
 
 

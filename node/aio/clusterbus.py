@@ -11,12 +11,13 @@ from cluster.aio.nodesfile import ConfigInUse, NodesFile
 from cluster.nodesconf import CorruptConfig
 from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock
+from gossip.settings import BUS_PORT_OFFSET
 from node.aio.listening import CannotListen, Listeners, Move
 from node.clustering import Clustering, bus_port
 from node.config import BadValue, Config
 from node.core import NodeCore
 
-PORT_TOO_HIGH = "Port {} for the cluster bus is too high: choose a client port below 55536 or set cluster-port."
+PORT_TOO_HIGH = "Port {} for the cluster bus is too high: choose a client port below {} or set cluster-port."
 
 
 class CannotJoin(Exception):
@@ -75,7 +76,7 @@ class ClusterBus:
         """The bus listens where clients are served, at a port of its own. CannotListen."""
         port = bus_port(config)
         if port > 65535:
-            raise CannotListen(PORT_TOO_HIGH.format(port))
+            raise CannotListen(PORT_TOO_HIGH.format(port, 65536 - BUS_PORT_OFFSET))
         return self.listeners.move(config["bind"], port, config["tcp-backlog"])
 
     def _prepare(self, config: Config) -> Move:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from gossip.settings import BUS_PORT_OFFSET
 from node.config.directive import choice, flag, memory, number, special, text
 from node.config.kinds import INT64_MAX, UINT64_MAX, BadValue, Kind, Line, check_path
 
@@ -59,7 +60,9 @@ CLUSTER = (
     ),
     # Redis waits 15000 ms; suspicion here also rests on evidence, so that a shorter silence can be trusted.
     number("cluster-node-timeout", 5000, "Milliseconds of silence that make a failure; at least 200.", hi=INT64_MAX),
-    number("cluster-port", 0, "Port of the cluster bus; 0 is the client port + 10000.", hi=65535, fixed=True),
+    number(
+        "cluster-port", 0, f"Port of the cluster bus; 0 is the client port + {BUS_PORT_OFFSET}.", hi=65535, fixed=True
+    ),
     text("cluster-announce-ip", "", "Address of this node that others use."),
     number("cluster-announce-port", 0, "Client port of this node that others use.", hi=65535),
     number("cluster-announce-tls-port", 0, "TLS client port of this node that others use.", hi=65535),

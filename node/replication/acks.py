@@ -78,7 +78,7 @@ class Acknowledgements:
         offsets = sorted((each.offset for each in self.owner.attached.values() if each.is_online), reverse=True)
         for session, wanted in list(self.waiting.items()):
             if wanted <= len(offsets) and offsets[wanted - 1] >= session.written:
-                self.node.blocking.finish(session.blocked, self.count(session.written))
+                self.node.blocking.answer(session, self.count(session.written))
         self.node.durable.look()
         self._release()
 

@@ -53,7 +53,7 @@ class DurableWrites:
         for session, (local, replicas) in list(self.waiting.items()):
             is_here = not local or (here is not None and here >= session.written)
             if is_here and (not replicas or (replicas <= len(offsets) and offsets[replicas - 1] >= session.written)):
-                self.node.blocking.finish(session.blocked, self.counts(session.written))
+                self.node.blocking.answer(session, self.counts(session.written))
         if self.node.engine.ready and self.node.engine.current is None:
             self.node.after_command()
 

@@ -181,8 +181,7 @@ class Following:
         """Clients that wait for keys may wait in vain on a replica: they are told, and let go."""
         blocking = self.node.blocking
         for client in list(self.node.clients.by_id.values()):
-            if client.blocked is not None:
-                blocking.finish(client.blocked, FORCED)
+            if blocking.answer(client, FORCED):
                 client.flags |= flags.CLOSE
         blocking.serve()
 

@@ -185,7 +185,7 @@ class Scripts:
         text = failure.shown(run.name).replace(b"\r", b" ").replace(b"\n", b" ")
         if not failure.counted:
             return CommandError(text)
-        run.call.caller.command.failed += 1
+        _count_failure(run)
         return Raw(b"-%s\r\n" % text)
 
     def _session_for(self, caller: Session) -> Session:
@@ -303,7 +303,7 @@ class Scripts:
                 code = b"ERR"
             self.node.engine.count_error(code if code in known or len(known) < KINDS_OF_ERRORS else OTHER_ERRORS)
         elif self.run is not None:
-            self.run.call.caller.command.failed += 1
+            _count_failure(self.run)
 
     def unexpected(self, error: Exception) -> bytes:
         """A bug of ours: the script is told, and the log says what it was."""
@@ -319,3 +319,10 @@ class Scripts:
     def _count(self, more_bytes: int) -> None:
         self.cache_bytes += more_bytes
         count_bytes(more_bytes)
+
+
+def _count_failure(run: Run) -> None:
+    """The command that runs the script has failed, too."""
+    command = run.call.caller.command
+    assert command is not None
+    command.failed += 1

@@ -10,9 +10,11 @@ from cluster.state import ClusterState
 from gossip import flags
 from gossip.membership import Members, make_node_id
 from gossip.peer import Peer
+from gossip.settings import BUS_PORT_OFFSET
 from tests.simulator.parameters import Parameters
 
-PORT, BUS_PORT = 6379, 16379
+PORT = 6379
+BUS_PORT = PORT + BUS_PORT_OFFSET
 
 
 def slot_ranges(shards: int) -> list[tuple[int, int]]:

@@ -25,14 +25,14 @@ from typing import Any
 
 import pytest
 
+from gossip.settings import BUS_PORT_OFFSET
 from tests.support import peers
 from tests.support.resp import CLOSED, Connection, Frame, Word
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = [sys.executable, "-m", "node"]
 START_TIMEOUT_S = 60.0
-BUS_OFFSET = 10000
-FIRST_PORT = 10500  # with BUS_OFFSET ports from here on, no port is another's bus port
+FIRST_PORT = 10500  # with BUS_PORT_OFFSET ports from here on, no port is another's bus port
 _given: deque[int] = deque(maxlen=100)  # the ports that this process has been given last
 
 
@@ -51,11 +51,11 @@ def free_port() -> int:
     end while the first answers in its place. For the same reason test processes side by side have ports of their own.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = BUS_OFFSET // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = BUS_PORT_OFFSET // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ports = range(FIRST_PORT + worker * share, FIRST_PORT + (worker + 1) * share)
     for _ in range(200):
         port = random.SystemRandom().choice(ports)
-        if port not in _given and _is_free(port) and _is_free(port + BUS_OFFSET):
+        if port not in _given and _is_free(port) and _is_free(port + BUS_PORT_OFFSET):
             _given.append(port)
             return port
     raise StartFailed(f"no free port found in {ports}")

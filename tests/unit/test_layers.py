@@ -135,7 +135,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "node.scripting.libraries": set(),
     "node.config": {"gossip", "node.engine.structures", "node.replies"},
     "node.persistence.rdb": {*_BELOW_SESSION, "node.engine.durable", "node.version"},
-    "node.commands.table": {"node.engine.structures", "node.replies"},
+    "node.commands.table": {"node.engine.structures", "node.engine.session", "node.replies"},
     "node.commands.data": {
         *_BELOW_SESSION,
         "node.engine.session",
@@ -148,8 +148,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "cluster": {"gossip", "cluster.failover"},
     "cluster.failover": {"gossip", "cluster"},
     "cluster.aio": {"cluster"},
-    "cluster.operator": {"cluster"},
-    "cluster.operator.aio": {"cluster", "cluster.operator"},
+    "cluster.operator": {"gossip", "cluster"},
+    "cluster.operator.aio": {"gossip", "cluster", "cluster.operator"},
     "cluster.operator.cli": {"cluster", "cluster.operator", "cluster.operator.aio"},
 }
 

@@ -9,7 +9,8 @@ from itertools import chain
 from cluster.operator.aio.client import Connection, ReplyError
 from cluster.operator.status import Replication, parse_info
 from cluster.operator.topology import agreed, parse_nodes
-from cluster.plan import Address, CreatePlan
+from cluster.placement import Address
+from cluster.plan import CreatePlan
 
 POLL_S = 0.004
 """Between two looks at a cluster, for each of its nodes: the more nodes there are, the more a look costs them."""

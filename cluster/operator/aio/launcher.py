@@ -21,7 +21,6 @@ from cluster.operator.aio.folder import Folder
 from cluster.operator.aio.ports import outgoing_ports, who_has
 from cluster.operator.aio.processes import NODE_COMMAND, holder, is_running, record_of, start_node, stop
 from cluster.operator.local import (
-    BUS_OFFSET,
     HOST,
     LocalError,
     ProcessRecord,
@@ -32,7 +31,9 @@ from cluster.operator.local import (
     forming_settings,
     outgoing_note,
 )
-from cluster.plan import Address, create
+from cluster.placement import Address
+from cluster.plan import create
+from gossip.settings import BUS_PORT_OFFSET
 
 START_TIMEOUT_S = 30.0
 HEALTHY_TIMEOUT_S = 60.0
@@ -191,7 +192,7 @@ class Launcher:
             password = self.folder.password(process.port)
             try:
                 async with await Connection.open(HOST, process.port, password, ANSWER_TIMEOUT_S) as connection:
-                    return (await connection.call("ROLE"))[0] == "slave"
+                    return bool((await connection.call("ROLE"))[0] == "slave")
             except (Unreachable, ReplyError):
                 return False
 
@@ -200,7 +201,7 @@ class Launcher:
 
     def _refuse_busy_ports(self, shape: Shape, ports: Sequence[int], formed: bool) -> None:
         """Ports that only a connection of the past holds are waited for."""
-        wanted = [*ports, *(port + BUS_OFFSET for port in ports)]
+        wanted = [*ports, *(port + BUS_PORT_OFFSET for port in ports)]
         deadline = time.monotonic() + LINGER_TIMEOUT_S
         waiting = False
         while taken := [each for port in wanted if (each := who_has(port))]:

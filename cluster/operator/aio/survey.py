@@ -9,7 +9,7 @@ from dataclasses import replace
 from cluster.operator.aio.client import Connection, ReplyError, Unreachable
 from cluster.operator.status import Answers, ClusterStatus, Replication, build, parse_info
 from cluster.operator.topology import NodeView, parse_nodes, parse_shards
-from cluster.plan import Address
+from cluster.placement import Address
 
 TIMEOUT_S = 2.0
 

@@ -9,7 +9,7 @@ import typer
 from cluster.operator.cli.fail import fail
 from cluster.operator.local import DEFAULT_DIR, HOST, LocalError
 from cluster.operator.status import ClusterStatus, rows
-from cluster.plan import Address
+from cluster.placement import Address
 from cluster.slots import SLOTS
 
 WIDE = 200

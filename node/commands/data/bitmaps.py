@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from node import flags
 from node.commands.data.rawstrings import store_raw
-from node.commands.table.cursor import INT64_MAX, Cursor, parse_int, require_int
+from node.commands.table.cursor import INT64_MAX, Cursor, require_int
 from node.commands.table.keyspec import KeyUse
 from node.commands.table.spec import command, native
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.engine.types.bits import bitop as combine
 from node.engine.types.bits import bitpos as find_bit
 from node.engine.types.bits import getfield, popcount, setfield
@@ -305,7 +306,7 @@ def bitpos(s: Session, argv: list[bytes]) -> Reply:
     first, last = _bit_range(start, end, size, in_bits) if len(argv) > 3 else (0, size * 8 - 1)
     if first > last:
         return -1
-    found = find_bit(text, bit, first, last)
+    found = find_bit(text, bit == 1, first, last)
     # Without an end, the string is thought to go on with zeros.
     return size * 8 if found < 0 and not bit and len(argv) < 5 else found
 

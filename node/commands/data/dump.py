@@ -10,10 +10,10 @@ from node.commands.table.cursor import Cursor, require_int
 from node.commands.table.spec import command
 from node.engine.durable.rdb import Malformed
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Value
 from node.replies import BUSYKEY, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
+    from node.engine.keyspace.table import Value
     from node.engine.session.session import Session
 
 WRONG_FOOTER = CommandError("ERR DUMP payload version or checksum are wrong")

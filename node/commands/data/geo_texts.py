@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from node.engine.structures.numbers import parse_double
 from node.replies import NOT_FLOAT, CommandError, Raw, Reply
+
+if TYPE_CHECKING:
+    from node.engine.session.session import Session
 
 LON_MAX = 180.0
 LAT_MAX = 85.05112878
@@ -45,7 +48,7 @@ def distance_text(distance: float) -> bytes:
     return b"%d.%04d" % divmod(round(distance * 10000), 10000)
 
 
-def position_reply(s: Any, lon: float, lat: float) -> Reply:
+def position_reply(s: Session, lon: float, lat: float) -> Reply:
     """Two doubles. They have up to 17 decimals instead of 17 digits, so RESP3's own form of a double does not fit."""
     texts = [_decimals(lon), _decimals(lat)]
     return [Raw(b",%s\r\n" % text) for text in texts] if s.proto == 3 else texts

@@ -128,9 +128,10 @@ def move(s: Session, argv: list[bytes]) -> Reply:
     target = s.node.space.dbs[take_db_index(s, Cursor(argv, 2))]
     if target is s.db:
         raise SAME_OBJECT
-    if key not in s.db or key in target:
+    taken = s.db.take(key) if key in s.db and key not in target else None
+    if taken is None:
         return 0
-    value, expire_ms = s.db.take(key)
+    value, expire_ms = taken
     target.set(key, value)
     if expire_ms is not None:
         target.set_expire(key, expire_ms)
@@ -229,7 +230,8 @@ def object_refcount(s: Session, argv: list[bytes]) -> Reply:
     # says so with the largest C int.
     config = s.node.config
     may_share = not config["maxmemory"] or not config["maxmemory-policy"].endswith(("lru", "lfu"))
-    shared = may_share and s.db.encoding(argv[2]) == "int" and 0 <= int(s.db.peek(argv[2])) < SHARED_INTEGERS
+    value = s.db.peek(argv[2]) if may_share and s.db.encoding(argv[2]) == "int" else None
+    shared = isinstance(value, bytes) and 0 <= int(value) < SHARED_INTEGERS
     return 2**31 - 1 if shared else 1
 
 

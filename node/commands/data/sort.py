@@ -28,7 +28,7 @@ READ = frozenset({"RO", "access"})
 STORED = frozenset({"OW", "update"})
 
 NOT_NUMBERS = CommandError("ERR One or more scores can't be converted into double")
-SORTABLE: dict[str | None, Any] = {"list": List, "set": Set, "zset": ZSet}
+SORTABLE: dict[str | None, type[List] | type[Set] | type[ZSet]] = {"list": List, "set": Set, "zset": ZSet}
 
 
 def sort_keys(argv: Sequence[bytes]) -> list[KeyUse]:
@@ -158,17 +158,17 @@ def in_order(s: Session, query: Query) -> list[bytes]:
     if value is None:
         return []
     elements: list[bytes]
-    if type(value) is Set:
+    if isinstance(value, Set):
         elements = value.members()
         if query.unsorted and (query.store is not None or s.flags & flags.SCRIPT):
             # A set has no order of its own, and what is stored must be the same on every replica.
             return sorted(elements, reverse=query.descending)
-    elif type(value) is ZSet:
+    elif isinstance(value, ZSet):
         elements = [member for member, _ in value.range(0, -1)]
     else:
         elements = value.range(0, -1)
     if query.unsorted:
-        return elements[::-1] if query.descending and type(value) is not Set else elements
+        return elements[::-1] if query.descending and not isinstance(value, Set) else elements
     return by_text(s, query, elements) if query.alpha else by_number(s, query, elements)
 
 

@@ -188,7 +188,7 @@ def read_aggregate(args: Cursor) -> Combine:
 
 def read_source(s: Session, key: bytes) -> ZSet | Set:
     """The sorted set or set at a key; WRONGTYPE for anything else."""
-    found: ZSet | Set | None = s.read(key, Set if s.db.type_of(key) == "set" else ZSet)
+    found = s.read(key, Set) if s.db.type_of(key) == "set" else s.read(key, ZSet)
     return ZSet() if found is None else found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.commands.data.stream_ids import id_text, no_group, read_stream
 from node.commands.table.cursor import require_int
@@ -122,7 +122,7 @@ def _stream(s: Session, key: bytes) -> Stream:
     return stream
 
 
-def _facts(stream: Stream) -> dict[bytes, Any]:
+def _facts(stream: Stream) -> dict[bytes, Reply]:
     return {
         b"length": len(stream),
         b"radix-tree-keys": stream.node_count,
@@ -134,7 +134,7 @@ def _facts(stream: Stream) -> dict[bytes, Any]:
     }
 
 
-def _overview(stream: Stream) -> dict[bytes, Any]:
+def _overview(stream: Stream) -> dict[bytes, Reply]:
     first, last = stream.range(count=1), stream.range(count=1, rev=True)
     return _facts(stream) | {
         b"groups": len(stream.all_groups()),
@@ -143,7 +143,7 @@ def _overview(stream: Stream) -> dict[bytes, Any]:
     }
 
 
-def _everything(stream: Stream, count: int) -> dict[bytes, Any]:
+def _everything(stream: Stream, count: int) -> dict[bytes, Reply]:
     """`count` limits each list of entries; 0 does not."""
     return _facts(stream) | {
         b"entries": stream.range(count=count),
@@ -151,7 +151,7 @@ def _everything(stream: Stream, count: int) -> dict[bytes, Any]:
     }
 
 
-def _group(stream: Stream, group: Group, count: int) -> dict[bytes, Any]:
+def _group(stream: Stream, group: Group, count: int) -> dict[bytes, Reply]:
     pending = group.pending_from((0, 0), count or len(group))
     return {
         b"name": group.name,
@@ -166,7 +166,7 @@ def _group(stream: Stream, group: Group, count: int) -> dict[bytes, Any]:
     }
 
 
-def _consumer(group: Group, consumer: Consumer, count: int) -> dict[bytes, Any]:
+def _consumer(group: Group, consumer: Consumer, count: int) -> dict[bytes, Reply]:
     pending = group.pending_from((0, 0), count or len(consumer), consumer=consumer)
     return {
         b"name": consumer.name,

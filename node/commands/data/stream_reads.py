@@ -7,6 +7,7 @@ XGROUP SETID for how far the group has read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def xread(s: Session, argv: list[bytes]) -> Reply:
     ids = [_id_to_read_after(read_stream(s, key), text) for key, text in options.streams]
 
     def read(session: Session) -> Reply | None:
-        served = []
+        served: list[tuple[bytes, Sequence[Reply]]] = []
         for key, after in zip(options.keys, ids, strict=True):
             stream = read_stream(session, key)
             if stream is not None and len(stream) and stream.top_id > after:
@@ -157,7 +158,7 @@ def _id_to_read_after(stream: Stream | None, text: bytes) -> Id:
     return parse_id(text)
 
 
-def _entries_after(stream: Stream, after: Id, count: int) -> list[Reply]:
+def _entries_after(stream: Stream, after: Id, count: int) -> Sequence[Reply]:
     start = id_after(after)
     return [] if start is None else stream.range(start, None, count)
 
@@ -166,7 +167,7 @@ def _nothing_yet(options: ReadOptions, waits: Blocked) -> Reply:
     return NULL_ARRAY if options.timeout_ms is None else waits
 
 
-def _shaped(s: Session, served: list[tuple[bytes, list[Reply]]]) -> Reply:
+def _shaped(s: Session, served: list[tuple[bytes, Sequence[Reply]]]) -> Reply:
     """A map from keys to entries; in RESP2 its pairs are arrays of their own."""
     return dict(served) if s.proto == 3 else [[key, entries] for key, entries in served]
 
@@ -185,7 +186,7 @@ def _read_in_group(s: Session, options: ReadOptions) -> Reply | None:
         if text == b"$":
             raise MEANINGLESS_END
         found.append((key, stream, group, NEW if text == b">" else parse_id(text)))
-    served = []
+    served: list[tuple[bytes, Sequence[Reply]]] = []
     for key, stream, group, after in found:
         has_new = after == NEW and len(stream) > 0 and stream.top_id > group.last_id
         consumer = _reader(s, key, group, options, will_claim=has_new and not options.noack)
@@ -206,7 +207,7 @@ def _reader(s: Session, key: bytes, group: Group, options: ReadOptions, will_cla
 
 def _deliver(
     s: Session, key: bytes, stream: Stream, group: Group, consumer: Consumer, options: ReadOptions
-) -> list[Reply]:
+) -> Sequence[Reply]:
     """Entries that are new to the group."""
     now_ms = s.db.space.now_ms
     entries = stream.deliver(group, consumer, options.count, not options.noack, now_ms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.commands.data.keys import delete_instead
 from node.commands.table.cursor import INT64_MAX, UNITS_MS, Cursor, require_int
@@ -529,11 +529,11 @@ def lcs_operands(s: Session, keys: list[bytes]) -> list[bytes]:
         raise CommandError("ERR The specified keys must contain string values") from None
 
 
-def lcs_matches(runs: list[tuple[int, int, int]], wanted: LcsOptions) -> list[Any]:
+def lcs_matches(runs: list[tuple[int, int, int]], wanted: LcsOptions) -> list[Reply]:
     """The ranges (ends included) of each run in both strings."""
-    matches: list[Any] = []
+    matches: list[Reply] = []
     for a, b, length in runs:
         if length >= wanted.shortest:
-            match: list[Any] = [[a, a + length - 1], [b, b + length - 1]]
+            match: list[Reply] = [[a, a + length - 1], [b, b + length - 1]]
             matches.append([*match, length] if wanted.with_lengths else match)
     return matches

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cluster.slots import key_slot, members
 from node import flags
-from node.commands.table.cursor import Cursor, parse_int
+from node.commands.table.cursor import Cursor
 from node.commands.table.help import help_for
 from node.commands.table.spec import command, container
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.replies import CLUSTER_DISABLED, OK, SYNTAX, CommandError, Reply, Verbatim, wrong_arity, wrong_syntax
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
+    from node.engine.keyspace.table import Db
     from node.engine.session.session import Session
 
 BAD_LIMIT = CommandError("ERR Limit has to lie in between 1 and 16384 (maximum number of slots).")
@@ -561,7 +563,7 @@ def parse_slot_arg(arg: bytes) -> int:
     return slot
 
 
-def ordered_slots(db: Any, slots: list[int], args: Cursor) -> list[int]:
+def ordered_slots(db: Db, slots: list[int], args: Cursor) -> list[int]:
     """SLOT-STATS ORDERBY KEY-COUNT [LIMIT n] [ASC|DESC]: most keys first unless told otherwise."""
     if args.take_word() != b"KEY-COUNT":
         raise CommandError("ERR Unrecognized sort metric for ORDERBY.")

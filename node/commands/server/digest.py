@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.engine.structures.shortest import format_shortest
 from node.engine.types.hash import Hash
@@ -18,7 +18,7 @@ from node.engine.types.stream import Stream
 from node.engine.types.zset import ZSet
 
 if TYPE_CHECKING:
-    from node.engine.keyspace.table import Db
+    from node.engine.keyspace.table import Db, Value
 
 ZERO = bytes(20)
 TYPES = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
@@ -44,7 +44,7 @@ def of_key(db: Db, key: bytes, digest: bytes = ZERO) -> bytes:
     return digest if db.expire_at(key) is None else xor(digest, b"!!expire!!")
 
 
-def of_value(digest: bytes, value: Any) -> bytes:
+def of_value(digest: bytes, value: Value) -> bytes:
     if isinstance(value, bytes):
         return mix(digest, value)
     if isinstance(value, List):

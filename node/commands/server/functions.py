@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.commands.server.scripting import COMPLEXITY, KEYS, KEYS_READ, MAY_WRITE, READS, read_call, show_to_monitors
-from node.commands.table.cursor import Cursor, parse_int
+from node.commands.table.cursor import Cursor
 from node.commands.table.help import help_for
 from node.commands.table.spec import command, container
 from node.engine.durable.rdb import Malformed
 from node.engine.structures.glob import Glob
+from node.engine.structures.numbers import parse_int64 as parse_int
 from node.persistence.rdb.payload import WrongFooter, dump_functions, load_functions
 from node.replies import OK, CommandError, Reply, ReplySet, wrong_syntax
 from node.scripting.functions import ENGINE, Function, Library
@@ -261,10 +262,8 @@ def function_stats(s: Session, argv: list[bytes]) -> Reply:
     run = scripts.run
     if run is not None and run.is_eval:
         raise scripts.busy_error
-    running = run and {
-        b"name": run.name,
-        b"command": run.call.argv,
-        b"duration_ms": scripts.slices.elapsed_ms,
-    }
+    running: Reply = None
+    if run is not None:
+        running = {b"name": run.name, b"command": run.call.argv, b"duration_ms": scripts.slices.elapsed_ms}
     counts = {b"libraries_count": len(functions.libraries), b"functions_count": functions.count}
     return {b"running_script": running, b"engines": {ENGINE: counts}}

@@ -7,7 +7,6 @@ protocol and then served as bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from node.commands.table.argspec import Argument
 from node.commands.table.cursor import Cursor
@@ -196,7 +195,7 @@ def _keys_of(registry: Registry, argv: Sequence[bytes]) -> list[tuple[bytes, fro
     return [(argv[position], flags) for position, flags in uses]
 
 
-def command_row(spec: CommandSpec) -> list[Any]:
+def command_row(spec: CommandSpec) -> list[Reply]:
     """The ten items of COMMAND INFO."""
     return [
         spec.name.encode(),
@@ -212,15 +211,15 @@ def command_row(spec: CommandSpec) -> list[Any]:
     ]
 
 
-def _key_spec(key: KeySpec) -> dict[bytes, Any]:
-    described: dict[bytes, Any] = {b"notes": key.notes.encode()} if key.notes else {}
+def _key_spec(key: KeySpec) -> dict[bytes, Reply]:
+    described: dict[bytes, Reply] = {b"notes": key.notes.encode()} if key.notes else {}
     described[b"flags"] = ReplySet(flag for flag in KEY_FLAGS if flag in key.flags)
     described[b"begin_search"] = _begin_search(key)
     described[b"find_keys"] = _find_keys(key)
     return described
 
 
-def _begin_search(key: KeySpec) -> dict[bytes, Any]:
+def _begin_search(key: KeySpec) -> dict[bytes, Reply]:
     if key.unknown:
         return {b"type": b"unknown", b"spec": {}}
     if key.word:
@@ -228,7 +227,7 @@ def _begin_search(key: KeySpec) -> dict[bytes, Any]:
     return {b"type": b"index", b"spec": {b"index": key.index}}
 
 
-def _find_keys(key: KeySpec) -> dict[bytes, Any]:
+def _find_keys(key: KeySpec) -> dict[bytes, Reply]:
     if key.unknown:
         return {b"type": b"unknown", b"spec": {}}
     if key.count:
@@ -236,9 +235,9 @@ def _find_keys(key: KeySpec) -> dict[bytes, Any]:
     return {b"type": b"range", b"spec": {b"lastkey": key.last, b"keystep": key.step, b"limit": key.limit}}
 
 
-def documentation(spec: CommandSpec) -> dict[bytes, Any]:
+def documentation(spec: CommandSpec) -> dict[bytes, Reply]:
     """What COMMAND DOCS says about one command; what is not known is left out."""
-    docs: dict[bytes, Any] = {
+    docs: dict[bytes, Reply] = {
         b"summary": spec.summary.encode(),
         b"since": spec.since.encode(),
         b"group": spec.group.encode(),
@@ -260,8 +259,8 @@ def documentation(spec: CommandSpec) -> dict[bytes, Any]:
     return docs
 
 
-def _argument(argument: Argument) -> dict[bytes, Any]:
-    described: dict[bytes, Any] = {b"name": argument.name.encode(), b"type": argument.type.encode()}
+def _argument(argument: Argument) -> dict[bytes, Reply]:
+    described: dict[bytes, Reply] = {b"name": argument.name.encode(), b"type": argument.type.encode()}
     if argument.key_spec is not None:
         described[b"key_spec_index"] = argument.key_spec
     if argument.token is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node import flags
 from node.commands.table.help import help_for
@@ -254,9 +254,9 @@ def matching(channels: Iterable[bytes], argv: list[bytes]) -> list[bytes]:
     return [channel for channel in channels if matches(channel)]
 
 
-def counts(table: Mapping[bytes, Sized], channels: list[bytes]) -> list[Any]:
+def counts(table: Mapping[bytes, Sized], channels: list[bytes]) -> list[Reply]:
     """Name and number of listeners of each channel asked for, one after the other."""
-    out: list[Any] = []
+    out: list[Reply] = []
     for channel in channels:
         out += [channel, len(table.get(channel, ()))]
     return out

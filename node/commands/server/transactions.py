@@ -46,6 +46,7 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
         s.flags |= flags.DIRTY_CAS
     failed, changed = s.flags & flags.DIRTY_EXEC, s.flags & flags.DIRTY_CAS
     queue, queue_bytes = s.multi, s.multi_bytes
+    assert queue is not None  # MULTI has begun it
     leave_multi(s, node.watches)
     if failed:
         raise EXECABORT

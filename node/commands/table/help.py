@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from node.commands.table.argspec import synopsis
 from node.commands.table.spec import CommandSpec, command, declared
 from node.replies import Reply
 
+if TYPE_CHECKING:
+    from node.engine.session.session import Session
+
 
 def help_for(container: str, *, group: str, since: str, acl: str = "") -> None:
     """Declare `<container> HELP`."""
 
-    def show_help(s: Any, argv: list[bytes]) -> Reply:
+    def show_help(s: Session, argv: list[bytes]) -> Reply:
         prefix = container.lower() + "|"
         return help_lines(argv[0], [spec for spec in declared() if spec.name.startswith(prefix)])
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from node.commands.table.argspec import Argument, parse_arguments
 from node.commands.table.keyspec import (
@@ -32,8 +32,12 @@ from node.commands.table.keyspec import (
     parse_keys,
     routing,
 )
+from node.replies import Reply
 
-Handler = Callable[..., Any]
+if TYPE_CHECKING:
+    from node.engine.session.session import Session
+
+Handler = Callable[["Session", list[bytes]], Reply]
 H = TypeVar("H", bound=Handler)
 
 # In the order COMMAND INFO lists them. `movablekeys` is derived, never declared.

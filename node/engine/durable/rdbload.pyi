@@ -1,8 +1,7 @@
 from collections.abc import Callable
-from typing import Any
 
 from node.engine.durable.rdb import Reader
-from node.engine.keyspace.table import Db, Keyspace
+from node.engine.keyspace.table import Db, Keyspace, Value
 from node.engine.types.hash import Hash
 from node.engine.types.list import List
 from node.engine.types.set import Set
@@ -29,7 +28,7 @@ class KeyLoader:
         self,
         reader: Reader,
         space: Keyspace,
-        read_value: Callable[[Reader, int], Any],
+        read_value: Callable[[Reader, int], Value | None],
         keep_dead: bool = False,
         merge: bool = False,
     ) -> None: ...

@@ -6,13 +6,6 @@ PIECE_BYTES: int
 def set_part(bytes: int = ...) -> None: ...
 
 class Snapshot:
-    space: Keyspace
-    writer: Writer
-    keys_total: int
-    keys_done: int
-    keys_early: int
-    active: bool
-    error: Exception | None
     def __init__(
         self,
         space: Keyspace,
@@ -20,8 +13,22 @@ class Snapshot:
         compress: bool = True,
         checksum: bool = True,
         policy: str = "",
-        form: int = 0,
+        form: int = ...,
     ) -> None: ...
+    @property
+    def space(self) -> Keyspace: ...
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def keys_total(self) -> int: ...
+    @property
+    def keys_done(self) -> int: ...
+    @property
+    def keys_early(self) -> int: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def error(self) -> Exception | None: ...
     def step(self, budget_us: int = -1, max_keys: int = -1) -> bool: ...
     def take(self) -> list[bytes]: ...
     @property

@@ -1,13 +1,15 @@
 from collections.abc import Callable
-from typing import Any
 
 from node.engine.structures.glob import Glob
+from node.engine.types.hash import Hash
+from node.engine.types.list import List
+from node.engine.types.set import Set
+from node.engine.types.stream import Stream
+from node.engine.types.zset import ZSet
 
-# A value of a key: bytes, or a collection (Hash, Set, List, ZSet, Stream).
-Value = Any
+Value = bytes | Hash | List | Set | Stream | ZSet
 
 class Keyspace:
-    dbs: list[Db]
     now_ms: int
     lfu: bool
     lfu_log_factor: int
@@ -18,7 +20,6 @@ class Keyspace:
     show_dead: bool
     no_touch: bool
     version: int
-    unsaved_below: int
     hits: int
     misses: int
     expired: int
@@ -37,6 +38,10 @@ class Keyspace:
     @property
     def held_bytes(self) -> int: ...
     def __init__(self, databases: int = 16) -> None: ...
+    @property
+    def dbs(self) -> list[Db]: ...
+    @property
+    def unsaved_below(self) -> int: ...
     def free_some(self, budget_items: int) -> bool: ...
     def expire_some(self, budget_us: int, effort: int = 1) -> bool: ...
     def expire_fields(self, hashes: int) -> bool: ...
@@ -49,13 +54,18 @@ class Keyspace:
     def flush(self, lazy: bool = False) -> int: ...
 
 class Db:
-    space: Keyspace
+    def __init__(self, space: Keyspace, index: int) -> None: ...
+    @property
+    def space(self) -> Keyspace: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def volatile_keys(self) -> int: ...
     @property
     def mortal_hashes(self) -> int: ...
     def deaths_changed(self, key: bytes) -> None: ...
-    index: int
-    size: int
-    volatile_keys: int
     avg_ttl: int
     def __len__(self) -> int: ...
     def __contains__(self, key: bytes) -> bool: ...

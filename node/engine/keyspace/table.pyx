@@ -149,7 +149,7 @@ cdef class Keyspace:
                 first = db.mortal.range(0, 0)
                 if not first or first[0][1] >= self.now_ms:
                     break
-                db.peek_value(first[0][0])
+                (<object>db).peek(first[0][0])
                 db.deaths_changed(first[0][0])     # native commands delete fields without saying so
                 hashes -= 1
         return hashes <= 0
@@ -948,6 +948,6 @@ cdef class Db:
 # The short names of two methods belong to native code, which calls them with an entry or a slot in hand; Python code has
 # no use for those and calls its own two by the same names.
 cdef dict db_names = <dict>(<PyTypeObject*>Db).tp_dict
-db_names["peek"] = db_names["peek_value"]
-db_names["set_expire"] = db_names["set_expire_at"]
+db_names["peek"] = db_names.pop("peek_value")
+db_names["set_expire"] = db_names.pop("set_expire_at")
 PyType_Modified(Db)

@@ -146,12 +146,10 @@ cdef class Session:
     cdef public object watched          # dict (db index, key) -> ... or None
     cdef public object subscriptions    # pubsub.Subscriptions or None
     cdef public object blocked          # what it waits for (blocking.Waiting) or None
-    cdef public object tracking         # tracking state, or None
     cdef public int64_t written         # journal.offset behind its last write
     cdef public int64_t held_since_ms   # since when its replies wait for acknowledgements; 0: they do not
     cdef public Reader reader           # where it reads the stream (a replica), or None
     cdef public object effects          # what is replicated instead of the command: list of argv, or None
-    cdef public object extra            # dict for what is rare, or None
     cdef int note_miss(self, bytes key) except -1
 
 cdef void register_native(const char* name, NativeFn fn) noexcept

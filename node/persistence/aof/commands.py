@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from node.engine.structures.numbers import format_double
 from node.engine.types.hash import Hash
@@ -15,7 +16,9 @@ from node.engine.types.set import Set
 from node.engine.types.stream import Stream
 from node.engine.types.streamgroup import Consumer, Group
 from node.engine.types.zset import ZSet
-from node.persistence.rdb.values import Value
+
+if TYPE_CHECKING:
+    from node.engine.keyspace.table import Value
 
 ITEMS_A_COMMAND = 64
 

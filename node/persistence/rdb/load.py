@@ -16,11 +16,13 @@ from node.engine.durable.rdbload import MORE, KeyLoader
 from node.engine.keyspace.table import Db, Keyspace
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.modules import skip_aux
-from node.persistence.rdb.values import Empty, Value, read_value
+from node.persistence.rdb.values import Empty, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from mmap import mmap
+
+    from node.engine.keyspace.table import Value
 
     Data = bytes | memoryview | mmap
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from node.engine.durable.crc64 import crc64
 from node.engine.durable.rdb import Malformed, Reader, Writer
 from node.engine.durable.rdbvalue import write_value
 from node.engine.types.hash import Hash
 from node.persistence.rdb import kinds, opcodes
-from node.persistence.rdb.values import Value, read_value
+from node.persistence.rdb.values import read_value
+
+if TYPE_CHECKING:
+    from node.engine.keyspace.table import Value
 
 FOOTER = 10
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from node.engine.durable.rdb import Malformed, Reader
 from node.engine.durable.rdbload import NATIVE, read_collection
@@ -22,17 +22,19 @@ from node.engine.structures.numbers import parse_double, parse_int64
 from node.engine.types.hash import Hash
 from node.engine.types.list import List
 from node.engine.types.set import Set
-from node.engine.types.stream import Stream
 from node.engine.types.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 from node.persistence.rdb.modules import refuse_old_value, refuse_value
 from node.persistence.rdb.streams import read_stream
 
+if TYPE_CHECKING:
+    from node.engine.keyspace.table import Value
+
 EMPTY_LISTPACK = pack([])
 FIELD_DEATH_MAX_MS = (1 << 48) - 2
 
-Value = bytes | Hash | List | Set | Stream | ZSet
+Collection = TypeVar("Collection", Hash, List, Set, ZSet)
 
 
 class Empty(Malformed):
@@ -148,7 +150,7 @@ _READERS: dict[int, Callable[[Reader], Value]] = {
 # Building collections from what was read.
 
 
-def _not_empty(value: Any) -> Any:
+def _not_empty(value: Collection) -> Collection:
     if not len(value):
         raise Empty("an empty collection")
     return value

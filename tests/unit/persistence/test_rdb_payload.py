@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,10 @@ from node.engine.types.set import Set
 from node.engine.types.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Empty, Value, read_value
+from node.persistence.rdb.values import Empty, read_value
+
+if TYPE_CHECKING:
+    from node.engine.keyspace.table import Value
 
 
 @pytest.fixture

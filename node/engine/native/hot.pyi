@@ -1,0 +1,1 @@
+# Importing it registers the native commands; it has nothing for Python.
