@@ -222,7 +222,7 @@ def set_active_expire(s: Session, args: list[bytes]) -> Reply:
 @action("SEGFAULT")
 def segfault(s: Session, args: list[bytes]) -> Reply:
     """Crash, so that tests can look at the report."""
-    s.node.crash()
+    s.node.process.crash()
     return OK
 
 

@@ -73,6 +73,10 @@ class Loading:
         self.total_bytes, self.loaded_bytes = total_bytes, 0
         self.node.set_gate(flags.GATE_LOADING, True)
 
+    def goes_on(self, now_ms: int) -> None:
+        """Something else had a turn meanwhile."""
+        self.node.space.now_ms = now_ms
+
     def end(self) -> None:
         self.active = self.asynchronous = False
         self.node.set_gate(flags.GATE_LOADING, False)

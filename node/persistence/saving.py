@@ -35,9 +35,9 @@ MISCONF = CommandError(
 class Saving:
     """When the data was last on disk, and what came of it."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, disk: Disk) -> None:
         self.node = node
-        self.disk: Disk = NoDisk()
+        self.disk = disk
         self.last_save_ms = node.space.now_ms
         self.last_try_ms = 0
         self.last_status = "ok"
@@ -129,7 +129,7 @@ class Saving:
             return False
         node.stats.background_jobs += 1
         background.handle = node.snapshots.start(background, aux=node.following.facts())
-        node.log.notice(f"Background saving started by pid {node.process().pid}")
+        node.log.notice(f"Background saving started by pid {node.process.facts().pid}")
         return True
 
     def cancel(self) -> None:

@@ -22,6 +22,7 @@ from node.persistence.rdb.snapshot import write_head
 
 if TYPE_CHECKING:
     from node.core import NodeCore
+    from node.ports import WakeUps
 
 
 class Consumer(Protocol):
@@ -133,12 +134,12 @@ class Handle:
 
 
 class Snapshots:
-    """The snapshots that a node is taking. `wake` is set by the host, which then calls `step` until it says NEVER."""
+    """The snapshots that a node is taking. `wake`: the host calls `step`, soon, until it says NEVER."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, wake_ups: WakeUps) -> None:
         self.node = node
         self.handles: list[Handle] = []
-        self.wake: Callable[[], None] = lambda: None
+        self.wake = wake_ups.take_snapshots
         self.functions: Callable[[], Iterable[bytes]] = lambda: ()
         """The code of the function libraries, to be written before the keys."""
 

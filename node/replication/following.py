@@ -28,7 +28,7 @@ from node.replication.effects import (
     StoreSnapshot,
 )
 from node.replication.history import stated_number
-from node.replication.host import Host, NoHost
+from node.replication.host import Host
 from node.replication.link import ID_CHARS, Introduction, Position, PrimaryLink, State
 from node.replication.local_expiry import LocalExpiry
 from node.replies import CommandError
@@ -47,9 +47,9 @@ DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-m
 class Following:
     """Whom this node follows, if anybody."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, host: Host, waits_for_data: bool) -> None:
         self.node = node
-        self.host: Host = NoHost()
+        self.host = host
         self.primary: tuple[str, int] | None = None
         self.primary_id = ""
         self.link = PrimaryLink(
@@ -63,7 +63,7 @@ class Following:
         """The database that the stream last chose."""
         self.unexpected_errors = 0
         """Commands of the stream that failed: our data is not what the primary takes it for."""
-        self.waits_for_data = False
+        self.waits_for_data = waits_for_data
         """The node still loads what it had: only then it can say where it wants to go on."""
         self.resumable = False
         """Our data is a part of the history that node.history names, up to the offset of our stream."""
@@ -188,19 +188,22 @@ class Following:
 
     # -- what happens outside
 
-    def connected_to(self) -> None:
+    def connected_to(self, now_ms: int) -> None:
         """The host has made the connection that was asked for."""
-        self.link.connected(self.node.space.now_ms)
+        self.node.space.now_ms = now_ms
+        self.link.connected(now_ms)
         self.run()
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now_ms: int) -> None:
+        self.node.space.now_ms = now_ms
         self.node.stats.repl_bytes_in += len(data)
-        self.link.received(data, self.node.space.now_ms)
+        self.link.received(data, now_ms)
         self.run()
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, now_ms: int) -> None:
         """The connection has ended, or could not be made."""
-        self.link.lost(reason, self.node.space.now_ms)
+        self.node.space.now_ms = now_ms
+        self.link.lost(reason, now_ms)
         self.run()
 
     def tick(self) -> None:
@@ -252,7 +255,7 @@ class Following:
             case Note(level, text):
                 self.node.log.write(level, text)
             case Connect(host, port):
-                self.host.connect(host, port)
+                self.host.connect(host, port, self)
             case Close():
                 self.host.close()
             case Resume(history_id):
@@ -264,7 +267,7 @@ class Following:
                     self.node.log.warning(f"The snapshot from the primary cannot be kept: {error}")
                     self.link.restart(self.node.space.now_ms)
             case LoadSnapshot(history_id, offset):
-                self.host.load(self._loading(history_id, offset), self._loaded)
+                self.host.load(self._loading(history_id, offset), self.node.loading, self._loaded)
 
     def _introduction(self) -> Introduction:
         config = self.node.config
@@ -363,9 +366,9 @@ class Following:
             self.host.remove_file(name)  # the mapped data stays
         return data
 
-    def _loaded(self, error: Exception | None) -> None:
+    def _loaded(self, error: Exception | None, now_ms: int) -> None:
         """The host has come to the end of the steps."""
-        now_ms = self.node.space.now_ms
+        self.node.space.now_ms = now_ms
         if error is not None:
             self.link.load_failed(str(error), now_ms)
         elif self.link.state is State.LOADING:

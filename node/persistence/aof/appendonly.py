@@ -19,7 +19,7 @@ from node import flags
 from node.config import BadValue, Config
 from node.persistence.aof.backoff import Backoff
 from node.persistence.aof.convert import Converter
-from node.persistence.aof.files import error_text
+from node.persistence.aof.files import Files, error_text
 from node.persistence.aof.log import AppendLog
 from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
@@ -41,9 +41,9 @@ class State(Enum):
 class AppendOnly:
     """The append-only file of one node."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, files: Files) -> None:
         self.node = node
-        self.parts = Parts(node)
+        self.parts = Parts(node, files)
         self.state = State.OFF
         self.log = AppendLog(node)
         self.backoff = Backoff()
@@ -130,7 +130,7 @@ class AppendOnly:
         if not self.node.config["aof-use-rdb-preamble"]:
             converter = Converter()
             pieces = [self._stamp(), *(converter.feed(piece) for piece in pieces), converter.finish()]
-        self.parts.files.replace(self.parts.path(name), f"temp-rewriteaof-{self.node.process().pid}.aof", pieces)
+        self.parts.files.replace(self.parts.path(name), f"temp-rewriteaof-{self.node.process.facts().pid}.aof", pieces)
 
     def _attach(self) -> None:
         if not self._attached:
@@ -264,7 +264,7 @@ class AppendOnly:
             self._begin_increment()
             draft = self.parts.files.draft(
                 rewrite.path,
-                f"temp-rewriteaof-bg-{node.process().pid}-{self.rewrites}.aof",
+                f"temp-rewriteaof-bg-{node.process.facts().pid}-{self.rewrites}.aof",
                 node.config["aof-rewrite-incremental-fsync"],
                 rewrite.on_disk,
             )
@@ -276,7 +276,7 @@ class AppendOnly:
         node.stats.background_jobs += 1
         self._started_ms = node.space.now_ms
         self.scheduled = False
-        node.log.notice(f"Background append only file rewriting started by pid {node.process().pid}")
+        node.log.notice(f"Background append only file rewriting started by pid {node.process.facts().pid}")
         self._handle = node.snapshots.start(rewrite, aux={"aof-base": 1})
         return True
 
@@ -361,7 +361,7 @@ class AppendOnly:
     def _stop_rewrite(self) -> None:
         """Give up the one that is under way."""
         if self._rewrite is not None:
-            self.node.log.notice(f"Killing running AOF rewrite child: {self.node.process().pid}")
+            self.node.log.notice(f"Killing running AOF rewrite child: {self.node.process.facts().pid}")
             self._rewrite.abandon()
             if self._handle is not None:
                 self._handle.cancel()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.persistence.aof.files import Files, NoFiles, error_text
+from node.persistence.aof.files import Files, error_text
 from node.persistence.aof.manifest import Manifest, parse
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """The files of one node. The host sets `files`."""
+    """The files of one node."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, files: Files) -> None:
         self.node = node
-        self.files: Files = NoFiles()  # type: ignore[assignment]
+        self.files = files
         self.manifest = Manifest()
 
     # -- names

@@ -40,10 +40,9 @@ class Node(Embedded):
         config = Config()
         for name, value in {"appendonly": True, **directives}.items():
             config.put(name.replace("_", "-"), value)
-        super().__init__(config=config)
+        super().__init__(config=config, logs=disk)
         self.log_lines: list[str] = []
         self.core.log = Log(lambda mark, text: self.log_lines.append(text), "verbose")
-        self.core.aof.parts.files = disk
         self.disk = disk
 
     def start(self) -> Node:

@@ -98,7 +98,7 @@ def test_payloads_come_back() -> None:
 def test_a_library_that_does_not_end_is_stopped() -> None:
     node = Embedded(config=Config())
     clock = iter(range(0, 10**9, 20_000))
-    node.core.now_us = lambda: next(clock)
+    node.clock.look = lambda: next(clock)
     text = node.client()("FUNCTION", "LOAD", "#!lua name=lib\nwhile true do end")
     assert str(text) == "ERR Error registering functions: ERR FUNCTION LOAD timeout"
 
