@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import node.engine.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
+from node.basics import Basics
 from node.blocking import BlockedClients
 from node.clients import Clients
 from node.commands import registry
@@ -34,10 +35,12 @@ from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
-from node.persistence.loading import Loading
+from node.persistence.aof.loading import AofLoading
+from node.persistence.loading import Loader, Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.ports import Host
+from node.persistence.steps import Steps
+from node.ports import Clock, Host
 from node.pubsub import PubSub
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
@@ -93,13 +96,24 @@ class NodeCore:
         self.space.on_fields_expired = self._fields_expired
         # Its arrays count from the start, so that the figures do not jump with the first key.
         self.space.dbs[0].prepare()
-        self.clock = host.clock or ClockOfKeyspace(self.space)
+        self.clock: Clock = host.clock or ClockOfKeyspace(self.space)
         self.engine = Engine(self.space, self)
         self.engine.wake = host.wake_ups.send
         self.engine.cluster = config["cluster-enabled"]
         self.registry = registry.load()
         self.commands: dict[bytes, Command] = {}
         self.stats = Stats(now_ms)
+        self.latency = LatencyMonitor()
+        self.basics = basics = Basics(
+            config=config,
+            log=self.log,
+            rng=self.rng,
+            space=self.space,
+            engine=self.engine,
+            clock=self.clock,
+            stats=self.stats,
+            latency=self.latency,
+        )
         self.clients = Clients(self, host.connections)
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
@@ -107,8 +121,6 @@ class NodeCore:
         self.watches = WatchTable(self.engine)
         self.pause = Pause(self)
         self.slowlog = SlowLog()
-        self.latency = LatencyMonitor()
-        self.eviction = Eviction(self)
         self._accept_failed_ms = 0
         self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
@@ -122,19 +134,36 @@ class NodeCore:
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)
+        self.eviction = Eviction(basics, self.stream, self.key_changed)
         self.propagate = self.stream.record
         self.history = History(self.rng)
         self.replicas = Replicas(self, host.connections, host.files)
-        self.snapshots = Snapshots(self, host.wake_ups)
+        self.snapshots = Snapshots(basics, host.wake_ups)
         self.scripts = Scripts(self, host.wake_ups)
         self.out_of_memory = False
         """The request that runs, or the one before it, found no room below maxmemory."""
         self.functions = Functions(self)
         self.snapshots.functions = self.functions.codes
-        self.saving = Saving(self, host.files.disk)
+        self.saving = Saving(
+            basics,
+            host.files.disk,
+            host.process,
+            self.snapshots,
+            is_replica=lambda: self.following.active,
+            facts=lambda: self.following.facts(),
+        )
         self.following = Following(self, host.primary, host.loads_data)
-        self.loading = Loading(self)
-        self.aof = AppendOnly(self, host.files.logs)
+        self.loading = Loading(basics)
+        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced)
+        self.aof = AppendOnly(
+            basics,
+            host.files.logs,
+            self.process,
+            self.stream,
+            self.saving,
+            self.snapshots,
+            lambda: self.durable.look(),
+        )
         self.durable = DurableWrites(self)
         self.leaving = Leaving(self, host.wake_ups, host.process)
         self._build_commands()
@@ -226,8 +255,7 @@ class NodeCore:
 
     def set_gate(self, bit: int, on: bool) -> None:
         """Close (or open) one of the reasons why commands may not run natively."""
-        self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit
-        self.engine.stream_gates = self.engine.gates & flags.STREAM_GATES
+        self.basics.set_gate(bit, on)
 
     # -- hooks of the engine
 
@@ -350,6 +378,21 @@ class NodeCore:
         self.clock.sleep(seconds)
         if not self.scripts.running:  # for which time stands still
             self.space.now_ms = self.now_us() // 1000
+
+    def aof_loading(self) -> AofLoading:
+        return AofLoading(self.basics, self.aof.parts, self.loading, self.loader)
+
+    def load(self) -> Steps[None]:
+        """Load the data at the start of the node: append-only files if these are on, or the snapshot. CannotLoad."""
+        config = self.config
+        if config["appendonly"]:
+            yield from self.aof_loading().steps()
+            self.aof.open()
+            return
+        found = yield from self.loader.snapshot_file(self.saving.disk, config["dbfilename"], self.following.starts)
+        if found is not None:
+            self.following.restored(*found)
+        self.aof_loading().look()
 
     def data_loaded(self) -> None:
         """The host has loaded what there was."""

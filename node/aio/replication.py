@@ -15,8 +15,8 @@ from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
 from node.config import Config
 from node.monitoring.log import Log
-from node.persistence.loading import CannotLoad, Loading, Steps
-from node.replication.host import Events
+from node.persistence.steps import CannotLoad, Steps
+from node.replication.host import Events, Progress
 
 SYNC_EVERY_BYTES = 8 << 20
 """A long file is given to the disk bit by bit, or the end of it would wait for all."""
@@ -144,13 +144,13 @@ class ReplicationHost:
 
     # -- loading it
 
-    def load(self, steps: Steps[None], loading: Loading, done: Done) -> None:
-        self._load = self.loop.create_task(self._run_load(steps, loading, done))
+    def load(self, steps: Steps[None], progress: Progress, done: Done) -> None:
+        self._load = self.loop.create_task(self._run_load(steps, progress, done))
 
-    async def _run_load(self, steps: Steps[None], loading: Loading, done: Done) -> None:
+    async def _run_load(self, steps: Steps[None], progress: Progress, done: Done) -> None:
         failure: Exception | None = None
         try:
-            await run_in_slices(steps, loading, self.config)
+            await run_in_slices(steps, progress, self.config)
         except Exception as error:
             # Whatever it is, the link must not wait for ever for an end of this.
             failure = error

@@ -37,8 +37,7 @@ from node.engine.session import Session
 from node.leaving import Leave
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State as AofState
-from node.persistence.aof.loading import AofLoading
-from node.persistence.loading import CannotLoad, snapshot_file
+from node.persistence.steps import CannotLoad
 from node.ports import Host
 from node.version import VERSION
 
@@ -134,14 +133,9 @@ class Server:
 
     async def _load(self) -> None:
         """Load the data, serving meanwhile; a node that cannot must not go on without it."""
-        node, aof = self.node, AofLoading(self.node)
+        node = self.node
         try:
-            if self.config["appendonly"]:
-                await run_in_slices(aof.steps(), node.loading, self.config)
-                node.aof.open()
-            else:
-                await run_in_slices(snapshot_file(node), node.loading, self.config)
-                aof.look()
+            await run_in_slices(node.load(), node.loading, self.config)
         except Exception as error:
             node.log.warning(str(error) if isinstance(error, CannotLoad) else f"{error!r}\n{traceback.format_exc()}")
             if self.config["appendonly"]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gossip.effects import Effect, Note
 from node import flags
-from node.persistence.loading import CannotLoad, rdb
+from node.persistence.steps import CannotLoad
 from node.replication.effects import (
     Apply,
     BeginSnapshot,
@@ -36,8 +36,8 @@ from node.replies import CommandError
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session import Command, Session
-    from node.persistence.loading import Steps
     from node.persistence.rdb.load import Data
+    from node.persistence.steps import Steps
 
 LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
@@ -329,7 +329,7 @@ class Following:
                 node.loading.begin(len(data))
             if self._in_memory is None:
                 node.log.notice(LOADS)
-            loaded = yield from rdb(node, data, keep_dead=True)
+            loaded = yield from node.loader.rdb(data, keep_dead=True)
         finally:
             node.loading.end()
             self._in_memory = None

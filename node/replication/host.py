@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from node.persistence.loading import Loading, Steps
+    from node.persistence.steps import Steps
 
 
 class Events(Protocol):
@@ -19,6 +19,15 @@ class Events(Protocol):
     def received(self, data: bytes, now_ms: int) -> None: ...
     def lost(self, reason: str, now_ms: int) -> None:
         """It has ended, or could not be made."""
+
+
+class Progress(Protocol):
+    """How far a load is."""
+
+    loaded_bytes: int
+
+    def goes_on(self, now_ms: int) -> None:
+        """Something else had a turn meanwhile."""
 
 
 class Host(Protocol):
@@ -40,7 +49,7 @@ class Host(Protocol):
     def drop_file(self) -> None:
         """Forget a file that is not whole. Harmless if there is none."""
 
-    def load(self, steps: Steps[None], loading: Loading, done: Callable[[Exception | None, int], None]) -> None:
+    def load(self, steps: Steps[None], progress: Progress, done: Callable[[Exception | None, int], None]) -> None:
         """Take these steps between other work, then tell how it went, what they raised if anything, and the time."""
 
     def cancel_load(self) -> None:
@@ -77,7 +86,7 @@ class NoHost:
     def drop_file(self) -> None:
         pass
 
-    def load(self, steps: Steps[None], loading: Loading, done: Callable[[Exception | None, int], None]) -> None:
+    def load(self, steps: Steps[None], progress: Progress, done: Callable[[Exception | None, int], None]) -> None:
         pass
 
     def cancel_load(self) -> None:

@@ -9,10 +9,10 @@ import pytest
 from node import flags
 from node.engine.table import Keyspace
 from node.persistence.disk import NoDisk
-from node.persistence.loading import CannotLoad, Loading, Steps
 from node.persistence.rdb.snapshot import snapshot
+from node.persistence.steps import CannotLoad, Steps
 from node.replication.following import Following
-from node.replication.host import Events
+from node.replication.host import Events, Progress
 from tests.support.embedded import Embedded
 from tests.support.resp import ErrorReply, pack
 
@@ -69,7 +69,7 @@ class Primary:
     def drop_file(self) -> None:
         pass
 
-    def load(self, steps: Steps[None], loading: Loading, done: Callable[[Exception | None, int], None]) -> None:
+    def load(self, steps: Steps[None], progress: Progress, done: Callable[[Exception | None, int], None]) -> None:
         try:
             for _ in steps:
                 self.stated.append(self.following.stated_offset)
