@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node import flags
@@ -15,6 +14,7 @@ from node.transactions import discard
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command
+    from node.ports import Connections
 
 FREE_OUTPUT_BYTES = 16 * 1024
 """What may wait for a client whatever its output limit is, so that no limit locks everybody out: the buffer that each
@@ -41,13 +41,13 @@ ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a"
 
 
 class Clients:
-    """Sessions by id. The host sets `disconnect`, which closes a session's connection at once."""
+    """Sessions by id."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, connections: Connections) -> None:
         self.node = node
+        self._connections = connections
         self.by_id: dict[int, Session] = {}
         self.next_id = 1
-        self.disconnect: Callable[[Session], None] = self._disconnect_without_host
         self._warned_of_http_ms = 0
 
     def __len__(self) -> int:
@@ -130,9 +130,11 @@ class Clients:
             self._warned_of_http_ms = now_ms
             self.node.log.warning(HTTP_WARNING.format((session.peer or b"?").decode("utf-8", "backslashreplace")))
 
-    def _disconnect_without_host(self, session: Session) -> None:
-        session.flags |= flags.CLOSED
-        self.gone(session)
+    def disconnect(self, session: Session) -> None:
+        """Close its connection at once: what was not sent yet is lost."""
+        if not self._connections.disconnect(session):
+            session.flags |= flags.CLOSED
+            self.gone(session)
 
     def refusal(self, peer_is_local: bool) -> bytes | None:
         """The error that a new connection is closed with, or None to welcome it."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.keyspace.table import Db
     from node.engine.session.session import Command, Session
+    from node.ports import Bus
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -78,7 +79,9 @@ DIRECTIVES = (
 class Clustering:
     """One node's part in its cluster."""
 
-    def __init__(self, node: NodeCore, rng: random.Random, nodes_conf: str, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, node: NodeCore, rng: random.Random, nodes_conf: str, clock: Callable[[], int], bus: Bus
+    ) -> None:
         """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged.
 
         `clock` is the bus' own, which no change of the wall clock moves: with another, peers would fall silent at once.
@@ -90,9 +93,8 @@ class Clustering:
         self.core = ClusterCore(self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]), _Copying(node))
         self.admin = ClusterAdmin(self.core)
         self.views = ClusterViews(self.core)
-        self.attend: Callable[[], None] = self.refresh
-        """Called after the core was used from outside the bus: the host carries out what it asks."""
-        self.buffers: Callable[[int], tuple[int, int]] = lambda link_id: (0, 0)
+        self.attend = bus.attend
+        self.buffers = bus.buffer_sizes
         self._served_version: object = None
         node.pubsub.broadcast = self._broadcast
         node.config.subscribe(DIRECTIVES, self._directives_changed)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import node.engine.native.hot  # noqa: F401  (registers the native commands)
 from node import dispatch, flags
+from node.basics import Basics
 from node.blocking import BlockedClients
 from node.clients import Clients
 from node.commands import groups
@@ -31,14 +32,16 @@ from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
-from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
-from node.persistence.loading import Loading
+from node.persistence.aof.loading import AofLoading
+from node.persistence.loading import Loader, Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
+from node.persistence.steps import Steps
+from node.ports import Clock, Host
 from node.pubsub import PubSub
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
@@ -74,7 +77,15 @@ ACCEPT_WARNING_MS = 1000  # one warning in such a time
 class NodeCore:
     """One node. `config` may change while it runs; `rng` decides what is random."""
 
-    def __init__(self, config: Config, now_ms: int, rng: random.Random | None = None, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        now_ms: int,
+        rng: random.Random | None = None,
+        log: Log | None = None,
+        host: Host | None = None,
+    ) -> None:
+        host = host or Host()
         self.config = config
         self.rng = rng or random.Random()
         self.log = log or Log()
@@ -86,54 +97,76 @@ class NodeCore:
         self.space.on_fields_expired = self._fields_expired
         # Its arrays count from the start, so that the figures do not jump with the first key.
         self.space.dbs[0].prepare()
+        self.clock: Clock = host.clock or ClockOfKeyspace(self.space)
         self.engine = Engine(self.space, self)
+        self.engine.wake = host.wake_ups.send
         self.engine.cluster = config["cluster-enabled"]
         self.registry = groups.load()
         self.commands: dict[bytes, Command] = {}
         self.stats = Stats(now_ms)
-        self.clients = Clients(self)
+        self.latency = LatencyMonitor()
+        self.basics = basics = Basics(
+            config=config,
+            log=self.log,
+            rng=self.rng,
+            space=self.space,
+            engine=self.engine,
+            clock=self.clock,
+            stats=self.stats,
+            latency=self.latency,
+        )
+        self.clients = Clients(self, host.connections)
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
-        self.blocking = BlockedClients(self.engine)
+        self.blocking = BlockedClients(self.engine, host.wake_ups.end_waits)
         self.watches = WatchTable(self.engine)
         self.pause = Pause(self)
         self.slowlog = SlowLog()
-        self.latency = LatencyMonitor()
-        self.eviction = Eviction(self)
         self._accept_failed_ms = 0
         self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
         self.cron_paused = False
         """DEBUG PAUSE-CRON: the host gives no ticks."""
-        self.process: Callable[[], ProcessFacts] = ProcessFacts
-        self.now_us: Callable[[], int] = lambda: self.space.now_ms * 1000
+        self.process = host.process
         self.stopped_us = 0
         """When the script or transaction that runs began: for its commands time stands still. 0: none runs."""
-        self.sleep: Callable[[float], None] = lambda seconds: None
-        self.panic: Callable[[str], None] = self.log.warning
-        self.crash: Callable[[], None] = lambda: None
-        """Set by the host: what only the operating system knows, the exact time, DEBUG SLEEP, the end at once, and
-        DEBUG SEGFAULT."""
         self.collate: Callable[[bytes], Any] | None = None
-        """Set by the host: what SORT ALPHA compares instead of the bytes (locale-collate)."""
+        """What SORT ALPHA compares instead of the bytes (locale-collate)."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.stream = WriteStream(self.engine)
+        self.eviction = Eviction(basics, self.stream, self.key_changed)
         self.propagate = self.stream.record
         self.history = History(self.rng)
-        self.replicas = Replicas(self)
-        self.snapshots = Snapshots(self)
-        self.scripts = Scripts(self)
+        self.replicas = Replicas(self, host.connections, host.files)
+        self.snapshots = Snapshots(basics, host.wake_ups)
+        self.scripts = Scripts(self, host.wake_ups)
         self.out_of_memory = False
         """The request that runs, or the one before it, found no room below maxmemory."""
         self.functions = Functions(self)
         self.snapshots.functions = self.functions.codes
-        self.saving = Saving(self)
-        self.following = Following(self)
-        self.loading = Loading(self)
-        self.aof = AppendOnly(self)
+        self.saving = Saving(
+            basics,
+            host.files.disk,
+            host.process,
+            self.snapshots,
+            is_replica=lambda: self.following.active,
+            facts=lambda: self.following.facts(),
+        )
+        self.following = Following(self, host.primary, host.loads_data)
+        self.loading = Loading(basics)
+        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced)
+        self.aof = AppendOnly(
+            basics,
+            host.files.logs,
+            self.process,
+            self.stream,
+            self.saving,
+            self.snapshots,
+            lambda: self.durable.look(),
+        )
         self.durable = DurableWrites(self)
-        self.leaving = Leaving(self)
+        self.leaving = Leaving(self, host.wake_ups, host.process)
         self._build_commands()
         self._subscribe_to_config()
 
@@ -182,6 +215,11 @@ class NodeCore:
         )
         subscribe(names, self._apply)
         self._apply(self.config)
+        subscribe(["locale-collate"], self._collate)
+        self._collate(self.config)
+
+    def _collate(self, config: Config) -> None:
+        self.collate = self.process.collation(config["locale-collate"])
 
     def _apply(self, config: Config) -> None:
         """Hand the directives to the parts that read them on every command."""
@@ -218,8 +256,7 @@ class NodeCore:
 
     def set_gate(self, bit: int, on: bool) -> None:
         """Close (or open) one of the reasons why commands may not run natively."""
-        self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit
-        self.engine.stream_gates = self.engine.gates & flags.STREAM_GATES
+        self.basics.set_gate(bit, on)
 
     # -- hooks of the engine
 
@@ -326,23 +363,94 @@ class NodeCore:
         """Bytes that wait to be sent on the bus."""
         return self.clustering.link_bytes() if self.clustering else 0
 
+    def panic(self, reason: str) -> None:
+        """End at once: to serve on would be worse."""
+        self.log.warning(reason)
+        self.process.die()
+
     # -- time
 
-    def tick(self) -> None:
-        """The regular work, some ten times a second; `space.now_ms` is the time."""
-        if self.scripts.suspended:
-            self.leaving.tick(self.space.now_ms)
+    def now_us(self) -> int:
+        """The exact time, in microseconds since 1970."""
+        return self.clock.now_us()
+
+    def sleep(self, seconds: float) -> None:
+        """DEBUG SLEEP: nothing moves meanwhile, but the clock."""
+        self.clock.sleep(seconds)
+        if not self.scripts.running:  # for which time stands still
+            self.space.now_ms = self.now_us() // 1000
+
+    def aof_loading(self) -> AofLoading:
+        return AofLoading(self.basics, self.aof.parts, self.loading, self.loader)
+
+    def load(self) -> Steps[None]:
+        """Load the data at the start of the node: append-only files if these are on, or the snapshot. CannotLoad."""
+        config = self.config
+        if config["appendonly"]:
+            yield from self.aof_loading().steps()
+            self.aof.open()
             return
-        self.blocking.tick(self.space.now_ms)
-        self.pause.tick(self.space.now_ms)
-        self.replicas.tick(self.space.now_ms, self.clients.disconnect)
-        self.saving.tick(self.space.now_ms)
+        found = yield from self.loader.snapshot_file(self.saving.disk, config["dbfilename"], self.following.starts)
+        if found is not None:
+            self.following.restored(*found)
+        self.aof_loading().look()
+
+    def data_loaded(self) -> None:
+        """The host has loaded what there was."""
+        self.following.waits_for_data = False
+        if self.clustering is not None:
+            self.clustering.act(self.clustering.core.data_loaded, self.clustering.now_ms)
+        if self.config["replicaof"]:
+            self.following.begin(*self.config["replicaof"])
+
+    def tick(self, now_ms: int) -> None:
+        """The regular work, some ten times a second."""
+        self.space.now_ms = now_ms
+        if self.scripts.suspended:
+            self.leaving.tick(now_ms)
+            return
+        self.blocking.tick(now_ms)
+        self.pause.tick(now_ms)
+        self.replicas.tick(now_ms, self.clients.disconnect)
+        self.saving.tick(now_ms)
         self.following.tick()
         self.aof.tick()
         self.eviction.tick()
-        self.leaving.tick(self.space.now_ms)
-        self.stats.sample(self.engine, self.space.now_ms)
+        self.leaving.tick(now_ms)
+        self.stats.sample(self.engine, now_ms)
         self.engine.before_replies()
+        self.clients.tick()
+
+    def end_waits(self, now_ms: int) -> int | None:
+        """End the waits of clients whose time is up; when the next one's is."""
+        self.space.now_ms = now_ms
+        self.blocking.tick(now_ms)
+        return self.blocking.timers.next_ms()
+
+    def go_on_with_script(self, now_ms: int) -> None:
+        """Give the script that is suspended a slice."""
+        self.space.now_ms = now_ms
+        self.scripts.go_on()
+
+    def go_on_leaving(self, now_ms: int) -> None:
+        """Look how far a shutdown is."""
+        self.space.now_ms = now_ms
+        self.leaving.tick(now_ms)
+
+    def expire_some(self, now_ms: int, budget_us: int, hashes: int) -> bool:
+        """A slice of the expiry cycle, of `hashes` times `active-expire-effort`; True: many were found dead."""
+        space = self.space
+        space.now_ms = now_ms
+        waits = self.pause.active or self.loading.active or self.scripts.suspended or not self.engine.lease_runs()
+        if waits or not (space.lazy_expire and space.active_expire):
+            return False
+        began_us, effort = self.now_us(), self.config["active-expire-effort"]
+        more = space.expire_some(budget_us, effort)
+        self.latency.add("expire-cycle", now_ms // 1000, (self.now_us() - began_us) // 1000)
+        more |= space.expire_fields(hashes * effort)
+        if self.engine.ready:
+            self.after_command()
+        return bool(more)
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT: every counter that INFO shows starts again."""
@@ -391,6 +499,19 @@ class NodeCore:
         """Keys of a database come and go: whoever waits for one looks for itself once the command has ended."""
         for key in self.blocking.keys_waited_for(db_index):
             self.blocking.signal(db_index, key)
+
+
+class ClockOfKeyspace:
+    """The time that commands go by, for a node whose host has no exact one."""
+
+    def __init__(self, space: Keyspace) -> None:
+        self._space = space
+
+    def now_us(self) -> int:
+        return self._space.now_ms * 1000
+
+    def sleep(self, seconds: float) -> None:
+        pass
 
 
 def make_command(spec: CommandSpec) -> Command:

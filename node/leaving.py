@@ -10,7 +10,6 @@ SHUTDOWN is told so, and the log says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from node.replies import NO_REPLY, Blocked, CommandError, Reply
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Session
+    from node.ports import Process, WakeUps
     from node.replication.replica import Replica
 
 GRACE_MS = 25
@@ -44,15 +44,12 @@ class Leave:
 
 
 class Leaving:
-    """The shutdown that is asked for or under way, if there is one.
+    """The shutdown that is asked for or under way, if there is one."""
 
-    The host sets `stop`, which ends the process, and `wake`: from then on it calls `tick` often, while `asked` holds.
-    """
-
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, wake_ups: WakeUps, process: Process) -> None:
         self.node = node
-        self.stop: Callable[[], None] = lambda: None
-        self.wake: Callable[[], None] = lambda: None
+        self._stop = process.stop
+        self._wake = wake_ups.go_on_leaving
         self._asked: Leave | None = None
         self._under_way: Leave | None = None
         self._until_ms = 0
@@ -82,7 +79,7 @@ class Leaving:
         """Have the next tick begin it. This may be called at any moment, by a signal handler."""
         if not self.asked:
             self._asked = leave
-            self.wake()
+            self._wake()
 
     def command(self, session: Session, leave: Leave) -> Reply:
         """SHUTDOWN: the client waits, and hears only of a failure."""
@@ -91,7 +88,7 @@ class Leaving:
         if self._under_way is None:
             raise CANNOT_LEAVE
         self._clients.append(session)
-        self.wake()
+        self._wake()
         return Blocked([], 0, lambda _: None, CANNOT_LEAVE, kind="shutdown")
 
     def abort(self) -> bool:
@@ -186,7 +183,7 @@ class Leaving:
             self._cancel()
             return False
         self._left = True
-        self.stop()
+        self._stop()
         return True
 
     def _cancel(self) -> None:

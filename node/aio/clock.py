@@ -13,3 +13,13 @@ def unix_ms() -> int:
 def monotonic_ms() -> int:
     """Milliseconds since some moment; never goes back."""
     return time.monotonic_ns() // 1_000_000
+
+
+class SystemClock:
+    """The exact time (node/ports.py)."""
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

@@ -41,7 +41,7 @@ class ClusterBus:
         clock = steady_clock()
         try:
             text = self.file.open()
-            node.clustering = Clustering(node, node.rng, text, clock)
+            node.clustering = Clustering(node, node.rng, text, clock, self)
         except (OSError, ConfigInUse, CorruptConfig) as error:
             raise CannotJoin(f"Cannot use {node.config['cluster-config-file']}: {error}") from None
         bus = Bus(
@@ -62,8 +62,17 @@ class ClusterBus:
         await bus.start(self.listeners.sockets)
         self.bus = bus
         node.config.prepare(["bind", "port"], self._prepare)
-        node.clustering.attend = bus.run
-        node.clustering.buffers = bus.buffer_sizes
+
+    # -- the node's port (node/ports.py)
+
+    def attend(self) -> None:
+        if self.bus is not None:
+            self.bus.run()
+        elif self.node.clustering is not None:
+            self.node.clustering.refresh()
+
+    def buffer_sizes(self, link_id: int) -> tuple[int, int]:
+        return self.bus.buffer_sizes(link_id) if self.bus is not None else (0, 0)
 
     async def stop(self) -> None:
         if self.bus is not None:

@@ -10,7 +10,10 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import IO
+from typing import BinaryIO, cast
+
+from node.persistence.aof.files import Files as LogFiles
+from node.persistence.disk import Disk
 
 FLUSH_BYTES = 4 << 20
 """A draft is flushed to the disk each time so much has come, so that the end does not flood it."""
@@ -19,6 +22,20 @@ COMMIT = None
 """Behind the last piece of a draft."""
 
 OnEnd = Callable[[OSError | None], None]
+
+
+class DiskOfNode:
+    """The files of a node, as its port (node/ports.py)."""
+
+    def __init__(self, disk: WorkingDirectory, logs: LogFiles) -> None:
+        self.disk: Disk = disk
+        self.logs = logs
+
+    def nameless(self) -> BinaryIO:
+        """A file to read and write that is gone when it is closed."""
+        from tempfile import TemporaryFile  # its imports take 0.6 MiB, and few nodes ever need one
+
+        return cast(BinaryIO, TemporaryFile())
 
 
 class WorkingDirectory:
@@ -127,13 +144,6 @@ class FileDraft:
         if not self._discarded:
             self._discarded = True
             self._on_end(error)
-
-
-def nameless_file() -> IO[bytes]:
-    """A file to read and write that is gone when it is closed."""
-    from tempfile import TemporaryFile  # its imports take 0.6 MiB, and few nodes ever need one
-
-    return TemporaryFile()
 
 
 def draft_path(path: str) -> str:

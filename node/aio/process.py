@@ -1,15 +1,43 @@
-"""Reading the figures of this process from the operating system."""
+"""The process of a node, as its port (node/ports.py), and its figures."""
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
+from collections.abc import Callable
+from typing import Any
 
+from node.aio.locales import collation
 from node.monitoring.process import ProcessFacts
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TOTAL_BYTES = PAGE_BYTES * os.sysconf("SC_PHYS_PAGES")
+
+
+class ThisProcess:
+    """What becomes of the process is decided in NodeCore."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.stop = stop
+
+    def facts(self) -> ProcessFacts:
+        return read_facts()
+
+    def die(self) -> None:
+        die()
+
+    def crash(self) -> None:
+        signal.raise_signal(signal.SIGSEGV)
+
+    def collation(self, locale: str) -> Callable[[bytes], Any] | None:
+        return collation(locale)
+
+
+def die() -> None:
+    """What clients are about to be told cannot be kept: not one byte more may leave this process."""
+    os._exit(1)
 
 
 def read_facts() -> ProcessFacts:

@@ -13,21 +13,26 @@ from typing import BinaryIO, cast
 from gossip.aio.source import local_address
 from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
-from node.core import NodeCore
-from node.persistence.loading import CannotLoad, Steps
+from node.config import Config
+from node.monitoring.log import Log
+from node.persistence.steps import CannotLoad, Steps
+from node.replication.host import Events, Progress
 
 SYNC_EVERY_BYTES = 8 << 20
 """A long file is given to the disk bit by bit, or the end of it would wait for all."""
+Done = Callable[[Exception | None, int], None]
+
 MIN_PATIENCE_MS = 1000
 """A connection is not given up before the kernel has repeated its first packet."""
 
 
 class ReplicationHost:
-    """Carries out what node.following asks of the world."""
+    """Carries out what a node's `following` asks of the world."""
 
-    def __init__(self, node: NodeCore, loop: asyncio.AbstractEventLoop) -> None:
-        self.node = node
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: Log) -> None:
         self.loop = loop
+        self.config = config
+        self.log = log
         self._connection: _Connection | None = None
         self._attempt: asyncio.Task[None] | None = None
         self._load: asyncio.Task[None] | None = None
@@ -36,20 +41,19 @@ class ReplicationHost:
 
     # -- the connection
 
-    def connect(self, host: str, port: int) -> None:
+    def connect(self, host: str, port: int, events: Events) -> None:
         self.close()
-        self._attempt = self.loop.create_task(self._connect(host, port))
+        self._attempt = self.loop.create_task(self._connect(host, port, events))
 
-    async def _connect(self, host: str, port: int) -> None:
+    async def _connect(self, host: str, port: int, events: Events) -> None:
         patience_ms = self._patience_ms()
         try:
             async with asyncio.timeout(patience_ms / 1000 if patience_ms else None):
-                source = await local_address(self.node.config["bind-source-addr"])
-                await self.loop.create_connection(lambda: _Connection(self), host, port, local_addr=source)
+                source = await local_address(self.config["bind-source-addr"])
+                await self.loop.create_connection(lambda: _Connection(self, events), host, port, local_addr=source)
         except (OSError, UnicodeError) as error:  # the latter: a label of the name is empty or too long
             self._attempt = None
-            self.node.space.now_ms = unix_ms()
-            self.node.following.lost(getattr(error, "strerror", None) or str(error) or "no answer")
+            events.lost(getattr(error, "strerror", None) or str(error) or "no answer", unix_ms())
 
     def _patience_ms(self) -> int:
         """For how long a network may be silent before the connection is given up and a new one tried; 0: as TCP does.
@@ -57,7 +61,7 @@ class ReplicationHost:
         TCP repeats what was lost after ever longer pauses. Where a cut of 15 seconds has healed, it would be silent for
         10 more, and with it all writes that wait for this replica (`min-acks`). So a member of a cluster tries anew.
         """
-        config = self.node.config
+        config = self.config
         return max(config["cluster-node-timeout"], MIN_PATIENCE_MS) if config["cluster-enabled"] else 0
 
     def opened(self, connection: _Connection) -> None:
@@ -65,19 +69,16 @@ class ReplicationHost:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._patience_ms())
         self._attempt = None
         self._connection = connection
-        self.node.space.now_ms = unix_ms()
-        self.node.following.connected_to()
+        connection.events.connected_to(unix_ms())
 
     def received(self, connection: _Connection, data: bytes) -> None:
         if connection is self._connection:
-            self.node.space.now_ms = unix_ms()
-            self.node.following.received(data)
+            connection.events.received(data, unix_ms())
 
     def ended(self, connection: _Connection, reason: str) -> None:
         if connection is self._connection:
             self._connection = None
-            self.node.space.now_ms = unix_ms()
-            self.node.following.lost(reason)
+            connection.events.lost(reason, unix_ms())
 
     def send(self, data: bytes) -> None:
         if self._connection is not None and self._connection.transport is not None:
@@ -143,21 +144,20 @@ class ReplicationHost:
 
     # -- loading it
 
-    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
-        self._load = self.loop.create_task(self._run_load(steps, done))
+    def load(self, steps: Steps[None], progress: Progress, done: Done) -> None:
+        self._load = self.loop.create_task(self._run_load(steps, progress, done))
 
-    async def _run_load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+    async def _run_load(self, steps: Steps[None], progress: Progress, done: Done) -> None:
         failure: Exception | None = None
         try:
-            await run_in_slices(self.node, steps)
+            await run_in_slices(steps, progress, self.config)
         except Exception as error:
             # Whatever it is, the link must not wait for ever for an end of this.
             failure = error
             if not isinstance(error, (CannotLoad, OSError)):
-                self.node.log.warning(f"Internal error while loading: {error!r}\n{traceback.format_exc()}")
+                self.log.warning(f"Internal error while loading: {error!r}\n{traceback.format_exc()}")
         self._load = None
-        self.node.space.now_ms = unix_ms()
-        done(failure)
+        done(failure, unix_ms())
 
     def cancel_load(self) -> None:
         if self._load is not None:
@@ -175,8 +175,9 @@ class ReplicationHost:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, host: ReplicationHost) -> None:
+    def __init__(self, host: ReplicationHost, events: Events) -> None:
         self.host = host
+        self.events = events
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -10,13 +10,16 @@ long as there is some of it. What only a snapshot still holds counts as gone; no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from node.basics import Basics
+from node.engine.keyspace.table import Db
 from node.engine.memory.alloc import mem_used
+from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
+from node.replication.stream import WriteStream
 
-if TYPE_CHECKING:
-    from node.core import NodeCore
+KeyChanged = Callable[[Session | None, Db, bytes, str, str], None]
 
 KEYS_A_CALL = 4096
 FREEING_SLICES = 16
@@ -25,8 +28,10 @@ FREEING_SLICES = 16
 class Eviction:
     """Eviction of one node."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(self, basics: Basics, stream: WriteStream, key_changed: KeyChanged) -> None:
+        self.basics = basics
+        self._stream = stream
+        self._key_changed = key_changed
         self.due = False
         """The limit has changed: ticks make room until the data fits, or nothing more may go."""
         self._exceeded_since_ms = 0
@@ -34,9 +39,9 @@ class Eviction:
 
     def over_limit(self) -> int:
         """Bytes over maxmemory, or 0."""
-        limit = self.node.engine.maxmemory
+        limit = self.basics.engine.maxmemory
         excess = mem_used() + used_by_buffers() - limit if limit else 0
-        return max(0, excess - self.node.space.held_bytes) if excess > 0 else 0
+        return max(0, excess - self.basics.space.held_bytes) if excess > 0 else 0
 
     def make_room(self) -> bool:
         """Evict until the data fits. False: it does not, and the policy (or what there is) allows no more."""
@@ -47,12 +52,12 @@ class Eviction:
             return self._evict()
         finally:
             self._note_excess(self.over_limit() > 0)
-            self.node.stream.end_unit(atomic=False)
+            self._stream.end_unit(atomic=False)
 
     @property
     def exceeded_ms(self) -> int:
         """How long the data has been over the limit by now, since it last fitted; 0: it fits."""
-        return self.node.space.now_ms - self._exceeded_since_ms if self._exceeded_since_ms else 0
+        return self.basics.now_ms - self._exceeded_since_ms if self._exceeded_since_ms else 0
 
     @property
     def total_exceeded_ms(self) -> int:
@@ -63,7 +68,7 @@ class Eviction:
 
     def _note_excess(self, exceeded: bool) -> None:
         if exceeded:
-            self._exceeded_since_ms = self._exceeded_since_ms or self.node.space.now_ms
+            self._exceeded_since_ms = self._exceeded_since_ms or self.basics.now_ms
         elif self._exceeded_since_ms:
             self._exceeded_ms += self.exceeded_ms
             self._exceeded_since_ms = 0
@@ -76,10 +81,10 @@ class Eviction:
             self.due = self.make_room() and self.over_limit() > 0
 
     def _evict(self) -> bool:
-        node, space = self.node, self.node.space
-        policy = node.config["maxmemory-policy"]
-        samples = node.config["maxmemory-samples"]
-        lazy = node.config["lazyfree-lazy-eviction"]
+        space, config = self.basics.space, self.basics.config
+        policy = config["maxmemory-policy"]
+        samples = config["maxmemory-samples"]
+        lazy = config["lazyfree-lazy-eviction"]
         slices = 0
         for _ in range(KEYS_A_CALL):
             if space.freeing:
@@ -98,9 +103,9 @@ class Eviction:
             db, key = candidate
             db.delete(key, lazy=lazy)
             space.evicted += 1
-            if node.engine.propagating:
-                node.stream.deleted(db, key, lazy)
-            node.key_changed(None, db, key, "evicted", "e")
+            if self.basics.engine.propagating:
+                self._stream.deleted(db, key, lazy)
+            self._key_changed(None, db, key, "evicted", "e")
             if not self.over_limit():
                 return True
         return True

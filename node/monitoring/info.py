@@ -54,7 +54,7 @@ def text(node: NodeCore, wanted: Iterable[str]) -> str:
 
 
 def server(node: NodeCore) -> Fields:
-    config, process = node.config, node.process()
+    config, process = node.config, node.process.facts()
     uptime_s = max(0, (node.space.now_ms - node.stats.started_ms) // 1000)
     leaving_ms = node.leaving.remaining_ms
     return {
@@ -126,7 +126,7 @@ def clients(node: NodeCore) -> Fields:
 
 
 def memory(node: NodeCore) -> Fields:
-    process = node.process()
+    process = node.process.facts()
     used = node.used_memory()
     data = mem_used()
     stats = node.stats
@@ -356,7 +356,7 @@ def following(node: NodeCore) -> Fields:
 
 
 def cpu(node: NodeCore) -> Fields:
-    process = node.process()
+    process = node.process.facts()
     return {
         "used_cpu_sys": f"{process.cpu_system_s:.6f}",
         "used_cpu_user": f"{process.cpu_user_s:.6f}",

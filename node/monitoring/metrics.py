@@ -79,7 +79,7 @@ def histograms(node: NodeCore) -> Iterator[Histogram]:
 
 
 def _process(node: NodeCore) -> Iterator[Family]:
-    process = node.process()
+    process = node.process.facts()
     yield Family("info", "gauge", "Version and role of the node; always 1.", [(_identity(node), 1)])
     yield gauge("uptime_seconds", "Time since the start.", (node.space.now_ms - node.stats.started_ms) / 1000)
     yield by_label(

@@ -7,16 +7,14 @@ in one go. After a failure writes are refused, as far as `stop-writes-on-bgsave-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from node import flags
+from node.basics import Basics
 from node.persistence.disk import Disk, Draft, NoDisk
 from node.persistence.rdb.snapshot import snapshot
-from node.persistence.snapshots import Handle, key_delay_us
+from node.persistence.snapshots import Handle, Snapshots, key_delay_us
+from node.ports import Process
 from node.replies import CommandError
-
-if TYPE_CHECKING:
-    from node.core import NodeCore
 
 RETRY_S = 5
 """After a failed save the rules wait so long before they try again."""
@@ -35,10 +33,23 @@ MISCONF = CommandError(
 class Saving:
     """When the data was last on disk, and what came of it."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
-        self.disk: Disk = NoDisk()
-        self.last_save_ms = node.space.now_ms
+    def __init__(
+        self,
+        basics: Basics,
+        disk: Disk,
+        process: Process,
+        snapshots: Snapshots,
+        is_replica: Callable[[], bool],
+        facts: Callable[[], dict[str, object]],
+    ) -> None:
+        """`facts`: where in which history the data is, for the head of the file (Following.facts)."""
+        self.basics = basics
+        self.disk = disk
+        self._process = process
+        self._snapshots = snapshots
+        self._is_replica = is_replica
+        self._facts = facts
+        self.last_save_ms = basics.now_ms
         self.last_try_ms = 0
         self.last_status = "ok"
         self.last_took_s = -1
@@ -48,7 +59,7 @@ class Saving:
         self.rewriting: Callable[[], bool] = lambda: False
         """Is the append-only file being rewritten? The two would be in each other's way."""
         self._background: BackgroundSave | None = None
-        node.config.subscribe(["save", "stop-writes-on-bgsave-error"], lambda config: self._gate())
+        basics.config.subscribe(["save", "stop-writes-on-bgsave-error"], lambda config: self._gate())
 
     # -- what others ask
 
@@ -68,68 +79,68 @@ class Saving:
     @property
     def current_took_s(self) -> int:
         """How long the save in the background has been going on; -1: there is none."""
-        return -1 if self._background is None else (self.node.space.now_ms - self._background.started_ms) // 1000
+        return -1 if self._background is None else (self.basics.now_ms - self._background.started_ms) // 1000
 
     def refusal(self) -> CommandError | None:
         """Why writes are refused, if they are. What a primary sends is never refused, so a replica needs no reason."""
-        return MISCONF if self._failing and self.node.role == "master" else None
+        return MISCONF if self._failing and not self._is_replica() else None
 
     @property
     def _failing(self) -> bool:
-        config = self.node.config
+        config = self.basics.config
         return self.last_status == "err" and bool(config["save"]) and config["stop-writes-on-bgsave-error"]
 
     # -- saving
 
     def pieces(self, aux: Mapping[str, object] | None = None) -> Iterable[bytes]:
         """The data as it is now, as a file. Its head says where in which history that is, or what `aux` has."""
-        node, config = self.node, self.node.config
+        config = self.basics.config
         return snapshot(
-            node.space,
+            self.basics.space,
             config["rdbcompression"],
             config["rdbchecksum"],
             config["maxmemory-policy"],
-            aux=node.following.facts() if aux is None else aux,
-            functions=node.snapshots.functions(),
+            aux=self._facts() if aux is None else aux,
+            functions=self._snapshots.functions(),
         )
 
     def save(self) -> bool:
         """SAVE: write the snapshot now; False: the disk would not have it, and the log says why."""
-        node = self.node
+        basics = self.basics
         self.cancel()
         try:
-            self.disk.replace(node.config["dbfilename"], self._slowed(self.pieces()))
+            self.disk.replace(basics.config["dbfilename"], self._slowed(self.pieces()))
         except OSError as error:
             self._complain(error)
             return False
-        node.log.notice("DB saved on disk")
-        node.space.dirty = 0
+        basics.log.notice("DB saved on disk")
+        basics.space.dirty = 0
         self._ended(True)
         return True
 
     def _slowed(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
         """With `rdb-key-save-delay`, which stops the whole server here as it does in Redis."""
-        delay_us = key_delay_us(self.node.config["rdb-key-save-delay"])
+        delay_us = key_delay_us(self.basics.config["rdb-key-save-delay"])
         if delay_us:
-            self.node.sleep(delay_us * sum(map(len, self.node.space.dbs)) / 1e6)
+            self.basics.clock.sleep(delay_us * sum(map(len, self.basics.space.dbs)) / 1e6)
         yield from pieces
 
     def start(self) -> bool:
         """BGSAVE: begin to save in the background; False: it failed at once. There must be no other."""
-        node = self.node
+        basics = self.basics
         self.scheduled = False
-        self.last_try_ms = node.space.now_ms
+        self.last_try_ms = basics.now_ms
         self._background = background = BackgroundSave(self)
         try:
             background.draft = self.disk.draft(
-                node.config["dbfilename"], node.config["rdb-save-incremental-fsync"], background.ended
+                basics.config["dbfilename"], basics.config["rdb-save-incremental-fsync"], background.ended
             )
         except OSError as error:
             background.ended(error)
             return False
-        node.stats.background_jobs += 1
-        background.handle = node.snapshots.start(background, aux=node.following.facts())
-        node.log.notice(f"Background saving started by pid {node.process().pid}")
+        basics.stats.background_jobs += 1
+        background.handle = self._snapshots.start(background, aux=self._facts())
+        basics.log.notice(f"Background saving started by pid {self._process.facts().pid}")
         return True
 
     def cancel(self) -> None:
@@ -137,40 +148,40 @@ class Saving:
         if self._background is not None:
             self._background.cancel()
             self._background = None
-            self.node.log.warning("Background saving cancelled")
+            self.basics.log.warning("Background saving cancelled")
 
     def all_flushed(self) -> None:
         """FLUSHALL: a save of what was is pointless now, and the file must not bring it back after a crash."""
         self.cancel()
-        if self.node.config["save"] and self.has_disk:
+        if self.basics.config["save"] and self.has_disk:
             self.save()
 
     def background_ended(self, background: BackgroundSave, error: OSError | None) -> None:
         """A save in the background has come to its end."""
-        node = self.node
+        basics = self.basics
         self._background = None
-        self.last_took_s = (node.space.now_ms - background.started_ms) // 1000
+        self.last_took_s = (basics.now_ms - background.started_ms) // 1000
         if error is None:
-            node.space.dirty = max(0, node.space.dirty - background.dirty)
-            node.log.notice("DB saved on disk")
-            node.log.notice("Background saving terminated with success")
+            basics.space.dirty = max(0, basics.space.dirty - background.dirty)
+            basics.log.notice("DB saved on disk")
+            basics.log.notice("Background saving terminated with success")
         else:
             self._complain(error)
-            node.log.warning("Background saving error")
+            basics.log.warning("Background saving error")
         self._ended(error is None)
 
     def _complain(self, error: OSError) -> None:
-        self.node.log.warning(f"Write error saving DB on disk: {error}")
+        self.basics.log.warning(f"Write error saving DB on disk: {error}")
 
     def _ended(self, well: bool) -> None:
         if well:
-            self.last_save_ms = self.node.space.now_ms
+            self.last_save_ms = self.basics.now_ms
             self.saves += 1
         self.last_status = "ok" if well else "err"
         self._gate()
 
     def _gate(self) -> None:
-        self.node.set_gate(flags.GATE_SAVING, self._failing)
+        self.basics.set_gate(flags.GATE_SAVING, self._failing)
 
     # -- time
 
@@ -184,9 +195,9 @@ class Saving:
         if self.scheduled:
             self.start()
             return
-        for seconds, changes in self.node.config["save"]:
-            if self.node.space.dirty >= changes and now_ms - self.last_save_ms > seconds * 1000:
-                self.node.log.notice(f"{changes} changes in {seconds} seconds. Saving...")
+        for seconds, changes in self.basics.config["save"]:
+            if self.basics.space.dirty >= changes and now_ms - self.last_save_ms > seconds * 1000:
+                self.basics.log.notice(f"{changes} changes in {seconds} seconds. Saving...")
                 self.start()
                 return
 
@@ -198,8 +209,8 @@ class BackgroundSave:
         self.saving = saving
         self.handle: Handle | None = None
         self.draft: Draft | None = None
-        self.started_ms = saving.node.space.now_ms
-        self.dirty = saving.node.space.dirty
+        self.started_ms = saving.basics.now_ms
+        self.dirty = saving.basics.space.dirty
 
     def write(self, piece: bytes) -> None:
         assert self.draft is not None

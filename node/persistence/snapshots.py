@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from node.basics import Basics
 from node.engine.durable.snapshot import Snapshot
 from node.persistence.rdb.kinds import Form
 from node.persistence.rdb.snapshot import write_head
-
-if TYPE_CHECKING:
-    from node.core import NodeCore
+from node.ports import WakeUps
 
 
 class Consumer(Protocol):
@@ -105,7 +104,7 @@ class Handle:
         """False: it was too early for the next key (rdb-key-save-delay)."""
         keys = -1
         # A change of it counts at once: there is no child with a configuration of its own.
-        delay_us = key_delay_us(self._snapshots.node.config["rdb-key-save-delay"])
+        delay_us = key_delay_us(self._snapshots.basics.config["rdb-key-save-delay"])
         if delay_us:
             due = int((now_us - self._started_us) / delay_us)
             keys = max(0, due - self.walk.keys_done)
@@ -134,12 +133,12 @@ class Handle:
 
 
 class Snapshots:
-    """The snapshots that a node is taking. `wake` is set by the host, which then calls `step` until it says NEVER."""
+    """The snapshots that a node is taking. `wake`: the host calls `step`, soon, until it says NEVER."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(self, basics: Basics, wake_ups: WakeUps) -> None:
+        self.basics = basics
         self.handles: list[Handle] = []
-        self.wake: Callable[[], None] = lambda: None
+        self.wake = wake_ups.take_snapshots
         self.functions: Callable[[], Iterable[bytes]] = lambda: ()
         """The code of the function libraries, to be written before the keys."""
 
@@ -156,12 +155,12 @@ class Snapshots:
         `form` is what its reader understands. `slots` has 16384 bytes, one a slot, 0 for the slots to leave out. `aux`
         are further facts for the file's head ("repl-id", "repl-offset", "repl-stream-db", "aof-base").
         """
-        node, config = self.node, self.node.config
+        space, config = self.basics.space, self.basics.config
         walk = Snapshot(
-            node.space, slots, config["rdbcompression"], config["rdbchecksum"], config["maxmemory-policy"], form
+            space, slots, config["rdbcompression"], config["rdbchecksum"], config["maxmemory-policy"], form
         )
-        write_head(walk.writer, node.space, aux, self.functions())
-        handle = Handle(self, walk, consumer, node.now_us())
+        write_head(walk.writer, space, aux, self.functions())
+        handle = Handle(self, walk, consumer, self.basics.clock.now_us())
         self.handles.append(handle)
         self.wake()
         return handle
@@ -172,7 +171,7 @@ class Snapshots:
         handles = list(self.handles)
         for handle in handles:
             if handle.active:
-                each = handle.step(budget_us // len(handles), self.node.now_us())
+                each = handle.step(budget_us // len(handles), self.basics.clock.now_us())
                 wish = min(wish, each, key=lambda next: next.value)
         if wish is Next.NEVER and self.handles:
             return Next.AT_ONCE  # somebody has started another one meanwhile

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gossip.effects import Effect, Note
 from node import flags
-from node.persistence.loading import CannotLoad, rdb
+from node.persistence.steps import CannotLoad
 from node.replication.effects import (
     Apply,
     BeginSnapshot,
@@ -28,7 +28,7 @@ from node.replication.effects import (
     StoreSnapshot,
 )
 from node.replication.history import stated_number
-from node.replication.host import Host, NoHost
+from node.replication.host import Host
 from node.replication.link import ID_CHARS, Introduction, Position, PrimaryLink, State
 from node.replication.local_expiry import LocalExpiry
 from node.replies import CommandError
@@ -36,8 +36,8 @@ from node.replies import CommandError
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
-    from node.persistence.loading import Steps
     from node.persistence.rdb.load import Data
+    from node.persistence.steps import Steps
 
 LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
@@ -47,9 +47,9 @@ DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-m
 class Following:
     """Whom this node follows, if anybody."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, host: Host, waits_for_data: bool) -> None:
         self.node = node
-        self.host: Host = NoHost()
+        self.host = host
         self.primary: tuple[str, int] | None = None
         self.primary_id = ""
         self.link = PrimaryLink(
@@ -63,7 +63,7 @@ class Following:
         """The database that the stream last chose."""
         self.unexpected_errors = 0
         """Commands of the stream that failed: our data is not what the primary takes it for."""
-        self.waits_for_data = False
+        self.waits_for_data = waits_for_data
         """The node still loads what it had: only then it can say where it wants to go on."""
         self.resumable = False
         """Our data is a part of the history that node.history names, up to the offset of our stream."""
@@ -187,19 +187,22 @@ class Following:
 
     # -- what happens outside
 
-    def connected_to(self) -> None:
+    def connected_to(self, now_ms: int) -> None:
         """The host has made the connection that was asked for."""
-        self.link.connected(self.node.space.now_ms)
+        self.node.space.now_ms = now_ms
+        self.link.connected(now_ms)
         self.run()
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, now_ms: int) -> None:
+        self.node.space.now_ms = now_ms
         self.node.stats.repl_bytes_in += len(data)
-        self.link.received(data, self.node.space.now_ms)
+        self.link.received(data, now_ms)
         self.run()
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, now_ms: int) -> None:
         """The connection has ended, or could not be made."""
-        self.link.lost(reason, self.node.space.now_ms)
+        self.node.space.now_ms = now_ms
+        self.link.lost(reason, now_ms)
         self.run()
 
     def tick(self) -> None:
@@ -251,7 +254,7 @@ class Following:
             case Note(level, text):
                 self.node.log.write(level, text)
             case Connect(host, port):
-                self.host.connect(host, port)
+                self.host.connect(host, port, self)
             case Close():
                 self.host.close()
             case Resume(history_id):
@@ -263,7 +266,7 @@ class Following:
                     self.node.log.warning(f"The snapshot from the primary cannot be kept: {error}")
                     self.link.restart(self.node.space.now_ms)
             case LoadSnapshot(history_id, offset):
-                self.host.load(self._loading(history_id, offset), self._loaded)
+                self.host.load(self._loading(history_id, offset), self.node.loading, self._loaded)
 
     def _introduction(self) -> Introduction:
         config = self.node.config
@@ -325,7 +328,7 @@ class Following:
                 node.loading.begin(len(data))
             if self._in_memory is None:
                 node.log.notice(LOADS)
-            loaded = yield from rdb(node, data, keep_dead=True)
+            loaded = yield from node.loader.rdb(data, keep_dead=True)
         finally:
             node.loading.end()
             self._in_memory = None
@@ -362,9 +365,9 @@ class Following:
             self.host.remove_file(name)  # the mapped data stays
         return data
 
-    def _loaded(self, error: Exception | None) -> None:
+    def _loaded(self, error: Exception | None, now_ms: int) -> None:
         """The host has come to the end of the steps."""
-        now_ms = self.node.space.now_ms
+        self.node.space.now_ms = now_ms
         if error is not None:
             self.link.load_failed(str(error), now_ms)
         elif self.link.state is State.LOADING:

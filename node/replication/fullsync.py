@@ -14,14 +14,14 @@ may be is bounded by client-output-buffer-limit, as for any other output of a re
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from node import flags
 from node.replication.replica import TRANSFER, WAITS, Replica
 
 if TYPE_CHECKING:
     from node.persistence.snapshots import Handle
+    from node.ports import Files
     from node.replication.replicas import Replicas
 
 CHUNK_BYTES = 64 * 1024
@@ -45,13 +45,12 @@ class Transfer(Protocol):
 class FullSync:
     """Who waits for a snapshot, and the one that is being made."""
 
-    def __init__(self, owner: Replicas) -> None:
+    def __init__(self, owner: Replicas, files: Files) -> None:
         self.owner = owner
         self.node = owner.node
         self.waiting: list[Replica] = []
         self.transfers: list[Transfer] = []
-        self.open_file: Callable[[], Any] = no_file
-        """Set by the host: a nameless file to read and write."""
+        self._files = files
         self._newline_ms = 0
 
     @property
@@ -115,7 +114,7 @@ class FullSync:
         self.waiting = [each for each in self.waiting if each not in chosen]
         node.log.notice(f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
         try:
-            file = None if diskless else self.open_file()
+            file = None if diskless else self._files.nameless()
         except OSError as error:
             node.log.warning(f"Can't open the file of a snapshot for replicas: {error}")
             for replica in chosen:
@@ -201,10 +200,6 @@ class FullSync:
                 transfer.handle.cancel()
                 transfer.handle = None
             self.forget_if_done(transfer)
-
-
-def no_file() -> BinaryIO:
-    raise OSError("this node has no disk")
 
 
 class ByMark:

@@ -7,13 +7,33 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from node.persistence.loading import Steps
+    from node.persistence.steps import Steps
+
+
+class Events(Protocol):
+    """Who is told what becomes of a connection."""
+
+    def connected_to(self, now_ms: int) -> None:
+        """It has been made."""
+
+    def received(self, data: bytes, now_ms: int) -> None: ...
+    def lost(self, reason: str, now_ms: int) -> None:
+        """It has ended, or could not be made."""
+
+
+class Progress(Protocol):
+    """How far a load is."""
+
+    loaded_bytes: int
+
+    def goes_on(self, now_ms: int) -> None:
+        """Something else had a turn meanwhile."""
 
 
 class Host(Protocol):
     """What carries the bytes, and keeps a snapshot while it arrives. OSError says what the disk would not do."""
 
-    def connect(self, host: str, port: int) -> None: ...
+    def connect(self, host: str, port: int, events: Events) -> None: ...
     def send(self, data: bytes) -> None: ...
     def close(self) -> None: ...
     def begin_file(self) -> None:
@@ -29,8 +49,8 @@ class Host(Protocol):
     def drop_file(self) -> None:
         """Forget a file that is not whole. Harmless if there is none."""
 
-    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
-        """Take these steps between other work, then tell how it went: what they raised, if anything."""
+    def load(self, steps: Steps[None], progress: Progress, done: Callable[[Exception | None, int], None]) -> None:
+        """Take these steps between other work, then tell how it went, what they raised if anything, and the time."""
 
     def cancel_load(self) -> None:
         """Take no more of them, and tell nothing. Harmless if there are none."""
@@ -42,7 +62,7 @@ class Host(Protocol):
 class NoHost:
     """Of a node that nobody connects with anything."""
 
-    def connect(self, host: str, port: int) -> None:
+    def connect(self, host: str, port: int, events: Events) -> None:
         pass
 
     def send(self, data: bytes) -> None:
@@ -66,7 +86,7 @@ class NoHost:
     def drop_file(self) -> None:
         pass
 
-    def load(self, steps: Steps[None], done: Callable[[Exception | None], None]) -> None:
+    def load(self, steps: Steps[None], progress: Progress, done: Callable[[Exception | None, int], None]) -> None:
         pass
 
     def cancel_load(self) -> None:

@@ -23,23 +23,24 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
+    from node.ports import Connections, Files
 
 MOST_REPLICAS = 5
 """What a primary is made for. More work, and slow everybody down: a warning in the log."""
 
 
 class Replicas:
-    """All of them, in the order in which they came. The host sets `stream_to`: it sends what a session's reader has."""
+    """All of them, in the order in which they came."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, connections: Connections, files: Files) -> None:
         self.node = node
+        self._connections = connections
         self.attached: dict[Session, Replica] = {}
         self.acks_heard = 0
         self._handshakes: dict[Session, Replica] = {}
         self._pinged_ms = node.space.now_ms
         self._alone_since_ms = node.space.now_ms
-        self.stream_to: Callable[[Session], None] = lambda session: None
-        self.sync = FullSync(self)
+        self.sync = FullSync(self, files)
         self.acks = Acknowledgements(self)
         node.config.subscribe(["repl-backlog-size"], self._resize)
         self._resize(node.config)
@@ -65,7 +66,7 @@ class Replicas:
         session.flags |= flags.REPLICA
         replica.acked_ms = replica.moved_ms = node.space.now_ms
         self.attached[session] = replica
-        self.stream_to(session)
+        self._connections.stream_to(session)
         self.keep_backlog()
         if len(self.attached) > MOST_REPLICAS and not replica.snapshot_only:
             node.log.warning(

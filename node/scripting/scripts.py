@@ -19,6 +19,7 @@ from node.scripting.slices import Slices
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command
+    from node.ports import WakeUps
     from node.scripting.interpreter import Interpreter
 
 NOSCRIPT = CommandError("NOSCRIPT No matching script. Please use EVAL.")
@@ -58,14 +59,14 @@ class Script:
 class Scripts:
     """EVAL's scripts by digest, and the run of a script, of which there is at most one at a time."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, wake_ups: WakeUps) -> None:
         self.node = node
         self.random = Random()
         self.by_digest: dict[bytes, Script] = {}
         self.cache_bytes = 0
         """What they take beside Lua."""
         self.run: Run | None = None
-        self.slices = Slices(node)
+        self.slices = Slices(node, wake_ups)
         self.slices.on_suspended, self.slices.on_ended = self._suspended, self._ended
         self.timed_out = False
         """Others no longer wait for the end of the script that is suspended: they are told BUSY."""

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
+    from node.ports import WakeUps
 
 SLICE_US = 5000
 
 
 class Slices:
-    """The work of one client that may be suspended. `schedule` asks the host to call `go_on` after the loop's turn."""
+    """The work of one client that may be suspended, if the host comes back to it: else it ends before its command."""
 
-    def __init__(self, node: NodeCore) -> None:
+    def __init__(self, node: NodeCore, wake_ups: WakeUps) -> None:
         self.node = node
-        self.schedule: Callable[[], None] | None = None
-        """Without one, work ends before its command does, however long it takes."""
+        self._may_suspend, self._schedule = wake_ups.suspends, wake_ups.go_on_with_script
         self.suspended = False
         self.on_suspended: Callable[[], None] = lambda: None
         self.on_ended: Callable[[], None] = lambda: None
@@ -59,7 +59,7 @@ class Slices:
 
     def run(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
         """The reply of the work, or a wait for its end."""
-        if self._running or self.schedule is None or caller.flags & (flags.PRIMARY | flags.REPLAY):
+        if self._running or not self._may_suspend or caller.flags & (flags.PRIMARY | flags.REPLAY):
             return work()
         if self._worker is None:
             from greenlet import greenlet
@@ -71,7 +71,7 @@ class Slices:
         if not self.suspended:
             return reply
         self.on_suspended()
-        self.schedule()
+        self._schedule()
         return Blocked([], 0, lambda session: None, kind="script")
 
     def go_on(self) -> None:
@@ -80,7 +80,6 @@ class Slices:
             return
         node, caller = self.node, self._caller
         assert caller is not None
-        assert self.schedule is not None
         space = node.space
         now_ms, space.now_ms = space.now_ms, self._now_ms
         caller.flags |= self._flags
@@ -89,7 +88,7 @@ class Slices:
         finally:
             space.now_ms = now_ms
         if self.suspended:
-            self.schedule()
+            self._schedule()
         else:
             self._finish(caller, reply)
 

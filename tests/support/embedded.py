@@ -6,18 +6,25 @@
     b.send("RPUSH", "q", "x")
     assert a.take() == [b"q", b"x"]
 
-Time stands still unless a test advances it.
+Time stands still unless a test advances it. What the node asks of its host (node/ports.py) goes to the ports here, of
+which tests choose or change some.
 """
 
 from __future__ import annotations
 
 import io
 import random
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 from node.config import Config
 from node.core import NodeCore
 from node.engine.session.session import Session
+from node.persistence.aof.files import Files as LogFiles
+from node.persistence.disk import Disk
+from node.ports import Host, NoFilesAtAll, NoProcess, NoWakeUps
+from node.replication.host import Host as PrimaryHost
+from node.replication.host import NoHost as NoPrimary
 from tests.support.resp import Word, pack, parse
 
 
@@ -47,12 +54,82 @@ class EmbeddedClient:
         return self.take()
 
 
-class Embedded:
-    """The node. `replicated` lists what its replicas would be sent, once `replicate` was called."""
+class EmbeddedClock:
+    """`look` tells the exact time; without it that is what commands go by."""
 
-    def __init__(self, now_ms: int = 1_000_000, seed: int = 1, config: Config | None = None) -> None:
-        self.core = NodeCore(config or Config(), now_ms, random.Random(seed))
-        self.core.replicas.sync.open_file = io.BytesIO
+    def __init__(self, node: Embedded) -> None:
+        self._node = node
+        self.look: Callable[[], int] = lambda: self._node.core.space.now_ms * 1000
+
+    def now_us(self) -> int:
+        return self.look()
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
+class EmbeddedWakeUps(NoWakeUps):
+    """`script_waits`: a script is suspended, and asks for its next slice."""
+
+    def __init__(self, suspends: bool) -> None:
+        self.suspends = suspends
+        self.script_waits = False
+
+    def go_on_with_script(self) -> None:
+        self.script_waits = True
+
+
+class EmbeddedFiles(NoFilesAtAll):
+    def __init__(self, disk: Disk | None, logs: LogFiles | None) -> None:
+        super().__init__()
+        self.disk, self.logs = disk or self.disk, logs or self.logs
+
+    def nameless(self) -> BinaryIO:
+        return io.BytesIO()
+
+
+class Stopped(BaseException):
+    """The process has ended at once."""
+
+
+class EmbeddedProcess(NoProcess):
+    """`stopped`: it has ended in good order."""
+
+    stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def die(self) -> None:
+        raise Stopped
+
+
+class Embedded:
+    """The node. `replicated` lists what its replicas would be sent, once `replicate` was called.
+
+    `suspends`: long scripts are suspended, as `wake_ups.script_waits` tells.
+    """
+
+    def __init__(
+        self,
+        now_ms: int = 1_000_000,
+        seed: int = 1,
+        config: Config | None = None,
+        *,
+        disk: Disk | None = None,
+        logs: LogFiles | None = None,
+        primary: PrimaryHost | None = None,
+        suspends: bool = False,
+    ) -> None:
+        self.clock, self.wake_ups, self.process = EmbeddedClock(self), EmbeddedWakeUps(suspends), EmbeddedProcess()
+        host = Host(
+            clock=self.clock,
+            wake_ups=self.wake_ups,
+            files=EmbeddedFiles(disk, logs),
+            process=self.process,
+            primary=primary or NoPrimary(),
+        )
+        self.core = NodeCore(config or Config(), now_ms, random.Random(seed), host=host)
         self.replicated: list[list[bytes]] = []
 
     def client(self) -> EmbeddedClient:
@@ -60,8 +137,7 @@ class Embedded:
 
     def advance(self, ms: int) -> None:
         """Let time pass."""
-        self.core.space.now_ms += ms
-        self.core.tick()
+        self.core.tick(self.core.space.now_ms + ms)
 
     def replicate(self) -> None:
         """From now on note what would be sent to replicas, but for the choice of the database."""

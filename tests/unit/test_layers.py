@@ -162,6 +162,7 @@ CIRCLES: list[set[str]] = [
     # What takes the whole node (NodeCore) where it uses parts of it.
     {
         *(
+            "node.basics",
             "node.blocking",
             "node.clients",
             "node.clustering",
@@ -169,6 +170,7 @@ CIRCLES: list[set[str]] = [
             "node.dispatch",
             "node.leaving",
             "node.pause",
+            "node.ports",
         ),
         *("node.commands", "node.commands.server", "node.keyspace", "node.monitoring", "node.persistence"),
         *("node.persistence.aof", "node.replication", "node.scripting"),

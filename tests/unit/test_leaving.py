@@ -22,16 +22,17 @@ class World:
     def __init__(self) -> None:
         config = Config()
         config.put("repl-diskless-sync-delay", 0)
-        self.node = Embedded(config=config)
         self.disk = FakeDisk()
+        self.node = Embedded(config=config, disk=self.disk)
         self.core = self.node.core
-        self.core.saving.disk = self.disk
         self.log: list[str] = []
         self.core.log.sink = lambda mark, text: self.log.append(text)
-        self.stopped = False
-        self.core.leaving.stop = lambda: setattr(self, "stopped", True)
         self.client = self.node.client()
         self.client("SET", "a", "1")
+
+    @property
+    def stopped(self) -> bool:
+        return self.node.process.stopped
 
     def by_signal(self, leave: Leave) -> bool:
         """Has the process ended?"""
@@ -94,7 +95,7 @@ def test_a_node_that_cannot_save_stays_unless_it_is_forced(world: World) -> None
 
 def test_what_the_loop_still_does_while_a_node_ends_saves_nothing_again(world: World) -> None:
     assert world.by_signal(Leave())
-    world.stopped = False
+    world.node.process.stopped = False
     saved = world.log.count("Saving the final RDB snapshot before exiting.")
     world.node.advance(1000)
     assert not world.stopped

@@ -10,10 +10,8 @@ from node.commands.table.cursor import require_float, require_int
 from node.commands.table.spec import command
 from node.engine.durable.quicklist import quicklist_nodes
 from node.engine.types.list import List
-from node.persistence import loading
-from node.persistence.aof.loading import AofLoading
-from node.persistence.loading import CannotLoad
 from node.persistence.rdb.payload import dump_payload
+from node.persistence.steps import CannotLoad, at_once
 from node.replies import (
     NO_SUCH_KEY,
     OK,
@@ -154,7 +152,7 @@ def reload(s: Session, args: list[bytes]) -> Reply:
             data = b"".join(node.saving.pieces())
         if data is None:
             raise CannotLoad("there is no snapshot")
-        loading.at_once(loading.rdb(node, data, in_place=in_place, merge=merge))
+        at_once(node.loader.rdb(data, in_place=in_place, merge=merge))
     except (CannotLoad, OSError) as error:
         node.log.warning(f"DEBUG RELOAD: {error}")
         raise CommandError("ERR Error trying to load the RDB dump, check server logs.") from None
@@ -169,7 +167,7 @@ def load_append_only(s: Session, args: list[bytes]) -> Reply:
     node.data_replaced()
     node.space.flush()
     try:
-        loading.at_once(AofLoading(node).steps())
+        at_once(node.aof_loading().steps())
     except CannotLoad as error:
         node.log.warning(str(error))
         raise CommandError("ERR Error trying to load the AOF files, check server logs.") from None
@@ -222,7 +220,7 @@ def set_active_expire(s: Session, args: list[bytes]) -> Reply:
 @action("SEGFAULT")
 def segfault(s: Session, args: list[bytes]) -> Reply:
     """Crash, so that tests can look at the report."""
-    s.node.crash()
+    s.node.process.crash()
     return OK
 
 

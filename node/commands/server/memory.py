@@ -35,7 +35,7 @@ container(
     tips="nondeterministic_output request_policy:all_shards response_policy:special",
 )
 def memory_doctor(s: Session, argv: list[bytes]) -> Reply:
-    used, process = s.node.used_memory(), s.node.process()
+    used, process = s.node.used_memory(), s.node.process.facts()
     if used < 5 << 20:
         return Verbatim(b"Hi Sam, this instance holds very little data: there is nothing to find yet.\n")
     if process.rss_bytes > 1.5 * used and process.rss_bytes - used > 128 << 20:
@@ -86,7 +86,7 @@ def memory_purge(s: Session, argv: list[bytes]) -> Reply:
 )
 def memory_stats(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
-    used, process, keys = node.used_memory(), node.process(), sum(len(db) for db in node.space.dbs)
+    used, process, keys = node.used_memory(), node.process.facts(), sum(len(db) for db in node.space.dbs)
     data, heap = mem_used(), allocator.measure(process.rss_bytes)
     return {
         b"peak.allocated": max(used, node.stats.peak_memory_bytes),

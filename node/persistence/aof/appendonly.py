@@ -12,22 +12,25 @@ relies on what it says; files that it no longer needs are deleted after that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from node import flags
+from node.basics import Basics
 from node.config import BadValue, Config
 from node.persistence.aof.backoff import Backoff
 from node.persistence.aof.convert import Converter
-from node.persistence.aof.files import error_text
+from node.persistence.aof.files import Files, error_text
 from node.persistence.aof.log import AppendLog
 from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
-from node.persistence.loading import CannotLoad
+from node.persistence.saving import Saving
+from node.persistence.snapshots import Snapshots
+from node.persistence.steps import CannotLoad
+from node.ports import Process
+from node.replication.stream import WriteStream
 from node.replies import CommandError
-
-if TYPE_CHECKING:
-    from node.core import NodeCore
 
 FIRST_REWRITE_FAILED = "Unable to turn on AOF. Check server logs."
 
@@ -41,11 +44,25 @@ class State(Enum):
 class AppendOnly:
     """The append-only file of one node."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
-        self.parts = Parts(node)
+    def __init__(
+        self,
+        basics: Basics,
+        files: Files,
+        process: Process,
+        stream: WriteStream,
+        saving: Saving,
+        snapshots: Snapshots,
+        reached_disk: Callable[[], None],
+    ) -> None:
+        """`reached_disk` is told that more of the stream is on disk."""
+        self.basics = basics
+        self._process = process
+        self._stream = stream
+        self._saving = saving
+        self._snapshots = snapshots
+        self.parts = Parts(basics.config, basics.log, files)
         self.state = State.OFF
-        self.log = AppendLog(node)
+        self.log = AppendLog(basics, stream, lambda: self.disk_is_busy, reached_disk, lambda: files.die())
         self.backoff = Backoff()
         self.scheduled = False
         self.rewrites = 0
@@ -56,9 +73,9 @@ class AppendOnly:
         self._handle: Any = None
         self._started_ms = 0
         self._attached = False
-        node.saving.rewriting = lambda: self.rewriting
-        node.config.subscribe(["appendonly"], self._switched)
-        node.config.subscribe(["aof-disable-auto-gc"], lambda config: self.parts.delete_history())
+        saving.rewriting = lambda: self.rewriting
+        basics.config.subscribe(["appendonly"], self._switched)
+        basics.config.subscribe(["aof-disable-auto-gc"], lambda config: self.parts.delete_history())
 
     # -- what others ask
 
@@ -69,7 +86,7 @@ class AppendOnly:
     @property
     def disk_is_busy(self) -> bool:
         """Large files are being written in the background."""
-        return self.rewriting or self.node.saving.in_progress
+        return self.rewriting or self._saving.in_progress
 
     def refusal(self) -> CommandError | None:
         """Why writes are refused, if they are: the disk does not take them."""
@@ -85,14 +102,14 @@ class AppendOnly:
 
     def _gate(self) -> None:
         refusing = self.refusal() is not None
-        if refusing != bool(self.node.engine.gates & flags.GATE_AOF):
-            self.node.set_gate(flags.GATE_AOF, refusing)
+        if refusing != bool(self.basics.engine.gates & flags.GATE_AOF):
+            self.basics.set_gate(flags.GATE_AOF, refusing)
 
     # -- on and off
 
     def open(self) -> None:
         """After loading, at the start of the node: go on in the last increment. CannotLoad."""
-        if not self.node.config["appendonly"]:
+        if not self.basics.config["appendonly"]:
             return
         try:
             self._open()
@@ -101,13 +118,13 @@ class AppendOnly:
         self.parts.delete_history()
 
     def _open(self) -> None:
-        node, manifest = self.node, self.parts.manifest
-        self.parts.files.make_folder(node.config["appenddirname"])
+        basics, manifest = self.basics, self.parts.manifest
+        self.parts.files.make_folder(basics.config["appenddirname"])
         if not manifest.parts:
             manifest = manifest.with_new_base(self.parts.prefix, self._base_suffix())
             assert manifest.base is not None
             self._write_base_now(manifest.base.name)
-            node.log.notice(f"Creating AOF base file {manifest.base.name} on server start")
+            basics.log.notice(f"Creating AOF base file {manifest.base.name} on server start")
         verb = "Opening"
         if not manifest.increments:
             manifest, verb = manifest.with_new_increment(self.parts.prefix), "Creating"
@@ -117,29 +134,29 @@ class AppendOnly:
         size = self.parts.files.size(self.parts.path(name))
         before = sum(self.parts.files.size(self.parts.path(part.name)) for part in manifest.parts[:-1])
         self.log.open(file, size, before)
-        self.log.synced_offset = node.stream.offset
+        self.log.synced_offset = self._stream.offset
         if manifest.base is not None:
             self.base_size = self.parts.files.size(self.parts.path(manifest.base.name))
         self.state = State.ON
         self._attach()
-        node.log.notice(f"{verb} AOF incr file {name} on server start")
+        basics.log.notice(f"{verb} AOF incr file {name} on server start")
 
     def _write_base_now(self, name: str) -> None:
         """The base of a node that starts with what it has in memory, which is nothing or a snapshot's data."""
-        pieces = self.node.saving.pieces({"aof-base": 1})
-        if not self.node.config["aof-use-rdb-preamble"]:
+        pieces = self._saving.pieces({"aof-base": 1})
+        if not self.basics.config["aof-use-rdb-preamble"]:
             converter = Converter()
             pieces = [self._stamp(), *(converter.feed(piece) for piece in pieces), converter.finish()]
-        self.parts.files.replace(self.parts.path(name), f"temp-rewriteaof-{self.node.process().pid}.aof", pieces)
+        self.parts.files.replace(self.parts.path(name), f"temp-rewriteaof-{self._process.facts().pid}.aof", pieces)
 
     def _attach(self) -> None:
         if not self._attached:
-            self.node.stream.attach(self._take)
+            self._stream.attach(self._take)
             self._attached = True
 
     def _detach(self) -> None:
         if self._attached:
-            self.node.stream.detach(self._take)
+            self._stream.detach(self._take)
             self._attached = False
 
     def _take(self, data: bytes) -> None:
@@ -168,30 +185,30 @@ class AppendOnly:
 
     def switch_on(self) -> bool:
         """Begin with a rewrite; False if that cannot be."""
-        node = self.node
+        basics = self.basics
         self.state = State.WAITING
-        current = node.engine.current
-        if node.saving.in_progress:
+        current = basics.engine.current
+        if self._saving.in_progress:
             self.scheduled = True
-            node.log.warning(
+            basics.log.warning(
                 "AOF was enabled but there is already another background operation. An AOF background was scheduled to "
                 "start when possible."
             )
         elif current is not None and current.flags & flags.EXEC:
             self.scheduled = True
-            node.log.warning(
+            basics.log.warning(
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
             )
         else:
             if self.rewriting:
-                node.log.warning(
+                basics.log.warning(
                     "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and "
                     "starting a rewrite now."
                 )
                 self._stop_rewrite()
             if not self.start_rewrite():
                 self.state = State.OFF
-                node.log.warning(
+                basics.log.warning(
                     "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the "
                     "above logs for more info about the error."
                 )
@@ -204,22 +221,22 @@ class AppendOnly:
         if self.state is not State.OFF:
             self.switch_off()
             if not self.switch_on():
-                self.node.log.warning("AOF cannot be started again after the synchronization: nothing is logged.")
+                self.basics.log.warning("AOF cannot be started again after the synchronization: nothing is logged.")
 
     def may_leave(self, force: bool) -> bool:
         """The node is going to end; False: what it has was never on disk, and is on its way there."""
         if self.rewriting:
             if self.state is State.WAITING and not force:
-                self.node.log.warning("Writing initial AOF, can't exit.")
+                self.basics.log.warning("Writing initial AOF, can't exit.")
                 return False
-            self.node.log.warning("There is a child rewriting the AOF. Killing it!")
+            self.basics.log.warning("There is a child rewriting the AOF. Killing it!")
             self._stop_rewrite()
         return True
 
     def shutdown(self) -> None:
         """The node ends: the file is closed when all of it is on disk."""
         if self.state is State.ON:
-            self.node.log.notice("Calling fsync() on the AOF file.")
+            self.basics.log.notice("Calling fsync() on the AOF file.")
             self._detach()
             self.log.close()
 
@@ -229,7 +246,7 @@ class AppendOnly:
         """The command; what is replied."""
         if self.rewriting:
             raise CommandError("ERR Background append only file rewriting already in progress")
-        if self.node.saving.in_progress or in_transaction:
+        if self._saving.in_progress or in_transaction:
             self.scheduled = True
             self.backoff.failures = 0
             return "Background append only file rewriting scheduled"
@@ -240,15 +257,15 @@ class AppendOnly:
         )
 
     def _base_suffix(self) -> str:
-        return "rdb" if self.node.config["aof-use-rdb-preamble"] else "aof"
+        return "rdb" if self.basics.config["aof-use-rdb-preamble"] else "aof"
 
     def _stamp(self) -> bytes:
         """What a base of commands begins with, if times are wanted."""
-        return b"#TS:%d\r\n" % (self.node.space.now_ms // 1000) if self.node.config["aof-timestamp-enabled"] else b""
+        return b"#TS:%d\r\n" % (self.basics.now_ms // 1000) if self.basics.config["aof-timestamp-enabled"] else b""
 
     def start_rewrite(self) -> bool:
         """Begin; False: it cannot be, and the log says why."""
-        node = self.node
+        basics = self.basics
         logged = self._attached
         self._detach()  # what was written so far belongs to the increment that is open
         self.log.flush(force=True)
@@ -257,15 +274,15 @@ class AppendOnly:
             return self._not_started(self.log.error, logged)
         base = self.parts.manifest.with_new_base(self.parts.prefix, self._base_suffix()).base
         assert base is not None
-        as_commands = not node.config["aof-use-rdb-preamble"]
+        as_commands = not basics.config["aof-use-rdb-preamble"]
         rewrite = Rewrite(self.parts.path(base.name), as_commands, self._rewritten)
         try:
-            self.parts.files.make_folder(node.config["appenddirname"])
+            self.parts.files.make_folder(basics.config["appenddirname"])
             self._begin_increment()
             draft = self.parts.files.draft(
                 rewrite.path,
-                f"temp-rewriteaof-bg-{node.process().pid}-{self.rewrites}.aof",
-                node.config["aof-rewrite-incremental-fsync"],
+                f"temp-rewriteaof-bg-{self._process.facts().pid}-{self.rewrites}.aof",
+                basics.config["aof-rewrite-incremental-fsync"],
                 rewrite.on_disk,
             )
         except OSError as error:
@@ -273,16 +290,16 @@ class AppendOnly:
         rewrite.begin(draft, self._stamp() if as_commands else b"")
         self._rewrite = rewrite
         self.rewrites += 1
-        node.stats.background_jobs += 1
-        self._started_ms = node.space.now_ms
+        basics.stats.background_jobs += 1
+        self._started_ms = basics.now_ms
         self.scheduled = False
-        node.log.notice(f"Background append only file rewriting started by pid {node.process().pid}")
-        self._handle = node.snapshots.start(rewrite, aux={"aof-base": 1})
+        basics.log.notice(f"Background append only file rewriting started by pid {self._process.facts().pid}")
+        self._handle = self._snapshots.start(rewrite, aux={"aof-base": 1})
         return True
 
     def _not_started(self, error: OSError, logged: bool) -> bool:
         """The rewrite cannot be: everything stays as it was."""
-        self.node.log.warning(f"Can't rewrite append only file in background: {error_text(error)}")
+        self.basics.log.warning(f"Can't rewrite append only file in background: {error_text(error)}")
         self.last_status = "err"
         if logged:
             self._attach()
@@ -304,36 +321,36 @@ class AppendOnly:
             except OSError:
                 file.close_later()
                 raise
-        self.node.log.notice(f"Creating AOF incr file {name} on background rewrite")
+        self.basics.log.notice(f"Creating AOF incr file {name} on background rewrite")
         self.log.open(file, 0, self.log.total_size)
         self._attach()
 
     def _rewritten(self, reason: str | None) -> None:
         """The rewrite has ended."""
-        node = self.node
+        basics = self.basics
         rewrite, self._rewrite = self._rewrite, None
         if self._handle is not None and self._handle.active:
             self._handle.cancel()
         self._handle = None
-        self.last_rewrite_s = (node.space.now_ms - self._started_ms) // 1000
+        self.last_rewrite_s = (basics.now_ms - self._started_ms) // 1000
         assert rewrite is not None
         if reason is None:
-            node.log.notice("Background AOF rewrite terminated with success")
+            basics.log.notice("Background AOF rewrite terminated with success")
             try:
                 self._use_base(rewrite)
             except OSError as error:
                 reason = f"Error trying to use the new AOF base file: {error_text(error)}"
                 self.parts.files.remove_later(rewrite.path)
         if reason is not None:
-            node.log.warning(reason)
-            node.log.warning("Background AOF rewrite terminated with error")
+            basics.log.warning(reason)
+            basics.log.warning("Background AOF rewrite terminated with error")
             self.last_status = "err"
             self.backoff.failures += 1
             self._forget_temporary()
             return
         self.last_status = "ok"
         self.backoff.failures = 0
-        node.log.notice("Background AOF rewrite finished successfully")
+        basics.log.notice("Background AOF rewrite finished successfully")
 
     def _use_base(self, rewrite: Rewrite) -> None:
         """The base is on disk under its name: write it into the manifest, and what it makes superfluous out of it."""
@@ -356,12 +373,12 @@ class AppendOnly:
 
     def _name_temporary(self, name: str) -> None:
         self.parts.files.rename(self.parts.path(self.parts.temporary), self.parts.path(name))
-        self.node.log.notice(f"Successfully renamed the temporary AOF incr file {self.parts.temporary} into {name}")
+        self.basics.log.notice(f"Successfully renamed the temporary AOF incr file {self.parts.temporary} into {name}")
 
     def _stop_rewrite(self) -> None:
         """Give up the one that is under way."""
         if self._rewrite is not None:
-            self.node.log.notice(f"Killing running AOF rewrite child: {self.node.process().pid}")
+            self.basics.log.notice(f"Killing running AOF rewrite child: {self._process.facts().pid}")
             self._rewrite.abandon()
             if self._handle is not None:
                 self._handle.cancel()
@@ -375,7 +392,7 @@ class AppendOnly:
             if self.log.file is not None:
                 self.log.file.close_later()
             self.log.forget()
-            self.node.log.notice(f"Removing the temp incr aof file {self.parts.temporary} in the background")
+            self.basics.log.notice(f"Removing the temp incr aof file {self.parts.temporary} in the background")
             self.parts.files.remove_later(self.parts.path(self.parts.temporary))
             self.scheduled = True
 
@@ -395,21 +412,21 @@ class AppendOnly:
             self._rewrite_if_grown()
 
     def _rewrite_if_grown(self) -> None:
-        config, size = self.node.config, self.log.total_size
+        config, size = self.basics.config, self.log.total_size
         percentage = config["auto-aof-rewrite-percentage"]
         if not percentage or size <= config["auto-aof-rewrite-min-size"]:
             return
         growth = size * 100 // (self.base_size or 1) - 100
         if growth >= percentage and not self._held_back():
-            self.node.log.notice(f"Starting automatic rewriting of AOF on {growth}% growth")
+            self.basics.log.notice(f"Starting automatic rewriting of AOF on {growth}% growth")
             self.start_rewrite()
 
     def _held_back(self) -> bool:
         if self.log.buffer:  # what the disk does not take now belongs before a rewrite
             return True
-        holds = self.backoff.holds(self.node.space.now_ms)
+        holds = self.backoff.holds(self.basics.now_ms)
         if self.backoff.began:
-            self.node.log.warning(
+            self.basics.log.warning(
                 "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in "
                 f"{self.backoff.minutes} minutes"
             )
@@ -419,7 +436,7 @@ class AppendOnly:
 
     def info(self) -> dict[str, object]:
         """INFO persistence's fields."""
-        log, now_ms = self.log, self.node.space.now_ms
+        log, now_ms = self.log, self.basics.now_ms
         broken = log.error is not None or log.sync_error is not None
         fields: dict[str, object] = {
             "aof_enabled": int(self.state is not State.OFF),

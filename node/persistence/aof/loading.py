@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.basics import Basics
 from node.engine.durable.replay import Replay
 from node.engine.session.session import Session
 from node.persistence.aof.files import error_text
 from node.persistence.aof.manifest import BadManifest, Manifest, Part
-from node.persistence.loading import CannotLoad, Steps, rdb
+from node.persistence.aof.parts import Parts
+from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import opcodes
+from node.persistence.steps import CannotLoad, Steps
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
     from node.persistence.rdb.load import Data
 
 PIECE_BYTES = 64 * 1024
@@ -34,15 +36,17 @@ MEND = "make a backup of your AOF file, then use shardis check-aof --fix <filena
 class AofLoading:
     """One loading. `steps` does it, a slice at a time; CannotLoad says why not."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
-        self.parts = node.aof.parts
+    def __init__(self, basics: Basics, parts: Parts, loading: Loading, loader: Loader) -> None:
+        self.basics = basics
+        self.parts = parts
+        self._loading = loading
+        self._loader = loader
         self._before_bytes = 0
         """Of the files that are through."""
 
     def steps(self) -> Steps[None]:
         """All of it; ends with CannotLoad if that cannot be."""
-        loading = self.node.loading
+        loading = self._loading
         try:
             manifest = self._manifest()
             total = self._total(manifest)
@@ -59,10 +63,10 @@ class AofLoading:
         try:
             return self.parts.read()
         except BadManifest as error:
-            self.node.log.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
+            self.basics.log.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
             if error.line:
-                self.node.log.warning(f"Reading the manifest file, at line {error.number}")
-                self.node.log.warning(f">>> '{error.line}'")
+                self.basics.log.warning(f"Reading the manifest file, at line {error.number}")
+                self.basics.log.warning(f">>> '{error.line}'")
             raise CannotLoad(str(error)) from error
 
     def _manifest(self) -> Manifest:
@@ -85,7 +89,7 @@ class AofLoading:
         return total
 
     def _file(self, part: Part, last: bool) -> Steps[None]:
-        node, started_us = self.node, self.node.now_us()
+        basics, started_us = self.basics, self.basics.clock.now_us()
         data = self.parts.files.map(self.parts.path(part.name))
         if len(data):
             cut = yield from self._contents(part, data)
@@ -93,7 +97,8 @@ class AofLoading:
                 raise CannotLoad("Fatal error: the truncated file is not the last file")
         self._before_bytes += len(data)
         kind = "base" if part.kind == "b" else "incr"
-        node.log.notice(f"DB loaded from {kind} file {part.name}: {(node.now_us() - started_us) / 1e6:.3f} seconds")
+        took_s = (basics.clock.now_us() - started_us) / 1e6
+        basics.log.notice(f"DB loaded from {kind} file {part.name}: {took_s:.3f} seconds")
 
     def _contents(self, part: Part, data: Data) -> Steps[bool]:
         """True if the end of the file was cut off."""
@@ -104,11 +109,11 @@ class AofLoading:
 
     def _snapshot(self, part: Part, data: Data) -> Steps[int]:
         """Load the snapshot that the file begins with; where it ends."""
-        log = self.node.log
+        log = self.basics.log
         old = part.name == self.parts.prefix
         log.notice("Reading RDB preamble from AOF file..." if old else "Reading RDB base file on AOF loading...")
         try:
-            loaded = yield from rdb(self.node, data, preamble=True, keep_dead=True)
+            loaded = yield from self._loader.rdb(data, preamble=True, keep_dead=True)
         except CannotLoad as error:
             what = "RDB preamble of the AOF" if old else "RDB base"
             log.warning(f"Error reading the {what} file {part.name}, AOF loading aborted")
@@ -119,12 +124,12 @@ class AofLoading:
 
     def _commands(self, part: Part, data: Data, at: int) -> Steps[bool]:
         """True if the end of the file was cut off."""
-        replay, engine, errors = Replay(self._session(), at), self.node.engine, 0
+        replay, engine, errors = Replay(self._session(), at), self.basics.engine, 0
         piece_bytes = PIECE_BYTES
         while at < len(data):
             end = min(at + piece_bytes, len(data))
             errors -= engine.errors  # which clients cause, too, while they are told that the node is loading
-            with alone(self.node):
+            with alone(self.basics):
                 used = replay.feed(bytes(data[at:end]))
             errors += engine.errors
             self._check(part, replay)
@@ -133,14 +138,14 @@ class AofLoading:
             # A request that does not fit into a piece is looked at again in larger ones.
             piece_bytes = PIECE_BYTES if used else 2 * piece_bytes
             at += used
-            self.node.loading.loaded_bytes = self._before_bytes + at
+            self._loading.loaded_bytes = self._before_bytes + at
             yield replay.take_count()
         if errors:
-            self.node.log.warning(f"{errors} commands of {part.name} ended with an error")
+            self.basics.log.warning(f"{errors} commands of {part.name} ended with an error")
         if at == len(data) and not replay.in_transaction:
             return False
         if replay.in_transaction:
-            self.node.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {part.name}")
+            self.basics.log.warning(f"Revert incomplete MULTI/EXEC transaction in AOF file {part.name}")
         self._cut(part, replay.good)
         return True
 
@@ -155,8 +160,8 @@ class AofLoading:
             )
 
     def _cut(self, part: Part, size: int) -> None:
-        log = self.node.log
-        if not self.node.config["aof-load-truncated"]:
+        log = self.basics.log
+        if not self.basics.config["aof-load-truncated"]:
             raise CannotLoad(
                 f"Unexpected end of file reading the append only file {part.name}. You can: 1) {MEND.capitalize()}. 2) "
                 "Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server."
@@ -167,16 +172,16 @@ class AofLoading:
         log.warning(f"AOF {part.name} loaded anyway because aof-load-truncated is enabled")
 
     def _session(self) -> Session:
-        session = Session(self.node.engine, self.node.space.dbs[0], 0, b"", b"")
+        session = Session(self.basics.engine, self.basics.space.dbs[0], 0, b"", b"")
         session.flags |= flags.REPLAY
         session.user = b"default"
         return session
 
 
 @contextmanager
-def alone(node: NodeCore) -> Iterator[None]:
+def alone(basics: Basics) -> Iterator[None]:
     """What the file says is done as it stands: no gate, no limit, no expiry, no stream of writes, no statistics."""
-    engine, space = node.engine, node.space
+    engine, space = basics.engine, basics.space
     kept = engine.gates, engine.cluster, engine.maxmemory, engine.propagating, engine.slow_ns, engine.latency_ns
     alive = space.lazy_expire, space.show_dead
     processed, read_only = engine.processed, engine.read_only

@@ -19,12 +19,11 @@ so the node ends, as Redis does.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from node.basics import Basics
 from node.persistence.aof.files import LogFile, error_text
-
-if TYPE_CHECKING:
-    from node.core import NodeCore
+from node.replication.stream import WriteStream
 
 POSTPONE_MS = 2000
 LOG_ERRORS_EVERY_MS = 30_000
@@ -35,8 +34,23 @@ RETRY_MS = 1000
 class AppendLog:
     """The file that is being appended to, and the buffer in front of it."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(
+        self,
+        basics: Basics,
+        stream: WriteStream,
+        disk_is_busy: Callable[[], bool],
+        reached_disk: Callable[[], None],
+        die: Callable[[], None],
+    ) -> None:
+        """`disk_is_busy`: large files are being written in the background. `reached_disk` is told that more is on disk.
+
+        `die` ends the process at once: what clients are about to be told cannot be kept.
+        """
+        self.basics = basics
+        self._stream = stream
+        self._disk_is_busy = disk_is_busy
+        self._on_reached_disk = reached_disk
+        self._die = die
         self.file: LogFile | None = None
         self.buffer = bytearray()
         self.size = 0
@@ -55,7 +69,7 @@ class AppendLog:
         self.synced_offset = 0
         self._written_offset = 0
         self._postponed_since_ms = 0
-        self._synced_s = node.space.now_ms // 1000
+        self._synced_s = basics.now_ms // 1000
         self._stamped_s = 0
         self._complained_ms = 0
         self._tried_ms = 0
@@ -70,28 +84,26 @@ class AppendLog:
     @property
     def durable_offset(self) -> int:
         """How much of the stream is on disk."""
-        node = self.node
-        node.engine.journal.deliver()
+        self.basics.engine.journal.deliver()
         if not self.buffer and self.synced_size == self.size:
-            self.synced_offset = max(self.synced_offset, node.stream.offset)
+            self.synced_offset = max(self.synced_offset, self._stream.offset)
         return self.synced_offset
 
     def add(self, data: bytes) -> None:
         """What all clients of a turn of the loop have written. It is in the file before any of them hears of it."""
-        node = self.node
-        now_s = node.space.now_ms // 1000
-        if now_s > self._stamped_s and node.config["aof-timestamp-enabled"]:
+        now_s = self.basics.now_ms // 1000
+        if now_s > self._stamped_s and self.basics.config["aof-timestamp-enabled"]:
             self._stamped_s = now_s
             self.buffer += b"#TS:%d\r\n" % now_s
         self.buffer += data
-        self.offset = node.stream.offset
+        self.offset = self._stream.offset
         self.flush()
 
     def open(self, file: LogFile, size: int, written_before: int) -> None:
         """Go on in this file. What waits for the one before has to be flushed first."""
         if self.file is not None:
             self.file.close_later()
-            self._synced_s = self.node.space.now_ms // 1000
+            self._synced_s = self.basics.now_ms // 1000
         self.file = file
         self.size = self.synced_size = size
         self.written_before = written_before
@@ -104,7 +116,7 @@ class AppendLog:
                 self.file.sync()
                 self.file.close()
             except OSError as error:
-                self.node.log.warning(f"Fail to fsync the AOF file: {error_text(error)}")
+                self.basics.log.warning(f"Fail to fsync the AOF file: {error_text(error)}")
             else:
                 self.synced_offset = self._written_offset
         self.forget()
@@ -119,9 +131,9 @@ class AppendLog:
     def ignore_errors(self) -> None:
         """The file begins anew: what went wrong with the old one does not matter."""
         if self.sync_error is not None:
-            self.node.log.warning("AOF reopen, just ignore the AOF fsync error in bio job")
+            self.basics.log.warning("AOF reopen, just ignore the AOF fsync error in bio job")
         if self.error is not None:
-            self.node.log.warning("AOF reopen, just ignore the last error.")
+            self.basics.log.warning("AOF reopen, just ignore the last error.")
         self.error = self.sync_error = None
 
     # -- out
@@ -141,21 +153,21 @@ class AppendLog:
 
     def tick(self) -> None:
         """The regular look: writes that were put off or have failed, and the fsync of the last second of writes."""
-        if self.file is not None and (self.error is None or self.node.space.now_ms - self._tried_ms >= RETRY_MS):
+        if self.file is not None and (self.error is None or self.basics.now_ms - self._tried_ms >= RETRY_MS):
             self.flush()
 
     def _postponed(self) -> bool:
         """True if the write waits for an fsync that is under way."""
-        if self.node.config["appendfsync"] != "everysec" or not self.syncing:
+        if self.basics.config["appendfsync"] != "everysec" or not self.syncing:
             return False
-        now_ms = self.node.space.now_ms
+        now_ms = self.basics.now_ms
         if self._postponed_since_ms == 0:
             self._postponed_since_ms = now_ms
             return True
         if now_ms - self._postponed_since_ms < POSTPONE_MS:
             return True
         self.delayed_fsyncs += 1
-        self.node.log.notice(
+        self.basics.log.notice(
             "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for "
             "fsync to complete, this may slow down Redis."
         )
@@ -164,32 +176,32 @@ class AppendLog:
     def _write(self) -> bool:
         """True if the whole buffer is in the file."""
         assert self.file is not None
-        node, buffer = self.node, self.buffer
+        basics, buffer = self.basics, self.buffer
         if self.flush_sleep_us:
-            node.sleep(self.flush_sleep_us / 1e6)
-        started_us = node.now_us()
-        self._tried_ms = node.space.now_ms
+            basics.clock.sleep(self.flush_sleep_us / 1e6)
+        started_us = basics.clock.now_us()
+        self._tried_ms = basics.now_ms
         try:
             written = self.file.append(bytes(buffer))
         except OSError as error:
             self._complain(f"Error writing to the AOF file: {error_text(error)}")
             written = 0
             self.error = error
-        self._note_latency((node.now_us() - started_us) // 1000)
+        self._note_latency((basics.clock.now_us() - started_us) // 1000)
         self._postponed_since_ms = 0
         if written == len(buffer):
             self._all_written(written)
             return True
         if written:
             self._take_back(written)
-        if node.config["appendfsync"] == "always":
-            node.log.warning("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...")
-            node.aof.parts.files.die()
+        if basics.config["appendfsync"] == "always":
+            basics.log.warning("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...")
+            self._die()
         return False
 
     def _all_written(self, count: int) -> None:
         if self.error is not None:
-            self.node.log.warning("AOF write error looks solved, Redis can write again.")
+            self.basics.log.warning("AOF write error looks solved, Redis can write again.")
             self.error = None
         self.size += count
         self._written_offset = self.offset
@@ -204,7 +216,7 @@ class AppendLog:
         try:
             self.file.truncate(self.size)
         except OSError as error:
-            self.node.log.warning(
+            self.basics.log.warning(
                 "Could not remove short write from the append-only file.  Redis may refuse to load the AOF the next "
                 f"time it starts.  ftruncate: {error_text(error)}"
             )
@@ -213,45 +225,44 @@ class AppendLog:
 
     def _complain(self, text: str) -> None:
         """Not more often than every so often: a full disk fails many times a second."""
-        now_ms = self.node.space.now_ms
+        now_ms = self.basics.now_ms
         if now_ms - self._complained_ms > LOG_ERRORS_EVERY_MS:
             self._complained_ms = now_ms
-            self.node.log.warning(text)
+            self.basics.log.warning(text)
 
     def _note_latency(self, took_ms: int) -> None:
-        node = self.node
-        when = "pending-fsync" if self.syncing else "active-child" if node.aof.disk_is_busy else "alone"
+        when = "pending-fsync" if self.syncing else "active-child" if self._disk_is_busy() else "alone"
         for event in (f"aof-write-{when}", "aof-write"):
-            node.latency.add(event, node.space.now_ms // 1000, took_ms)
+            self.basics.latency.add(event, self.basics.now_ms // 1000, took_ms)
 
     # -- to the disk
 
     def _sync(self) -> None:
-        node = self.node
-        if node.config["no-appendfsync-on-rewrite"] and node.aof.disk_is_busy:
+        basics = self.basics
+        if basics.config["no-appendfsync-on-rewrite"] and self._disk_is_busy():
             return
-        match node.config["appendfsync"]:
+        match basics.config["appendfsync"]:
             case "always":
                 self._sync_now()
-            case "everysec" if node.space.now_ms // 1000 > self._synced_s:
-                self._synced_s = node.space.now_ms // 1000
+            case "everysec" if basics.now_ms // 1000 > self._synced_s:
+                self._synced_s = basics.now_ms // 1000
                 self._sync_in_background()
 
     def _sync_now(self) -> None:
         assert self.file is not None
-        node = self.node
-        started_us = node.now_us()
+        basics = self.basics
+        started_us = basics.clock.now_us()
         try:
             self.file.sync()
         except OSError as error:
-            node.log.warning(
+            basics.log.warning(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': "
                 f"{error_text(error)}. Exiting..."
             )
-            node.aof.parts.files.die()
-        node.latency.add("aof-fsync-always", node.space.now_ms // 1000, (node.now_us() - started_us) // 1000)
+            self._die()
+        basics.latency.add("aof-fsync-always", basics.now_ms // 1000, (basics.clock.now_us() - started_us) // 1000)
         self.synced_size = self.size
-        self._synced_s = node.space.now_ms // 1000
+        self._synced_s = basics.now_ms // 1000
         self._reached_disk(self._written_offset)
 
     def _sync_in_background(self) -> None:
@@ -264,7 +275,7 @@ class AppendLog:
             self.syncing = False
             if error is not None:
                 if self.sync_error is None:
-                    self.node.log.warning(f"Fail to fsync the AOF file: {error_text(error)}")
+                    self.basics.log.warning(f"Fail to fsync the AOF file: {error_text(error)}")
                 self.sync_error = error
                 return
             self.sync_error = None
@@ -278,4 +289,4 @@ class AppendLog:
     def _reached_disk(self, offset: int) -> None:
         """Whoever waits for this (WAITAOF) looks again."""
         self.synced_offset = max(self.synced_offset, offset)
-        self.node.durable.look()
+        self._on_reached_disk()

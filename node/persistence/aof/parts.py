@@ -5,31 +5,29 @@ A manifest counts once it is on disk; files that it does not need any more are d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from node.persistence.aof.files import Files, NoFiles, error_text
+from node.config import Config
+from node.monitoring.log import Log
+from node.persistence.aof.files import Files, error_text
 from node.persistence.aof.manifest import Manifest, parse
-
-if TYPE_CHECKING:
-    from node.core import NodeCore
 
 
 class Parts:
-    """The files of one node. The host sets `files`."""
+    """The files of one node."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
-        self.files: Files = NoFiles()  # type: ignore[assignment]
+    def __init__(self, config: Config, log: Log, files: Files) -> None:
+        self._config = config
+        self._log = log
+        self.files = files
         self.manifest = Manifest()
 
     # -- names
 
     @property
     def prefix(self) -> str:
-        return str(self.node.config["appendfilename"])
+        return str(self._config["appendfilename"])
 
     def path(self, name: str) -> str:
-        return f"{self.node.config['appenddirname']}/{name}"
+        return f"{self._config['appenddirname']}/{name}"
 
     @property
     def temporary(self) -> str:
@@ -53,24 +51,24 @@ class Parts:
 
     def adopt(self, name: str) -> None:
         """Upgrade from a single file, as servers before Redis 7 kept it: it becomes the base."""
-        self.files.make_folder(self.node.config["appenddirname"])
+        self.files.make_folder(self._config["appenddirname"])
         self.persist(Manifest().with_base(name, 1))
         self.files.rename(name, self.path(name))
-        self.node.log.notice(
+        self._log.notice(
             f"Successfully migrated an old-style AOF file ({name}) into the AOF directory "
-            f"({self.node.config['appenddirname']})."
+            f"({self._config['appenddirname']})."
         )
 
     def delete_history(self) -> None:
         """Files that nobody needs any more, unless aof-disable-auto-gc keeps them."""
-        if self.node.config["aof-disable-auto-gc"] or not self.manifest.history:
+        if self._config["aof-disable-auto-gc"] or not self.manifest.history:
             return
         history = self.manifest.history
         try:
             self.persist(self.manifest.without_history())
         except OSError as error:
-            self.node.log.warning(f"Cannot write the AOF manifest: {error_text(error)}")
+            self._log.warning(f"Cannot write the AOF manifest: {error_text(error)}")
             return
         for part in history:
-            self.node.log.notice(f"Removing the history file {part.name} in the background")
+            self._log.notice(f"Removing the history file {part.name} in the background")
             self.files.remove_later(self.path(part.name))

@@ -22,7 +22,7 @@ def node() -> Embedded:
         now_us += 7
         return now_us
 
-    node.core.now_us = look
+    node.clock.look = look
     return node
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from node import flags
-from tests.support.embedded import Embedded
+from tests.support.embedded import Embedded, Stopped
 
 FAILED = "ERR internal error: MemoryError"
 
@@ -16,20 +16,9 @@ def fail(*_: Any, **__: Any) -> Any:
     raise MemoryError
 
 
-class Panic(BaseException):
-    """The node would have ended."""
-
-
 @pytest.fixture
 def node() -> Embedded:
-    node = Embedded()
-
-    def panic(reason: str) -> None:
-        assert "memory" in reason
-        raise Panic
-
-    node.core.panic = panic
-    return node
+    return Embedded()
 
 
 def reply_of(node: Embedded, *words: str) -> str:
@@ -71,7 +60,7 @@ def test_a_write_that_cannot_be_recorded_ends_the_node(
     node.replicate()
     node.core.stream.journal.unit_open = True  # as after a key that was found expired
     monkeypatch.setattr(node.core.stream, what, fail)
-    with pytest.raises(Panic):
+    with pytest.raises(Stopped):
         node.client()(*words)
 
 
@@ -125,7 +114,7 @@ def test_the_stream_of_the_primary_must_not_be_lost(node: Embedded, flag: int) -
     client = node.client()
     client.session.flags |= flag
     try:
-        with pytest.raises(Panic):
+        with pytest.raises(Stopped):
             client.send("SETRANGE", "k", "0", "v")
     finally:
         object.__setattr__(spec, "handler", handler)

@@ -19,11 +19,10 @@ class Stage:
     """A node whose clock goes on whenever somebody looks at it, so that scripts are suspended."""
 
     def __init__(self) -> None:
-        self.node = Embedded()
+        self.node = Embedded(suspends=True)
         self.core = self.node.core
         self.clock_us = 1_000_000_000
-        self.core.now_us = self._look_at_clock
-        self.core.scripts.slices.schedule = lambda: None
+        self.node.clock.look = self._look_at_clock
         self.client, self.other = self.node.client(), self.node.client()
 
     def _look_at_clock(self) -> int:

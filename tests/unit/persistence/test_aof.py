@@ -10,12 +10,10 @@ import pytest
 from node.commands.server.digest import of_databases
 from node.config import Config
 from node.engine.durable.rdb import Malformed
-from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State
 from node.persistence.aof.convert import Converter
-from node.persistence.aof.loading import AofLoading
-from node.persistence.loading import CannotLoad
 from node.persistence.snapshots import Next
+from node.persistence.steps import CannotLoad
 from tests.support.aof_disk import Died, MemoryDisk
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.resp import pack
@@ -40,14 +38,13 @@ class Node(Embedded):
         config = Config()
         for name, value in {"appendonly": True, **directives}.items():
             config.put(name.replace("_", "-"), value)
-        super().__init__(config=config)
+        super().__init__(config=config, logs=disk)
         self.log_lines: list[str] = []
-        self.core.log = Log(lambda mark, text: self.log_lines.append(text), "verbose")
-        self.core.aof.parts.files = disk
+        self.core.log.sink, self.core.log.level = lambda mark, text: self.log_lines.append(text), "verbose"
         self.disk = disk
 
     def start(self) -> Node:
-        for _ in AofLoading(self.core).steps():
+        for _ in self.core.aof_loading().steps():
             pass
         self.core.aof.open()
         return self
@@ -275,7 +272,7 @@ def test_growth_starts_a_rewrite(disk: MemoryDisk) -> None:
 
 def test_switched_on_it_begins_with_a_rewrite(disk: MemoryDisk) -> None:
     node = Node(disk, appendonly=False)
-    AofLoading(node.core).look()
+    node.core.aof_loading().look()
     node.run("SET before 1", "CONFIG SET appendonly yes", "SET during 1")
     assert node.core.aof.state is State.WAITING
     assert f"{FOLDER}.manifest" not in disk.files
@@ -465,7 +462,7 @@ def test_no_gate_stops_what_is_loaded(disk: MemoryDisk) -> None:
 def test_errors_of_the_file_are_told_and_those_of_clients_are_not(disk: MemoryDisk) -> None:
     commands = b"".join(pack(["SET", f"k{n}", "v" * 1000]) for n in range(200))
     node = Node(logged(disk, commands + pack(["LPUSH", "k1", "x"])))
-    for _ in AofLoading(node.core).steps():
+    for _ in node.core.aof_loading().steps():
         node.run("NOSUCHCOMMAND")
     assert [line for line in node.log_lines if "ended with an error" in line] == [
         "1 commands of appendonly.aof.1.incr.aof ended with an error"

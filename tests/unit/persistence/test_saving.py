@@ -62,9 +62,8 @@ class FakeDisk:
 
 class World:
     def __init__(self) -> None:
-        self.node = Embedded(now_ms=START_MS)
         self.disk = FakeDisk()
-        self.node.core.saving.disk = self.disk
+        self.node = Embedded(now_ms=START_MS, disk=self.disk)
         self.client: EmbeddedClient = self.node.client()
 
     def __call__(self, line: str) -> object:

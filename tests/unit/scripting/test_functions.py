@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from node.config import Config
-from node.persistence.loading import CannotLoad, at_once, rdb
 from node.persistence.rdb.payload import dump_functions, load_functions
+from node.persistence.steps import CannotLoad, at_once
 from node.replies import CommandError
 from node.scripting.functions import library_name
 from tests.support.embedded import Embedded, EmbeddedClient
@@ -48,7 +48,7 @@ def test_a_snapshot_carries_them(client: EmbeddedClient, node: Embedded) -> None
     client("FUNCTION", "LOAD", LIBRARY)
     data = b"".join(node.core.saving.pieces())
     fresh = Embedded()
-    at_once(rdb(fresh.core, data))
+    at_once(fresh.core.loader.rdb(data))
     assert fresh.client()("FCALL", "f", "1", "n") == 1
 
 
@@ -61,7 +61,7 @@ def test_a_snapshot_with_a_bad_library_changes_nothing(client: EmbeddedClient, n
     fresh.client()("SET", "k", "old")
     fresh.client()("FUNCTION", "LOAD", OTHER)
     with pytest.raises(CannotLoad, match="a library of functions cannot be loaded"):
-        at_once(rdb(fresh.core, data))
+        at_once(fresh.core.loader.rdb(data))
     assert fresh.client()("GET", "k") == b"old"
     assert fresh.client()("FCALL", "g", "0") == b"g"
 
@@ -98,7 +98,7 @@ def test_payloads_come_back() -> None:
 def test_a_library_that_does_not_end_is_stopped() -> None:
     node = Embedded(config=Config())
     clock = iter(range(0, 10**9, 20_000))
-    node.core.now_us = lambda: next(clock)
+    node.clock.look = lambda: next(clock)
     text = node.client()("FUNCTION", "LOAD", "#!lua name=lib\nwhile true do end")
     assert str(text) == "ERR Error registering functions: ERR FUNCTION LOAD timeout"
 

@@ -19,24 +19,24 @@ class Stage:
     def __init__(self) -> None:
         config = Config()
         config.put("busy-reply-threshold", THRESHOLD_MS)
-        self.node = Embedded(config=config)
+        self.node = Embedded(config=config, suspends=True)
         self.core = self.node.core
-        self.core.now_us = self._look_at_clock
-        self.core.scripts.slices.schedule = self._schedule
+        self.node.clock.look = self._look_at_clock
         self.clock_us = 1_000_000_000
-        self.due = False
         self.caller, self.other = self.node.client(), self.node.client()
 
     def _look_at_clock(self) -> int:
         self.clock_us += 1000
         return self.clock_us
 
-    def _schedule(self) -> None:
-        self.due = True
+    @property
+    def due(self) -> bool:
+        """The script waits for its next slice."""
+        return self.node.wake_ups.script_waits
 
     def turn(self) -> None:
         assert self.due
-        self.due = False
+        self.node.wake_ups.script_waits = False
         self.core.scripts.go_on()
 
     def turns(self, most: int = 1000) -> int:

@@ -1,0 +1,40 @@
+"""What nearly every part of a node goes by, and what knows of no part itself."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from node import flags
+from node.config import Config
+from node.engine.keyspace.table import Keyspace
+from node.engine.session.session import Engine
+from node.monitoring.latency import LatencyMonitor
+from node.monitoring.log import Log
+from node.monitoring.stats import Stats
+from node.ports import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basics:
+    """One set for each node, which lasts as long as it does."""
+
+    config: Config
+    log: Log
+    rng: random.Random
+    space: Keyspace
+    """The data; `space.now_ms` is the time by which commands go."""
+    engine: Engine
+    clock: Clock
+    stats: Stats
+    latency: LatencyMonitor
+
+    @property
+    def now_ms(self) -> int:
+        return self.space.now_ms
+
+    def set_gate(self, bit: int, on: bool) -> None:
+        """Close (or open) one of the reasons why commands may not run natively."""
+        engine = self.engine
+        engine.gates = engine.gates | bit if on else engine.gates & ~bit
+        engine.stream_gates = engine.gates & flags.STREAM_GATES
