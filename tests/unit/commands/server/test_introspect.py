@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node.commands.server.server import introspect
+from node.commands.server import introspect
 from node.commands.table.registry import Registry, assemble
 from node.commands.table.spec import CommandSpec, declare, declared
 from node.replies import CommandError, Raw, ReplySet
