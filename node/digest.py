@@ -15,13 +15,14 @@ from node.engine.list import List
 from node.engine.set import Set
 from node.engine.shortest import format_shortest
 from node.engine.stream import Stream
+from node.engine.table import TYPE_NAMES
 from node.engine.zset import ZSet
 
 if TYPE_CHECKING:
     from node.engine.table import Db, Value
 
 ZERO = bytes(20)
-TYPES = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
+TYPES = {name: number for number, name in enumerate(TYPE_NAMES)}
 
 
 def xor(digest: bytes, data: bytes) -> bytes:
