@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from node import flags
@@ -12,6 +14,7 @@ from tests.support.embedded import Embedded, EmbeddedClient
 
 @pytest.fixture
 def node() -> Embedded:
+    gc.collect()  # what nodes of other tests still have is used memory of this process, too, until it is collected
     return Embedded()
 
 

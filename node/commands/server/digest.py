@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
+from node.engine.keyspace.table import TYPE_NAMES
 from node.engine.structures.shortest import format_shortest
 from node.engine.types.hash import Hash
 from node.engine.types.list import List
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from node.engine.keyspace.table import Db, Value
 
 ZERO = bytes(20)
-TYPES = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "stream": 6}
+TYPES = {name: number for number, name in enumerate(TYPE_NAMES)}
 
 
 def xor(digest: bytes, data: bytes) -> bytes:

@@ -24,9 +24,9 @@ from node.engine.keyspace.entry cimport ENC_AWAKE, ENC_OBJECT, ENC_RAW, entry_en
 from node.engine.keyspace.graves cimport Grave, grave_of_value
 from node.engine.types.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
 from node.engine.structures.idmap cimport idmap_first, idmap_next
+from node.engine.durable.rdb cimport KIND_HASH, KIND_LIST_NODES, KIND_SET, KIND_STRING, KIND_ZSET
 from node.engine.durable.rdbvalue cimport (
-    KIND_HASH, KIND_LIST_NODES, KIND_SET, KIND_STRING, KIND_ZSET, mortal_kind, open_entry, put_mortal_field,
-    put_mortal_head, put_node, put_stream_facts, put_stream_node, stream_kind,
+    mortal_kind, open_entry, put_mortal_field, put_mortal_head, put_node, put_stream_facts, put_stream_node, stream_kind,
 )
 from node.engine.types.set cimport Set
 from node.engine.types.streamnode cimport Node

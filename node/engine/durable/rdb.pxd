@@ -8,6 +8,32 @@ cdef enum Form:                  # which dialect is written (node/persistence/rd
     FORM_REDIS_72 = 1
     FORM_VALKEY_9 = 2
 
+cdef enum Kind:                  # of values, as a file calls them; node/persistence/rdb/kinds.py has all, under the same names
+    KIND_STRING = 0
+    KIND_LIST = 1
+    KIND_SET = 2
+    KIND_ZSET_TEXT = 3
+    KIND_HASH = 4
+    KIND_ZSET = 5
+    KIND_SET_INTSET = 11
+    KIND_HASH_LISTPACK = 16
+    KIND_ZSET_LISTPACK = 17
+    KIND_LIST_NODES = 18
+    KIND_STREAM_7 = 19
+    KIND_SET_LISTPACK = 20
+    KIND_STREAM_72 = 21
+    KIND_HASH_VALKEY = 22        # to Valkey, and from it; to Redis it means something else
+    KIND_HASH_EXPIRING = 24
+
+cdef enum Opcode:                # what else stands in a file; node/persistence/rdb/opcodes.py has all, under the same names
+    OPCODE_IDLE = 248
+    OPCODE_FREQ = 249
+    OPCODE_RESIZEDB = 251
+    OPCODE_EXPIRE_MS = 252
+    OPCODE_EXPIRE_S = 253
+    OPCODE_SELECTDB = 254
+    OPCODE_EOF = 255
+
 cdef class Writer:
     """A buffer that grows."""
     cdef uint8_t* p

@@ -19,10 +19,14 @@ from node.engine.structures.dict cimport FETCH_AHEAD, Dict, Entry, dict_fetch
 from node.engine.types.hash cimport NEVER, Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
 from node.engine.keyspace.keyslot cimport key_slot
 from node.engine.types.list cimport List, list_add_node, list_len, list_push, list_settle
-from node.engine.durable.rdb cimport text_free
+from node.engine.durable.rdb cimport (
+    KIND_HASH, KIND_HASH_EXPIRING, KIND_HASH_LISTPACK, KIND_HASH_VALKEY, KIND_LIST, KIND_LIST_NODES, KIND_SET,
+    KIND_SET_INTSET, KIND_SET_LISTPACK, KIND_STRING, KIND_ZSET, KIND_ZSET_LISTPACK, KIND_ZSET_TEXT, OPCODE_EXPIRE_MS,
+    OPCODE_EXPIRE_S, OPCODE_FREQ, OPCODE_IDLE, text_free,
+)
 from node.engine.types.set cimport Set, set_add, set_expect, set_len, set_of_intset, set_of_listpack
 from node.engine.keyspace.table cimport (
-    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET,
+    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, type_of_value,
 )
 from node.engine.types.zset cimport ZSET_ADDED, ZSet, zset_of_listpack, zset_set
 
@@ -30,26 +34,7 @@ from node.engine.durable.rdb import Malformed
 
 cdef enum:
     NO_KEY = -1
-    # Kinds of values (node/persistence/rdb/kinds.py has them all).
-    KIND_STRING = 0
-    KIND_LIST = 1
-    KIND_SET = 2
-    KIND_ZSET_TEXT = 3
-    KIND_HASH = 4
-    KIND_ZSET = 5
-    KIND_SET_INTSET = 11
-    KIND_HASH_LISTPACK = 16
-    KIND_ZSET_LISTPACK = 17
-    KIND_LIST_NODES = 18
-    KIND_SET_LISTPACK = 20
-    KIND_HASH_VALKEY = 22       # from Valkey, that is
-    KIND_HASH_EXPIRING = 24
     KIND_MAX = 100              # what is higher opens something that is no key
-    # What may stand before a key (node/persistence/rdb/opcodes.py).
-    OPCODE_IDLE = 248
-    OPCODE_FREQ = 249
-    OPCODE_EXPIRE_MS = 252
-    OPCODE_EXPIRE_S = 253
     EMPTY_KEYS_TOLD = 100
     DEAD_FIELDS = 10_000
     ELEMENT_MAX = 0x1FFFFFFF    # no command makes longer ones
@@ -62,7 +47,6 @@ cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
 cdef uint64_t EXPECTED_MAX = 1 << 22      # members for whom room is made at the most, since the count may be a lie
 cdef uint32_t LENGTH_14_BEGINS = 0x40     # below it, the byte is the length
 cdef int64_t FIELD_DEATH_MAX_MS = (1 << 48) - 2
-cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
 
 cdef inline int native_type(int kind, bint foreign) noexcept nogil:
@@ -328,7 +312,7 @@ cdef class KeyLoader:
             self.put(native, self.complete())
         else:
             value = self.read_value(self.reader, kind)
-            self.put(NO_KEY if value is None else TYPES[type(value).__name__], value)
+            self.put(NO_KEY if value is None else type_of_value(value), value)
         self.forget()
         return 0
 

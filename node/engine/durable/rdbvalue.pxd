@@ -11,20 +11,6 @@ from node.engine.types.stream cimport Stream
 from node.engine.types.streamnode cimport Node
 from node.engine.keyspace.table cimport Keyspace
 
-cdef enum:                       # kinds of values, as a file calls them
-    KIND_STRING = 0
-    KIND_SET = 2
-    KIND_HASH = 4
-    KIND_ZSET = 5
-    KIND_SET_INTSET = 11
-    KIND_HASH_LISTPACK = 16
-    KIND_ZSET_LISTPACK = 17
-    KIND_LIST_NODES = 18
-    KIND_STREAM_7 = 19
-    KIND_STREAM_72 = 21
-    KIND_HASH_VALKEY = 22        # to Valkey; to Redis it means something else
-    KIND_HASH_EXPIRING = 24
-
 cdef enum AccessClock:           # what a file tells of a key's use, by maxmemory-policy
     CLOCK_NONE = 0
     CLOCK_IDLE = 1

@@ -21,7 +21,11 @@ from node.engine.structures.idmap cimport Id, Spot, idmap_first, idmap_next
 from node.engine.structures.intset cimport ints_bytes
 from node.engine.types.list cimport List
 from node.engine.structures.listpack cimport lp_bytes, lp_first, lp_get, lp_next, lp_t
-from node.engine.durable.rdb cimport FORM_REDIS_70, FORM_VALKEY_9
+from node.engine.durable.rdb cimport (
+    FORM_REDIS_70, FORM_VALKEY_9, KIND_HASH, KIND_HASH_EXPIRING, KIND_HASH_LISTPACK, KIND_HASH_VALKEY, KIND_LIST_NODES,
+    KIND_SET, KIND_SET_INTSET, KIND_STREAM_7, KIND_STREAM_72, KIND_STRING, KIND_ZSET, KIND_ZSET_LISTPACK, OPCODE_EXPIRE_MS,
+    OPCODE_FREQ, OPCODE_IDLE,
+)
 from node.engine.types.set cimport Set, set_len
 from node.engine.types.stream cimport Stream
 from node.engine.types.streamgroup cimport Consumer, Group, Pending
@@ -31,9 +35,6 @@ from node.engine.types.zset cimport ZSet
 from node.engine.durable.quicklist import quicklist_nodes
 
 cdef enum:
-    EXPIRE_MS = 252
-    IDLE = 248
-    FREQ = 249
     PACKED = 2                   # a list's node that is a listpack
     LONG_LIST = 64               # nodes
 
@@ -277,13 +278,13 @@ cdef inline int put_facts(Writer w, Keyspace space, Entry* e, AccessClock clock)
     cdef int64_t at_ms
     if e.klen_flags & VOLATILE:
         at_ms = entry_expire_ms(e)
-        w.put_byte(EXPIRE_MS)
+        w.put_byte(OPCODE_EXPIRE_MS)
         w.put(&at_ms, sizeof(at_ms))
     if clock == CLOCK_IDLE:
-        w.put_byte(IDLE)
+        w.put_byte(OPCODE_IDLE)
         w.put_length(space.idle_s(e.meta & CLOCK_MASK))
     elif clock == CLOCK_FREQ:
-        w.put_byte(FREQ)
+        w.put_byte(OPCODE_FREQ)
         w.put_byte(space.frequency(e.meta & CLOCK_MASK))
     return 0
 

@@ -31,7 +31,7 @@ from node.engine.keyspace.entry cimport ENC_RAW, entry_encoding, entry_value
 from node.engine.keyspace.graves cimport grave_of_slots
 from node.engine.keyspace.keyslot cimport SLOTS
 from node.engine.durable.largevalue cimport LargeValue, large_value
-from node.engine.durable.rdb cimport FORM_REDIS_70
+from node.engine.durable.rdb cimport FORM_REDIS_70, OPCODE_EOF, OPCODE_RESIZEDB, OPCODE_SELECTDB
 from node.engine.durable.rdbvalue cimport CLOCK_FREQ, CLOCK_IDLE, CLOCK_NONE, put_entry
 from node.engine.session.session cimport monotonic_ns
 
@@ -42,9 +42,6 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o)
 
 cdef enum:
-    OP_SELECTDB = 254
-    OP_RESIZEDB = 251
-    OP_EOF = 255
     PIECE = 64 << 10             # bytes that are handed on at once
     SMALL_BITS = 10              # tables of up to 2**SMALL_BITS words are looked at whole
     LOOK_MAX = 2048              # entries that one look finds at most
@@ -237,11 +234,11 @@ cdef class Snapshot:
         if source.index == self.selected:
             return 0
         self.selected = source.index
-        w.put_byte(OP_SELECTDB)
+        w.put_byte(OPCODE_SELECTDB)
         w.put_length(source.index)
         if not source.announced:
             source.announced = True
-            w.put_byte(OP_RESIZEDB)
+            w.put_byte(OPCODE_RESIZEDB)
             w.put_length(source.keys)
             w.put_length(source.volatile_keys)
         return 0
@@ -429,7 +426,7 @@ cdef class Snapshot:
 
     cdef int write_end(self) except -1:
         cdef uint64_t crc = 0
-        self.writer.put_byte(OP_EOF)
+        self.writer.put_byte(OPCODE_EOF)
         if self.checksum:
             crc = crc64_update(self.crc, self.writer.p, self.writer.n)
             self.checksum = False

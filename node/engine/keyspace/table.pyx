@@ -43,6 +43,7 @@ cdef enum:
     AWAKE_A_TURN = 1000        # small collections that are looked at whether they can be put to rest
     BURIAL_COST = 2000         # items freed by whoever adds to what waits, so that waiting never outruns freeing
 
+# By ValueType.
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
 cdef dict type_codes = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
