@@ -31,8 +31,8 @@ from node.leaving import Leaving
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
 from node.monitoring.process import ProcessFacts
+from node.monitoring.rates import Stats
 from node.monitoring.slowlog import SlowLog
-from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
 from node.persistence.loading import Loading
