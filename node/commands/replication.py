@@ -53,7 +53,7 @@ def psync(s: Session, argv: list[bytes]) -> Reply:
         return NO_REPLY
     node.log.notice(reason)
     if wanted != "?":
-        node.stats.partial_syncs_refused += 1
+        node.replicas.partial_syncs_refused += 1
     replica.acknowledges = True
     synchronise(s)
     return NO_REPLY

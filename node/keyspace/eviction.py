@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from node.engine.alloc import mem_used
 from node.engine.wire import used_by_buffers
+from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -104,3 +105,19 @@ class Eviction:
             if not self.over_limit():
                 return True
         return True
+
+
+def figures() -> Table[Eviction]:
+    return (
+        shown(
+            "stats",
+            "total_eviction_exceeded_time",
+            lambda own: own.total_exceeded_ms,
+            "Milliseconds for which the data has been over maxmemory.",
+            after="evicted_clients",
+            reset=Eviction.reset_stats,
+        ),
+        shown(
+            "stats", "current_eviction_exceeded_time", lambda own: own.exceeded_ms, "The same, since it last fitted."
+        ),
+    )

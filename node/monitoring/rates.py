@@ -1,9 +1,11 @@
-"""Counters of INFO that the engine does not keep itself, and rates over the last seconds."""
+"""How fast counters grow, over the last seconds."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING
+
+from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.engine.session import Engine
@@ -20,6 +22,9 @@ class Rate:
     def sample(self, now_ms: int, count: int) -> None:
         self._samples.append((now_ms, count))
 
+    def restart(self) -> None:
+        self._samples.clear()
+
     @property
     def per_second(self) -> float:
         if len(self._samples) < 2:
@@ -27,29 +32,16 @@ class Rate:
         (start_ms, start), (end_ms, end) = self._samples[0], self._samples[-1]
         return max(end - start, 0) * 1000 / (end_ms - start_ms) if end_ms > start_ms else 0.0
 
+    @property
+    def kib_per_second(self) -> str:
+        """As INFO shows it."""
+        return f"{self.per_second / 1024:.2f}"
 
-class Stats:
-    """One node's counters. All of them start again with CONFIG RESETSTAT."""
 
-    def __init__(self, now_ms: int) -> None:
-        self.started_ms = now_ms
-        self.reset()
+class Rates:
+    """One node's."""
 
-    def reset(self) -> None:
-        self.connections_received = 0
-        self.rejected_connections = 0
-        self.query_buffer_limit_disconnections = 0
-        self.output_buffer_limit_disconnections = 0
-        self.acl_denied_auth = 0
-        self.evicted_clients = 0
-        self.full_syncs = 0
-        self.partial_syncs = 0
-        self.background_jobs = 0
-        """Snapshots and rewrites begun: what a server that forks would have forked for."""
-        self.partial_syncs_refused = 0
-        self.repl_bytes_in = 0
-        self.expire_cycle_us = 0
-        self.peak_memory_bytes = 0
+    def __init__(self) -> None:
         self.commands = Rate()
         self.input = Rate()
         self.output = Rate()
@@ -57,14 +49,75 @@ class Stats:
         self.repl_output = Rate()
         self.loop_turns = Rate()
         self.loop_us = Rate()
-        self.restored_collections = 0
 
-    def sample(self, engine: Engine, now_ms: int) -> None:
+    def sample(self, engine: Engine, repl_bytes_in: int, now_ms: int) -> None:
         """Called on every tick."""
         self.commands.sample(now_ms, engine.processed)
         self.input.sample(now_ms, engine.bytes_in)
         self.output.sample(now_ms, engine.bytes_out)
-        self.repl_input.sample(now_ms, self.repl_bytes_in)
+        self.repl_input.sample(now_ms, repl_bytes_in)
         self.repl_output.sample(now_ms, engine.stream_bytes_out)
         self.loop_turns.sample(now_ms, engine.loop_turns)
         self.loop_us.sample(now_ms, engine.loop_ns // 1000)
+
+
+def _turn_us(own: Rates) -> int:
+    turns = own.loop_turns.per_second
+    return round(own.loop_us.per_second / turns) if turns else 0
+
+
+def figures() -> Table[Rates]:
+    return (
+        shown(
+            "stats",
+            "instantaneous_ops_per_sec",
+            lambda own: round(own.commands.per_second),
+            "Commands a second.",
+            after="total_commands_processed",
+            reset=lambda own: own.commands.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_input_kbps",
+            lambda own: own.input.kib_per_second,
+            "KiB a second from clients.",
+            after="total_net_repl_output_bytes",
+            reset=lambda own: own.input.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_output_kbps",
+            lambda own: own.output.kib_per_second,
+            "KiB a second to clients.",
+            reset=lambda own: own.output.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_input_repl_kbps",
+            lambda own: own.repl_input.kib_per_second,
+            "KiB a second from the primary.",
+            reset=lambda own: own.repl_input.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_output_repl_kbps",
+            lambda own: own.repl_output.kib_per_second,
+            "KiB a second to replicas.",
+            reset=lambda own: own.repl_output.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_eventloop_cycles_per_sec",
+            lambda own: round(own.loop_turns.per_second),
+            "Turns of the event loop a second.",
+            after="eventloop_duration_cmd_sum",
+            reset=lambda own: own.loop_turns.restart(),
+        ),
+        shown(
+            "stats",
+            "instantaneous_eventloop_duration_usec",
+            _turn_us,
+            "How long one takes, in microseconds.",
+            reset=lambda own: own.loop_us.restart(),
+        ),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.monitoring.figure import Table, shown
 from node.persistence.disk import Disk, Draft, NoDisk
 from node.persistence.rdb.snapshot import snapshot
 from node.persistence.snapshots import Handle, key_delay_us
@@ -127,7 +128,7 @@ class Saving:
         except OSError as error:
             background.ended(error)
             return False
-        node.stats.background_jobs += 1
+        node.snapshots.jobs += 1
         background.handle = node.snapshots.start(background, aux=node.following.facts())
         node.log.notice(f"Background saving started by pid {node.process().pid}")
         return True
@@ -227,3 +228,26 @@ class BackgroundSave:
         if self.handle is not None:
             self.handle.cancel()
         self.saving.background_ended(self, error)
+
+
+def figures() -> Table[Saving]:
+    return (
+        shown(
+            "persistence",
+            "rdb_bgsave_in_progress",
+            lambda own: int(own.in_progress or own.node.replicas.sync.active),
+            "1: a snapshot is being made.",
+            after="rdb_changes_since_last_save",
+        ),
+        shown("persistence", "rdb_last_save_time", lambda own: own.last_save_ms // 1000, "Unix time of the last one."),
+        shown("persistence", "rdb_last_bgsave_status", lambda own: own.last_status, "How it ended."),
+        shown("persistence", "rdb_last_bgsave_time_sec", lambda own: own.last_took_s, "How long it took."),
+        shown(
+            "persistence",
+            "rdb_current_bgsave_time_sec",
+            lambda own: own.current_took_s,
+            "How long this one has taken; -1: none.",
+        ),
+        shown("persistence", "rdb_saves", lambda own: own.saves, "How many were saved."),
+        shown("persistence", "rdb_last_cow_size", lambda own: 0, "Always 0: nothing forks."),
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from node import flags
 from node.engine.session import Session
 from node.engine.wire import count_bytes
+from node.monitoring.figure import Table, human, shown
 from node.replies import CommandError, Raw, Reply
 from node.scripting.errors import ABANDONED, CannotCompile, Failure
 from node.scripting.random import Random
@@ -319,3 +320,19 @@ class Scripts:
     def _count(self, more_bytes: int) -> None:
         self.cache_bytes += more_bytes
         count_bytes(more_bytes)
+
+
+def figures() -> Table[Scripts]:
+    return (
+        shown(
+            "memory",
+            "used_memory_lua",
+            lambda own: own.used_bytes,
+            "What Lua has allocated for EVAL.",
+            after="total_system_memory_human"
+        ),
+        shown("memory", "used_memory_vm_eval", lambda own: own.used_bytes, "The same."),
+        shown("memory", "used_memory_lua_human", lambda own: human(own.used_bytes), "The same with a unit."),
+        shown("memory", "used_memory_scripts_eval", lambda own: own.cache_bytes, "What scripts take beside Lua."),
+        shown("memory", "number_of_cached_scripts", lambda own: len(own.by_digest), "Scripts that EVALSHA knows."),
+    )
