@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from node.monitoring.figure import Table, shown
+from node.monitoring.figure import Table, measured, shown
 
 if TYPE_CHECKING:
     from node.engine.session import Engine
@@ -42,6 +42,7 @@ class Rates:
     """One node's."""
 
     def __init__(self) -> None:
+        self.ticks = 0
         self.commands = Rate()
         self.input = Rate()
         self.output = Rate()
@@ -52,6 +53,7 @@ class Rates:
 
     def sample(self, engine: Engine, repl_bytes_in: int, now_ms: int) -> None:
         """Called on every tick."""
+        self.ticks += 1
         self.commands.sample(now_ms, engine.processed)
         self.input.sample(now_ms, engine.bytes_in)
         self.output.sample(now_ms, engine.bytes_out)
@@ -68,6 +70,13 @@ def _turn_us(own: Rates) -> int:
 
 def figures() -> Table[Rates]:
     return (
+        measured(
+            "ticks",
+            lambda own: own.ticks,
+            "Rounds of the regular work: `hz` a second, and one a second at rest.",
+            after="uptime_seconds",
+            kind="counter",
+        ),
         shown(
             "stats",
             "instantaneous_ops_per_sec",
