@@ -27,7 +27,7 @@ from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.legacy import ziplist_elements, zipmap_pairs
 from node.persistence.rdb.modules import refuse_old_value, refuse_value
-from node.persistence.rdb.streams import read_stream
+from node.persistence.types.streams import read_stream
 
 EMPTY_LISTPACK = pack([])
 FIELD_DEATH_MAX_MS = (1 << 48) - 2

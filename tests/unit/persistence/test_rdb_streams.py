@@ -15,7 +15,7 @@ from node.engine.rdbvalue import write_value
 from node.engine.stream import Stream
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import dump_payload, load_payload
-from node.persistence.rdb.streams import read_stream
+from node.persistence.types.streams import read_stream
 from tests.fuzz.mutation import mutate, rounds
 
 # With stream-node-max-entries 2: entries 1-1, 2-0 (deleted), 3-0, 70000-5; a group without consumers, and one where
