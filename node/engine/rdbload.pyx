@@ -22,11 +22,12 @@ from node.engine.list cimport List, list_add_node, list_len, list_push, list_set
 from node.engine.rdb cimport text_free
 from node.engine.set cimport Set, set_add, set_expect, set_len, set_of_intset, set_of_listpack
 from node.engine.table cimport (
-    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET,
+    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET,
 )
 from node.engine.zset cimport ZSET_ADDED, ZSet, zset_of_listpack, zset_set
 
 from node.engine.rdb import Malformed
+from node.engine.table import TYPE_CODES
 
 cdef enum:
     NO_KEY = -1
@@ -62,7 +63,7 @@ cdef char* EMPTY_LISTPACK = b"\x07\x00\x00\x00\x00\x00\xff"
 cdef uint64_t EXPECTED_MAX = 1 << 22      # members for whom room is made at the most, since the count may be a lie
 cdef uint32_t LENGTH_14_BEGINS = 0x40     # below it, the byte is the length
 cdef int64_t FIELD_DEATH_MAX_MS = (1 << 48) - 2
-cdef dict TYPES = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
+cdef dict TYPES = TYPE_CODES
 
 
 cdef inline int native_type(int kind, bint foreign) noexcept nogil:

@@ -6,6 +6,9 @@ from node.engine.glob import Glob
 # A value of a key: bytes, or a collection (Hash, Set, List, ZSet, Stream).
 Value = Any
 
+TYPE_NAMES: tuple[str | None, ...]
+TYPE_CODES: dict[str, int]
+
 class Keyspace:
     dbs: list[Db]
     now_ms: int

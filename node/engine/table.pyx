@@ -45,6 +45,7 @@ cdef enum:
 
 TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
 cdef dict type_codes = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
+TYPE_CODES = type_codes               # by the name of the class
 
 
 cdef class Saver:

@@ -16,7 +16,8 @@ from node.engine.rdbload import MORE, KeyLoader
 from node.engine.table import Db, Keyspace
 from node.persistence.rdb import kinds, opcodes
 from node.persistence.rdb.modules import skip_aux
-from node.persistence.rdb.values import Empty, Value, read_value
+from node.persistence.rdb.values import Value, read_value
+from node.persistence.types.reading import Empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable

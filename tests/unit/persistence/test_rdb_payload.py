@@ -21,7 +21,8 @@ from node.engine.set import Set
 from node.engine.zset import ZSet
 from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Empty, Value, read_value
+from node.persistence.rdb.values import Value, read_value
+from node.persistence.types.reading import Empty
 
 
 @pytest.fixture
