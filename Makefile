@@ -68,7 +68,7 @@ drills: build  ## Kill, freeze, cut off and restart nodes of real clusters under
 rolling: build  ## A client writes through rolling restarts of a whole cluster: make rolling COUNT=20
 	@SHARDIS_DRILLS=1 ROLLING_COUNT=$(or $(COUNT),3) $(PYTHON_BIN) -m pytest -q -n 0 -s tests/drills/test_restarts.py -k application
 
-docs: build  ## Write docs/directives.md and docs/commands.md from the tables in the code
+docs: build  ## Write the reference pages in docs/ from the tables in the code
 	@$(PYTHON_BIN) scripts/docs
 
 clean:  ## Remove what builds and tests leave behind; the environment stays

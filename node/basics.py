@@ -11,7 +11,6 @@ from node.engine.keyspace.table import Keyspace
 from node.engine.session.session import Engine
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
-from node.monitoring.stats import Stats
 from node.ports import Clock
 
 
@@ -26,7 +25,6 @@ class Basics:
     """The data; `space.now_ms` is the time by which commands go."""
     engine: Engine
     clock: Clock
-    stats: Stats
     latency: LatencyMonitor
 
     @property

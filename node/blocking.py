@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.engine.session.session import words_bytes
+from node.monitoring.figure import Table, measured, shown
 from node.replies import Blocked, CommandError, Reply
 
 if TYPE_CHECKING:
@@ -302,3 +303,29 @@ class BlockedClients:
     @staticmethod
     def _timed_out(waiting: Waiting) -> Reply:
         return waiting.on_timeout() if callable(waiting.on_timeout) else waiting.on_timeout
+
+
+def figures() -> Table[BlockedClients]:
+    return (
+        shown(
+            "clients",
+            "clients_in_timeout_table",
+            lambda own: len(own.timers),
+            "Clients that wait with a limit of time.",
+            after="watching_clients",
+        ),
+        shown(
+            "clients",
+            "total_blocking_keys",
+            lambda own: own.keys_count(),
+            "Keys for which clients wait.",
+            after="total_watched_keys",
+        ),
+        shown(
+            "clients",
+            "total_blocking_keys_on_nokey",
+            lambda own: own.keys_count("group"),
+            "Those of them whose end would wake the clients, too.",
+        ),
+        measured("blocked_clients", lambda own: own.count, "Clients that wait for a key.", after="connections"),
+    )

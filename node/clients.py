@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from node import flags
 from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
+from node.monitoring.figure import Table, by, counted, measured, shown
 from node.replies import CommandError
 from node.transactions import discard
 
@@ -49,6 +50,8 @@ class Clients:
         self.by_id: dict[int, Session] = {}
         self.next_id = 1
         self._warned_of_http_ms = 0
+        self.connections_received = self.connections_rejected = self.evicted_count = self.denied_logins = 0
+        self.query_buffer_disconnections = self.output_buffer_disconnections = 0
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -61,7 +64,7 @@ class Clients:
             session.flags |= flags.UNIX
         self.set_default_user(session)
         self.by_id[session.id] = session
-        self.node.stats.connections_received += 1
+        self.connections_received += 1
         return session
 
     def set_default_user(self, session: Session) -> None:
@@ -78,7 +81,7 @@ class Clients:
         """Check a password; the session is the user's if it is right. Only the default user exists."""
         expected = self.node.config["requirepass"].encode("utf-8", "surrogateescape")
         if user != b"default" or (expected and not hmac.compare_digest(password, expected)):
-            self.node.stats.acl_denied_auth += 1
+            self.denied_logins += 1
             return False
         session.user = user
         session.flags &= ~flags.NOAUTH
@@ -140,12 +143,12 @@ class Clients:
         """The error that a new connection is closed with, or None to welcome it."""
         config = self.node.config
         if len(self.by_id) + self.node.cluster_connections() >= config["maxclients"]:
-            self.node.stats.rejected_connections += 1
+            self.connections_rejected += 1
             if self.node.clustering is not None:
                 return b"-ERR max number of clients + cluster connections reached\r\n"
             return b"-ERR max number of clients reached\r\n"
         if config["protected-mode"] and not config["requirepass"] and not peer_is_local:
-            self.node.stats.rejected_connections += 1
+            self.connections_rejected += 1
             return (
                 b"-DENIED Shardis is running in protected mode because protected mode is enabled and no password is "
                 b"set for the default user. In this mode connections are only accepted from the loopback interface. "
@@ -166,6 +169,21 @@ class Clients:
             '"local", you can run it from a local connection, otherwise you need to set this option in the '
             "configuration file, and then restart the server."
         )
+
+    # -- figures
+
+    @property
+    def ordinary(self) -> list[Session]:
+        """All but the links to replicas and to our primary."""
+        return [each for each in self.by_id.values() if not each.flags & (flags.REPLICA | flags.PRIMARY)]
+
+    def by_kind(self) -> dict[str, int]:
+        """How many connections there are, by what is at their other end."""
+        kinds = {"normal": 0, "pubsub": 0, "replica": 0, "master": 0}
+        for session in self.by_id.values():
+            kinds[self.type_of(session)] += 1
+        kinds["primary"] = kinds.pop("master")
+        return kinds
 
     # -- limits
 
@@ -214,7 +232,7 @@ class Clients:
         else:
             session.soft_since_ms = 0
         if over:
-            self.node.stats.output_buffer_limit_disconnections += 1
+            self.output_buffer_disconnections += 1
             self.node.log.warning(
                 f"Client id={session.id} closed for overcoming of output buffer limits: {waiting_bytes} bytes"
             )
@@ -235,7 +253,7 @@ class Clients:
             may_go = (each for each in sizes if not each.flags & flags.NO_EVICT)
             for session in sorted(may_go, key=sizes.__getitem__, reverse=True):
                 total_bytes -= sizes[session]
-                self.node.stats.evicted_clients += 1
+                self.evicted_count += 1
                 self.node.log.notice(f"Evicting client id={session.id}: it takes {sizes[session]} bytes")
                 self.disconnect(session)
                 if total_bytes <= limit_bytes:
@@ -308,3 +326,90 @@ def quoted(data: bytes) -> bytes:
         else:
             out += b"\\x%02x" % byte
     return bytes(out + b'"')
+
+
+def figures() -> Table[Clients]:
+    return (
+        shown(
+            "clients", "connected_clients", lambda own: len(own.ordinary), "Clients, without replicas and the primary."
+        ),
+        shown(
+            "clients",
+            "client_recent_max_input_buffer",
+            lambda own: max((each.input_capacity for each in own.ordinary), default=0),
+            "The largest input buffer of a client, in bytes.",
+            after="maxclients",
+        ),
+        shown(
+            "clients",
+            "client_recent_max_output_buffer",
+            lambda own: max((each.output_capacity for each in own.ordinary), default=0),
+            "The largest output buffer of a client, in bytes.",
+        ),
+        shown(
+            "clients",
+            "blocked_clients",
+            lambda own: own.node.blocking.count + len(own.node.pause.waiting),
+            "Clients that wait for a key, or for the end of a pause.",
+        ),
+        shown("clients", "tracking_clients", lambda own: 0, "Always 0: keys are not tracked."),
+        shown(
+            "clients",
+            "pubsub_clients",
+            lambda own: sum(each.subscriptions is not None and each.subscriptions.any for each in own.ordinary),
+            "Clients that have subscribed to something.",
+        ),
+        shown(
+            "clients",
+            "watching_clients",
+            lambda own: sum(bool(each.watched) for each in own.ordinary),
+            "Clients that watch keys.",
+        ),
+        measured(
+            "connections", lambda own: by("kind", own.by_kind().items()), "Connections, by what is at their other end."
+        ),
+        counted(
+            "stats",
+            "total_connections_received",
+            "connections_received",
+            "Connections accepted.",
+            metric="connections_received",
+            metric_after="blocked_clients",
+        ),
+        counted(
+            "stats",
+            "rejected_connections",
+            "connections_rejected",
+            "Connections refused.",
+            after="instantaneous_output_repl_kbps",
+            metric="connections_rejected",
+        ),
+        counted(
+            "stats",
+            "evicted_clients",
+            "evicted_count",
+            "Clients disconnected for maxmemory-clients.",
+            after="evicted_keys",
+        ),
+        counted(
+            "stats",
+            "client_query_buffer_limit_disconnections",
+            "query_buffer_disconnections",
+            "Clients disconnected because of client-query-buffer-limit.",
+            after="instantaneous_eventloop_duration_usec",
+        ),
+        counted(
+            "stats",
+            "client_output_buffer_limit_disconnections",
+            "output_buffer_disconnections",
+            "Clients disconnected because of client-output-buffer-limit.",
+        ),
+        counted("stats", "acl_access_denied_auth", "denied_logins", "Passwords that were wrong."),
+        shown(
+            "memory",
+            "mem_clients_normal",
+            lambda own: own.memory_of(replicas=False),
+            "What clients take, without replicas.",
+            after="mem_clients_slaves",
+        ),
+    )

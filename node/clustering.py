@@ -7,7 +7,7 @@ concerns the data. The bus itself runs in node/aio/clusterbus.py.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from cluster.admin import ClusterAdmin
@@ -28,10 +28,12 @@ from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
+from gossip.messages import KIND_NAMES
 from gossip.settings import BUS_PORT_OFFSET
 from node import flags
 from node.config import Config
 from node.dispatch import flags_of
+from node.monitoring.figure import Samples, Table, by, measured
 from node.pause import Reason
 from node.replies import CommandError, Redirection
 
@@ -343,3 +345,53 @@ def _announced_ports(config: Config) -> tuple[int, int]:
     if not config["tls-cluster"]:
         return plain, 0
     return config["cluster-announce-tls-port"] or config["tls-port"], plain
+
+
+def _slots(own: Clustering) -> int:
+    core = own.core
+    return core.slotmap.owned_by(core.state.my_primary or core.myself).bit_count()
+
+
+def _nodes_by_condition(own: Clustering) -> Samples:
+    conditions = {"ok": 0, "suspected": 0, "failed": 0}
+    for peer in own.core.members:
+        conditions["failed" if peer.failed else "suspected" if peer.suspected else "ok"] += 1
+    return by("condition", conditions.items())
+
+
+def _packets(counts: Mapping[int, int]) -> Samples:
+    return by("type", [(name, counts.get(kind, 0)) for kind, name in sorted(KIND_NAMES.items())])
+
+
+def figures() -> Table[Clustering]:
+    return (
+        measured("cluster_ok", lambda own: own.core.ok, "1 where cluster_state is ok."),
+        measured("cluster_slots", _slots, "Slots of this node's shard."),
+        measured(
+            "cluster_slots_served",
+            lambda own: _slots(own) if own.core.myself.is_primary else 0,
+            "Slots that this node serves for writing.",
+        ),
+        measured("cluster_size", lambda own: own.core.health.size, "Primaries with slots."),
+        measured(
+            "failovers",
+            lambda own: own.core.failovers,
+            "Times that this node has taken the place of its primary.",
+            kind="counter",
+        ),
+        measured("cluster_epoch", lambda own: own.core.state.current_epoch, "The current epoch."),
+        measured("cluster_nodes", _nodes_by_condition, "Known nodes, by condition."),
+        measured(
+            "bus_messages_sent",
+            lambda own: _packets(own.core.bus.sent),
+            "Packets sent on the cluster bus, by type.",
+            kind="counter",
+        ),
+        measured(
+            "bus_messages_received",
+            lambda own: _packets(own.core.bus.received),
+            "Packets received on the cluster bus, by type.",
+            kind="counter",
+        ),
+        measured("bus_unsent_bytes", lambda own: own.link_bytes(), "Bytes that wait on the links of the bus."),
+    )

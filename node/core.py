@@ -27,13 +27,16 @@ from node.engine.memory.alloc import mem_used
 from node.engine.session.session import Command, Engine, Session
 from node.engine.session.wire import used_by_buffers
 from node.engine.types.limits import set_limit
+from node.figures import catalogue
 from node.keyspace.eviction import Eviction
 from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
+from node.monitoring.figure import Reading
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
+from node.monitoring.memory import Memory
+from node.monitoring.rates import Rates
 from node.monitoring.slowlog import SlowLog
-from node.monitoring.stats import Stats
 from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
 from node.persistence.aof.loading import AofLoading
@@ -103,7 +106,7 @@ class NodeCore:
         self.engine.cluster = config["cluster-enabled"]
         self.registry = groups.load()
         self.commands: dict[bytes, Command] = {}
-        self.stats = Stats(now_ms)
+        self.started_ms = now_ms
         self.latency = LatencyMonitor()
         self.basics = basics = Basics(
             config=config,
@@ -112,9 +115,10 @@ class NodeCore:
             space=self.space,
             engine=self.engine,
             clock=self.clock,
-            stats=self.stats,
             latency=self.latency,
         )
+        self.rates = Rates()
+        self.memory = Memory(self)
         self.clients = Clients(self, host.connections)
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
@@ -152,6 +156,7 @@ class NodeCore:
             self.snapshots,
             is_replica=lambda: self.following.active,
             facts=lambda: self.following.facts(),
+            saves_for_replicas=lambda: self.replicas.sync.active,
         )
         self.following = Following(self, host.primary, host.loads_data)
         self.loading = Loading(basics)
@@ -328,7 +333,7 @@ class NodeCore:
         self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")
 
     def query_buffer_overrun(self, session: Session) -> None:
-        self.stats.query_buffer_limit_disconnections += 1
+        self.clients.query_buffer_disconnections += 1
         self.log.warning(f"Closing client {session.id}: its requests exceed client-query-buffer-limit")
 
     def output_grew(self, session: Session, waiting_bytes: int) -> bool:
@@ -337,12 +342,20 @@ class NodeCore:
 
     def accept_failed(self, error: str) -> None:
         """A connection came for which the system has no file any more: it was refused, or waits for better times."""
-        self.stats.rejected_connections += 1
+        self.clients.connections_rejected += 1
         if self.space.now_ms - self._accept_failed_ms >= ACCEPT_WARNING_MS:
             self._accept_failed_ms = self.space.now_ms
             self.log.warning(f"Cannot accept a connection: {error}. Raise 'ulimit -n', or lower maxclients")
 
     # -- figures
+
+    def figures(self) -> Reading[NodeCore]:
+        """What this node tells about itself, as of now."""
+        return catalogue().read(self)
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT: every figure that counts from there begins again."""
+        catalogue().reset(self)
 
     def all_commands(self) -> Iterator[Command]:
         """Every command and subcommand."""
@@ -417,7 +430,7 @@ class NodeCore:
         self.aof.tick()
         self.eviction.tick()
         self.leaving.tick(now_ms)
-        self.stats.sample(self.engine, now_ms)
+        self.rates.sample(self.engine, self.following.bytes_in, now_ms)
         self.engine.before_replies()
         self.clients.tick()
 
@@ -451,21 +464,6 @@ class NodeCore:
         if self.engine.ready:
             self.after_command()
         return bool(more)
-
-    def reset_stats(self) -> None:
-        """CONFIG RESETSTAT: every counter that INFO shows starts again."""
-        engine, space = self.engine, self.space
-        self.stats.reset()
-        engine.processed = engine.errors = engine.errors_told = 0
-        engine.error_stats = {}
-        engine.bytes_in = engine.bytes_out = engine.reads = engine.writes = 0
-        engine.loop_turns = engine.loop_ns = engine.stream_bytes_out = 0
-        self.eviction.reset_stats()
-        space.hits = space.misses = space.expired = space.evicted = space.lazyfreed = space.expired_fields = 0
-        for command in self.commands.values():
-            command.reset_stats()
-            for subcommand in (command.subcommands or {}).values():
-                subcommand.reset_stats()
 
     def flush_all(self, dbs: list[Db], lazy: bool) -> None:
         """Empty databases: FLUSHDB, and the part of FLUSHALL that concerns the data."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.monitoring.figure import Table, shown
 from node.pause import NO_END, Reason
 from node.replies import NO_REPLY, Blocked, CommandError, Reply
 
@@ -229,3 +230,15 @@ class Leaving:
                     return False
                 log.warning("Error trying to save the DB. Exit anyway.")
         return True
+
+
+def figures() -> Table[Leaving]:
+    return (
+        shown(
+            "server",
+            "shutdown_in_milliseconds",
+            lambda own: own.remaining_ms,
+            "Time that is left until the node ends, while it leaves.",
+            after="listener<N>",
+        ),
+    )

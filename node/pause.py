@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from node import flags
 from node.dispatch import flags_of
 from node.engine.session.session import words_bytes
+from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -126,3 +127,17 @@ class Pause:
         for reason, wish in list(self._wishes.items()):
             if now_ms >= wish.until_ms:
                 self.end(reason)
+
+
+def figures() -> Table[Pause]:
+    return (
+        shown(
+            "clients",
+            "paused_reason",
+            lambda own: own.described()[0],
+            "Why clients are paused, if they are.",
+            after="total_blocking_keys_on_nokey",
+        ),
+        shown("clients", "paused_actions", lambda own: own.described()[1], "Which commands wait: none, write or all."),
+        shown("clients", "paused_timeout_milliseconds", lambda own: own.described()[2], "For how long yet."),
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from node import flags
 from node.engine.structures.glob import Glob
+from node.monitoring.figure import Table, shown
 from node.replies import Push
 
 if TYPE_CHECKING:
@@ -150,3 +151,19 @@ class PubSub:
             for session in list(self.shard_channels.get(channel, ())):
                 left = self.unsubscribe(session, channel, "s")
                 session.push(Push([b"sunsubscribe", channel, left]))
+
+
+def figures() -> Table[PubSub]:
+    return (
+        shown(
+            "stats",
+            "pubsub_channels",
+            lambda own: len(own.channels),
+            "Channels with subscribers.",
+            after="keyspace_misses",
+        ),
+        shown("stats", "pubsub_patterns", lambda own: len(own.patterns), "Patterns with subscribers."),
+        shown(
+            "stats", "pubsubshard_channels", lambda own: len(own.shard_channels), "Sharded channels with subscribers."
+        ),
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.engine.keyspace.table import Db
@@ -82,3 +83,15 @@ def discard(session: Session, watches: WatchTable) -> None:
     session.multi_bytes = 0
     session.flags &= ~(flags.MULTI | flags.DIRTY_CAS | flags.DIRTY_EXEC)
     watches.unwatch(session)
+
+
+def figures() -> Table[WatchTable]:
+    return (
+        shown(
+            "clients",
+            "total_watched_keys",
+            lambda own: own.key_count,
+            "Keys that clients watch.",
+            after="clients_in_timeout_table",
+        ),
+    )

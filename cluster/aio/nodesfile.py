@@ -11,6 +11,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from cluster.aio.durable import flush, put_in_place
+
 
 class ConfigInUse(Exception):
     """Another process holds the file."""
@@ -52,11 +54,9 @@ class NodesFile:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with os.fdopen(os.dup(fd), "wb") as file:
                 file.write(text.encode("utf-8", "surrogateescape"))
-            if durable:
-                os.fsync(fd)
-            os.rename(beside, self.path)
-            if durable:
-                _sync_directory(self.path.parent)
+                if durable:
+                    flush(file)
+            put_in_place(beside, self.path, durable)
         except BaseException:
             os.close(fd)
             beside.unlink(missing_ok=True)
@@ -79,12 +79,3 @@ def _is_still(fd: int, path: Path) -> bool:
         return False
     here = os.fstat(fd)
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-
-
-def _sync_directory(path: Path) -> None:
-    """A rename is on disk once its directory is."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

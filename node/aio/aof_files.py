@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from mmap import mmap
 
-from node.aio.disk import FileDraft, flush_folder, map_file, replace_file
+from cluster.aio.durable import put_in_place, replace_file
+from node.aio.disk import FileDraft, map_file
 from node.persistence.aof.files import Done
 
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -108,11 +109,10 @@ class DiskFiles:
         os.makedirs(path, 0o755, exist_ok=True)
 
     def replace(self, path: str, draft_path: str, pieces: Iterable[bytes]) -> None:
-        replace_file(os.path.abspath(path), pieces, draft=draft_path)
+        replace_file(path, pieces, draft_path)
 
     def rename(self, old: str, new: str) -> None:
-        os.rename(old, new)
-        flush_folder(os.path.abspath(new))
+        put_in_place(old, new)
 
     def truncate(self, path: str, size: int) -> None:
         os.truncate(path, size)

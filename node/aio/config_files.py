@@ -6,7 +6,7 @@ import glob
 import os
 import sys
 
-from node.aio.disk import replace_file
+from cluster.aio.durable import replace_file
 from node.config import Config, load
 from node.config.words import to_bytes, to_text
 

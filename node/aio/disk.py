@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, cast
 
+from cluster.aio.durable import flush, put_in_place, replace_file
 from node.persistence.aof.files import Files as LogFiles
 from node.persistence.disk import Disk
 
@@ -133,12 +134,10 @@ class FileDraft:
                     os.fdatasync(file.fileno())
             if self._discarded:
                 return
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
         with self._lock:
             if not self._discarded:
-                os.replace(self._draft, self._path)
-                flush_folder(self._path)
+                put_in_place(self._draft, self._path)
 
     def _tell(self, error: OSError | None) -> None:
         if not self._discarded:
@@ -168,28 +167,3 @@ def remove_old_drafts() -> None:
 
 def _lives_elsewhere(pid: int) -> bool:
     return pid != os.getpid() and os.path.exists(f"/proc/{pid}")
-
-
-def replace_file(path: str, pieces: Iterable[bytes], draft: str | None = None) -> None:
-    """After a crash at any moment the file holds the old content or the new one."""
-    draft = draft or f"{path}.{os.getpid()}.draft"
-    try:
-        with open(draft, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        raise
-    flush_folder(path)
-
-
-def flush_folder(path: str) -> None:
-    """Have the names in a file's folder survive a crash."""
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
+from cluster.aio.durable import flush, put_in_place
 from gossip.aio.source import local_address
 from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
@@ -119,16 +120,10 @@ class ReplicationHost:
 
     def finish_file(self, name: str) -> None:
         assert self._file is not None
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        flush(self._file)
         self._file.close()
         self._file = None
-        os.replace(self._draft(), name)
-        folder = os.open(os.path.dirname(os.path.abspath(name)), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put_in_place(self._draft(), name)
 
     def remove_file(self, name: str) -> None:
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from node.engine.keyspace.table import Db
 from node.engine.memory.alloc import mem_used
 from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
+from node.monitoring.figure import Table, shown
 from node.replication.stream import WriteStream
 
 KeyChanged = Callable[[Session | None, Db, bytes, str, str], None]
@@ -109,3 +110,19 @@ class Eviction:
             if not self.over_limit():
                 return True
         return True
+
+
+def figures() -> Table[Eviction]:
+    return (
+        shown(
+            "stats",
+            "total_eviction_exceeded_time",
+            lambda own: own.total_exceeded_ms,
+            "Milliseconds for which the data has been over maxmemory.",
+            after="evicted_clients",
+            reset=Eviction.reset_stats,
+        ),
+        shown(
+            "stats", "current_eviction_exceeded_time", lambda own: own.exceeded_ms, "The same, since it last fitted."
+        ),
+    )

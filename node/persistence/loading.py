@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from node import flags
 from node.basics import Basics
 from node.engine.durable.rdb import Malformed
+from node.monitoring.figure import Table, counted, shown
 from node.persistence.disk import Disk
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
 from node.persistence.steps import CannotLoad, Steps
@@ -58,6 +59,8 @@ class Loading:
         self.loaded_bytes = 0
         self.last_keys = 0
         self.last_dead = 0
+        self.checked_payloads = 0
+        """Collections of RESTORE, which were looked through."""
 
     def begin(self, total_bytes: int, asynchronous: bool = False) -> None:
         self.active = True
@@ -80,18 +83,11 @@ class Loading:
             return "no_async_loading" in spec_flags
         return "loading" not in spec_flags
 
-    def fields(self) -> dict[str, object]:
-        """For INFO, while it lasts."""
-        loaded, total = self.loaded_bytes, self.total_bytes
+    @property
+    def eta_s(self) -> int:
+        """How long it may take yet."""
         elapsed_s = (self.basics.now_ms - self.started_ms) // 1000
-        return {
-            "loading_start_time": self.started_ms // 1000,
-            "loading_total_bytes": total,
-            "loading_rdb_used_mem": 0,
-            "loading_loaded_bytes": loaded,
-            "loading_loaded_perc": f"{loaded / (total + 1) * 100:.2f}",
-            "loading_eta_seconds": elapsed_s * max(0, total - loaded) // (loaded + 1) if elapsed_s else 1,
-        }
+        return elapsed_s * max(0, self.total_bytes - self.loaded_bytes) // (self.loaded_bytes + 1) if elapsed_s else 1
 
 
 class Libraries(Protocol):
@@ -248,3 +244,60 @@ def _keys_a_step(delay_us: int) -> int:
 def delay_us(keys: int, setting: int) -> float:
     """How long to wait after so many keys, by `key-load-delay`; a negative one is a microsecond every so many keys."""
     return keys * float(setting) if setting >= 0 else keys / -setting
+
+
+def _while_loading(read: Callable[[Loading], object]) -> Callable[[Loading], object]:
+    return lambda own: read(own) if own.active else None
+
+
+def figures() -> Table[Loading]:
+    return (
+        shown(
+            "persistence",
+            "loading",
+            lambda own: int(own.active and not own.asynchronous),
+            "1: data is being loaded, and clients wait.",
+        ),
+        shown(
+            "persistence",
+            "async_loading",
+            lambda own: int(own.asynchronous),
+            "1: data is being loaded, and the old is served meanwhile.",
+        ),
+        shown(
+            "persistence",
+            "rdb_last_load_keys_expired",
+            lambda own: own.last_dead,
+            "Keys of the file loaded last that had expired.",
+            after="rdb_last_cow_size",
+        ),
+        shown("persistence", "rdb_last_load_keys_loaded", lambda own: own.last_keys, "Its other keys."),
+        shown(
+            "persistence",
+            "loading_start_time",
+            _while_loading(lambda own: own.started_ms // 1000),
+            "Unix time of the beginning.",
+            after="aof_delayed_fsync",
+        ),
+        shown(
+            "persistence", "loading_total_bytes", _while_loading(lambda own: own.total_bytes), "The size of the file."
+        ),
+        shown("persistence", "loading_rdb_used_mem", _while_loading(lambda own: 0), "Always 0."),
+        shown(
+            "persistence", "loading_loaded_bytes", _while_loading(lambda own: own.loaded_bytes), "What is loaded of it."
+        ),
+        shown(
+            "persistence",
+            "loading_loaded_perc",
+            _while_loading(lambda own: f"{own.loaded_bytes / (own.total_bytes + 1) * 100:.2f}"),
+            "The same in percent.",
+        ),
+        shown("persistence", "loading_eta_seconds", _while_loading(lambda own: own.eta_s), "How long it may take yet."),
+        counted(
+            "stats",
+            "dump_payload_sanitizations",
+            "checked_payloads",
+            "Collections of RESTORE that were looked through.",
+            after="total_error_replies",
+        ),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from node import flags
 from node.basics import Basics
+from node.monitoring.figure import Table, shown
 from node.persistence.disk import Disk, Draft, NoDisk
 from node.persistence.rdb.snapshot import snapshot
 from node.persistence.snapshots import Handle, Snapshots, key_delay_us
@@ -41,14 +42,19 @@ class Saving:
         snapshots: Snapshots,
         is_replica: Callable[[], bool],
         facts: Callable[[], dict[str, object]],
+        saves_for_replicas: Callable[[], bool],
     ) -> None:
-        """`facts`: where in which history the data is, for the head of the file (Following.facts)."""
+        """`facts`: where in which history the data is, for the head of the file (Following.facts).
+
+        `saves_for_replicas`: whether a snapshot is being made for replicas, which INFO counts as a save, too.
+        """
         self.basics = basics
         self.disk = disk
         self._process = process
         self._snapshots = snapshots
         self._is_replica = is_replica
         self._facts = facts
+        self.saves_for_replicas = saves_for_replicas
         self.last_save_ms = basics.now_ms
         self.last_try_ms = 0
         self.last_status = "ok"
@@ -138,7 +144,7 @@ class Saving:
         except OSError as error:
             background.ended(error)
             return False
-        basics.stats.background_jobs += 1
+        self._snapshots.jobs += 1
         background.handle = self._snapshots.start(background, aux=self._facts())
         basics.log.notice(f"Background saving started by pid {self._process.facts().pid}")
         return True
@@ -238,3 +244,26 @@ class BackgroundSave:
         if self.handle is not None:
             self.handle.cancel()
         self.saving.background_ended(self, error)
+
+
+def figures() -> Table[Saving]:
+    return (
+        shown(
+            "persistence",
+            "rdb_bgsave_in_progress",
+            lambda own: int(own.in_progress or own.saves_for_replicas()),
+            "1: a snapshot is being made.",
+            after="rdb_changes_since_last_save",
+        ),
+        shown("persistence", "rdb_last_save_time", lambda own: own.last_save_ms // 1000, "Unix time of the last one."),
+        shown("persistence", "rdb_last_bgsave_status", lambda own: own.last_status, "How it ended."),
+        shown("persistence", "rdb_last_bgsave_time_sec", lambda own: own.last_took_s, "How long it took."),
+        shown(
+            "persistence",
+            "rdb_current_bgsave_time_sec",
+            lambda own: own.current_took_s,
+            "How long this one has taken; -1: none.",
+        ),
+        shown("persistence", "rdb_saves", lambda own: own.saves, "How many were saved."),
+        shown("persistence", "rdb_last_cow_size", lambda own: 0, "Always 0: nothing forks."),
+    )

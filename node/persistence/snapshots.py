@@ -19,8 +19,9 @@ from typing import Protocol
 
 from node.basics import Basics
 from node.engine.durable.snapshot import Snapshot
-from node.persistence.rdb.kinds import Form
+from node.monitoring.figure import Table, counted, shown
 from node.persistence.rdb.snapshot import write_head
+from node.persistence.types.kinds import Form
 from node.ports import WakeUps
 
 
@@ -137,6 +138,7 @@ class Snapshots:
 
     def __init__(self, basics: Basics, wake_ups: WakeUps) -> None:
         self.basics = basics
+        self.jobs = 0
         self.handles: list[Handle] = []
         self.wake = wake_ups.take_snapshots
         self.functions: Callable[[], Iterable[bytes]] = lambda: ()
@@ -190,3 +192,40 @@ class Snapshots:
 def key_delay_us(setting: int) -> float:
     """`rdb-key-save-delay`: microseconds a key; a negative one is a microsecond every so many keys."""
     return float(setting) if setting >= 0 else 1 / -setting
+
+
+def _kept_bytes(own: Snapshots) -> int:
+    return sum(each.walk.waiting_bytes for each in own.handles)
+
+
+def _keys_done(own: Snapshots) -> int:
+    return sum(each.keys_done for each in own.handles)
+
+
+def _keys_total(own: Snapshots) -> int:
+    return sum(each.keys_total for each in own.handles)
+
+
+def _percent(own: Snapshots) -> str:
+    total = _keys_total(own)
+    return f"{100 * _keys_done(own) / total if total else 0:.2f}"
+
+
+def figures() -> Table[Snapshots]:
+    return (
+        shown(
+            "persistence",
+            "current_cow_peak",
+            _kept_bytes,
+            "What is kept for the snapshots under way.",
+            after="async_loading",
+        ),
+        shown("persistence", "current_cow_size", _kept_bytes, "The same."),
+        shown("persistence", "current_cow_size_age", lambda own: 0, "Always 0: it is of this moment."),
+        shown("persistence", "current_fork_perc", _percent, "How far the snapshots under way are."),
+        shown("persistence", "current_save_keys_processed", _keys_done, "Keys that they have."),
+        shown("persistence", "current_save_keys_total", _keys_total, "Keys that they will have."),
+        counted(
+            "stats", "total_forks", "jobs", "Snapshots and rewrites begun; nothing forks.", after="latest_fork_usec"
+        ),
+    )

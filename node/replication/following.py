@@ -11,10 +11,12 @@ deletes them; nothing is evicted; what clients write is refused (or is theirs al
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gossip.effects import Effect, Note
 from node import flags
+from node.monitoring.figure import Table, counted, measured, shown
 from node.persistence.steps import CannotLoad
 from node.replication.effects import (
     Apply,
@@ -61,6 +63,8 @@ class Following:
         self.down_since_ms = 0
         self.stream_db = 0
         """The database that the stream last chose."""
+        self.bytes_in = 0
+        """Bytes that have come from primaries."""
         self.unexpected_errors = 0
         """Commands of the stream that failed: our data is not what the primary takes it for."""
         self.waits_for_data = waits_for_data
@@ -87,6 +91,11 @@ class Following:
     @property
     def connected(self) -> bool:
         return self.link.state is State.CONNECTED
+
+    @property
+    def transferring(self) -> bool:
+        """The primary's data comes, or is being loaded."""
+        return self.active and self.link.state in (State.SYNC, State.LOADING)
 
     @property
     def applied_offset(self) -> int:
@@ -195,7 +204,7 @@ class Following:
 
     def received(self, data: bytes, now_ms: int) -> None:
         self.node.space.now_ms = now_ms
-        self.node.stats.repl_bytes_in += len(data)
+        self.bytes_in += len(data)
         self.link.received(data, now_ms)
         self.run()
 
@@ -499,3 +508,131 @@ class Following:
         )
         if node.config["propagation-error-behavior"] in ("panic", "panic-on-replicas"):
             node.panic(f"This replica panicked sending an error to its master after processing the command '{name}'")
+
+
+def _of_link(read: Callable[[Following], object]) -> Callable[[Following], object]:
+    """A figure that only replicas have."""
+    return lambda own: read(own) if own.active else None
+
+
+def _of_transfer(read: Callable[[Following], object]) -> Callable[[Following], object]:
+    """A figure that there is while the primary's data comes."""
+    return lambda own: read(own) if own.transferring else None
+
+
+def _silent_s(own: Following) -> int:
+    return (own.node.space.now_ms - own.link.last_io_ms) // 1000
+
+
+def _down_s(own: Following) -> int | None:
+    if own.connected:
+        return None
+    return (own.node.space.now_ms - own.down_since_ms) // 1000 if own.down_since_ms else -1
+
+
+def _read_percent(own: Following) -> str:
+    total = own.link.snapshot_size or 0
+    return f"{100 * own.link.snapshot_read / total if total else 0:.2f}"
+
+
+def figures() -> Table[Following]:
+    return (
+        counted(
+            "stats",
+            "total_net_repl_input_bytes",
+            "bytes_in",
+            "Bytes that have come from primaries.",
+            after="total_net_output_bytes",
+        ),
+        shown(
+            "stats",
+            "slave_expires_tracked_keys",
+            lambda own: len(own.local_expiry),
+            "Keys with an expiry that clients have written to this replica.",
+            after="migrate_cached_sockets",
+        ),
+        shown(
+            "stats",
+            "unexpected_error_replies",
+            lambda own: own.unexpected_errors,
+            "Commands of the primary's stream that failed.",
+            after="tracking_total_prefixes",
+        ),
+        shown("replication", "role", lambda own: "slave" if own.active else "master", "Master or slave."),
+        shown(
+            "replication",
+            "master_host",
+            _of_link(lambda own: own.primary and own.primary[0]),
+            "Whom a replica follows.",
+        ),
+        shown(
+            "replication", "master_port", _of_link(lambda own: own.primary and own.primary[1]), "The primary's port."
+        ),
+        shown(
+            "replication",
+            "master_link_status",
+            _of_link(lambda own: "up" if own.connected else "down"),
+            "Up while the replica has the primary's data and its stream.",
+        ),
+        shown(
+            "replication",
+            "master_last_io_seconds_ago",
+            _of_link(lambda own: _silent_s(own) if own.connected else -1),
+            "Time since something has come from it.",
+        ),
+        shown(
+            "replication",
+            "master_sync_in_progress",
+            _of_link(lambda own: int(own.transferring)),
+            "1 while its data comes.",
+        ),
+        shown("replication", "slave_read_repl_offset", _of_link(lambda own: own.read_offset), "How much has come."),
+        shown("replication", "slave_repl_offset", _of_link(lambda own: own.applied_offset), "How much is carried out."),
+        shown(
+            "replication",
+            "master_sync_total_bytes",
+            _of_transfer(lambda own: own.link.snapshot_size or 0),
+            "The size of the data that comes.",
+        ),
+        shown(
+            "replication",
+            "master_sync_read_bytes",
+            _of_transfer(lambda own: own.link.snapshot_read),
+            "What has come of it.",
+        ),
+        shown(
+            "replication",
+            "master_sync_left_bytes",
+            _of_transfer(lambda own: (own.link.snapshot_size or 0) - own.link.snapshot_read),
+            "What is still to come.",
+        ),
+        shown("replication", "master_sync_perc", _of_transfer(_read_percent), "What has come in percent."),
+        shown("replication", "master_sync_last_io_seconds_ago", _of_transfer(_silent_s), "Time since the last piece."),
+        shown(
+            "replication", "master_link_down_since_seconds", _of_link(_down_s), "For how long the link has been down."
+        ),
+        shown(
+            "replication",
+            "slave_priority",
+            _of_link(lambda own: own.node.config["replica-priority"]),
+            "The directive replica-priority.",
+        ),
+        shown(
+            "replication",
+            "slave_read_only",
+            _of_link(lambda own: int(own.node.config["replica-read-only"])),
+            "The directive replica-read-only.",
+        ),
+        shown(
+            "replication",
+            "replica_announced",
+            _of_link(lambda own: int(own.node.config["replica-announced"])),
+            "The directive replica-announced.",
+        ),
+        measured(
+            "primary_link_up",
+            _of_link(lambda own: own.connected),
+            "1 where this replica follows its primary's stream.",
+            after="replication_offset_bytes",
+        ),
+    )

@@ -61,7 +61,7 @@ class FullSync:
     def ask(self, replica: Replica) -> None:
         """Take a replica in."""
         node, config = self.node, self.node.config
-        node.stats.full_syncs += 1
+        self.owner.full_syncs += 1
         replica.state = WAITS
         replica.asked_ms = node.space.now_ms
         self.waiting.append(replica)

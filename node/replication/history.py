@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 
 from node.engine.structures.numbers import parse_int64
+from node.monitoring.figure import Table, shown
 
 NO_ID = "0" * 40
 NO_OFFSET = -1
@@ -67,3 +68,20 @@ class History:
     def covers(self, history_id: str, offset: int) -> bool:
         """Whether a replica that wants the byte `offset` of that history has the same data as we had there."""
         return history_id == self.id or (history_id == self.second_id and offset <= self.second_offset)
+
+
+def figures() -> Table[History]:
+    return (
+        shown(
+            "replication", "master_failover_state", lambda own: "no-failover", "Always no-failover.", after="slave<N>"
+        ),
+        shown("replication", "master_replid", lambda own: own.id, "The name of the data's history."),
+        shown("replication", "master_replid2", lambda own: own.second_id, "Its name before the last failover."),
+        shown(
+            "replication",
+            "second_repl_offset",
+            lambda own: own.second_offset,
+            "Where the two names part.",
+            after="master_repl_offset",
+        ),
+    )

@@ -52,7 +52,7 @@ def go_on(node: NodeCore, session: Session, offset: int) -> None:
     reader = session.reader = node.engine.journal.reader(offset - 1)
     reader.live = True
     replica.state = ONLINE
-    node.stats.partial_syncs += 1
+    node.replicas.partial_syncs += 1
     node.log.notice(
         f"Partial resynchronization request from {replica.name} accepted. Sending {reader.bytes_left} bytes of backlog "
         f"starting from offset {offset}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.persistence.rdb.kinds import Form
+from node.persistence.types.kinds import Form
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.monitoring.figure import Samples, Table, counted, measured, shown
 from node.replication.acks import Acknowledgements
 from node.replication.fullsync import FullSync
 from node.replication.replica import ONLINE, Replica
@@ -37,6 +38,7 @@ class Replicas:
         self._connections = connections
         self.attached: dict[Session, Replica] = {}
         self.acks_heard = 0
+        self.full_syncs = self.partial_syncs = self.partial_syncs_refused = 0
         self._handshakes: dict[Session, Replica] = {}
         self._pinged_ms = node.space.now_ms
         self._alone_since_ms = node.space.now_ms
@@ -189,3 +191,71 @@ class Replicas:
         node.history.renew()
         node.stream.forget()
         node.log.notice(f"Replication backlog freed after {ttl_s} seconds without connected replicas.")
+
+
+def _good(own: Replicas) -> int | None:
+    config = own.node.config
+    return own.acks.good if config["min-replicas-to-write"] and config["min-replicas-max-lag"] else None
+
+
+def _lines(own: Replicas) -> dict[str, str]:
+    """`ip=10.0.0.1,port=6379,state=online,offset=120,lag=0` for each."""
+    now_ms = own.node.space.now_ms
+    return {
+        f"slave{number}": f"ip={each.host},port={each.port},state={each.state},offset={each.offset},"
+        f"lag={each.lag_s(now_ms)}"
+        for number, each in enumerate(own.attached.values())
+    }
+
+
+def _of_each(own: Replicas, value: Callable[[Replica], float]) -> Samples:
+    return [({"replica": f"{each.host}:{each.port}"}, value(each)) for each in own.attached.values()]
+
+
+def _memory_bytes(own: Replicas) -> int:
+    """What replicas take, with the part of the stream that is kept for them alone."""
+    journal = own.node.engine.journal
+    beyond_backlog = max(0, journal.block_bytes - journal.capacity) if own.attached else 0
+    return own.node.clients.memory_of(replicas=True) + beyond_backlog
+
+
+def figures() -> Table[Replicas]:
+    return (
+        shown(
+            "memory", "mem_clients_slaves", _memory_bytes, "What replicas take.", after="mem_total_replication_buffers"
+        ),
+        counted("stats", "sync_full", "full_syncs", "Full synchronisations of replicas.", after="rejected_connections"),
+        counted("stats", "sync_partial_ok", "partial_syncs", "Replicas that could go on where they were."),
+        counted("stats", "sync_partial_err", "partial_syncs_refused", "Replicas that could not, though they asked."),
+        shown(
+            "replication",
+            "connected_slaves",
+            lambda own: len(own.attached),
+            "Replicas that are attached.",
+            after="replica_announced",
+            metric="connected_replicas",
+            metric_after="primary_link_up",
+        ),
+        shown(
+            "replication",
+            "min_slaves_good_slaves",
+            _good,
+            "Replicas in reach, where min-replicas-to-write counts them.",
+        ),
+        shown("replication", "slave<N>", _lines, "A replica: address, state, offset, lag in seconds."),
+        measured(
+            "replica_lag_bytes",
+            lambda own: _of_each(own, lambda each: max(0, own.node.stream.offset - each.offset)),
+            "Bytes of the stream that a replica has not acknowledged yet.",
+        ),
+        measured(
+            "replica_lag_seconds",
+            lambda own: _of_each(own, lambda each: each.lag_s(own.node.space.now_ms)),
+            "Time since a replica's last acknowledgement.",
+        ),
+        measured(
+            "replica_online",
+            lambda own: _of_each(own, lambda each: float(each.state == "online")),
+            "1 where the replica has all data and follows the stream.",
+        ),
+    )

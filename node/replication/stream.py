@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.engine.keyspace.table import Db
@@ -214,3 +215,50 @@ class WriteStream:
 def request(argv: list[bytes]) -> bytes:
     """A command as a client would send it."""
     return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%s\r\n" % (len(arg), arg) for arg in argv)
+
+
+def figures() -> Table[WriteStream]:
+    return (
+        shown(
+            "memory",
+            "mem_not_counted_for_evict",
+            lambda own: own.journal.uncounted_bytes,
+            "Bytes of the stream that maxmemory does not count.",
+            after="mem_fragmentation_bytes",
+        ),
+        shown(
+            "memory",
+            "mem_replication_backlog",
+            lambda own: min(own.journal.block_bytes, own.journal.capacity),
+            "What the backlog takes.",
+        ),
+        shown(
+            "memory",
+            "mem_total_replication_buffers",
+            lambda own: own.journal.block_bytes,
+            "What the backlog and the replicas' unread writes take.",
+        ),
+        shown(
+            "replication",
+            "master_repl_offset",
+            lambda own: own.offset,
+            "How far this node's stream of writes is.",
+            after="master_replid2",
+            metric="replication_offset_bytes",
+        ),
+        shown(
+            "replication",
+            "repl_backlog_active",
+            lambda own: int(own.journal.keeps),
+            "1: there is a backlog.",
+            after="second_repl_offset",
+        ),
+        shown("replication", "repl_backlog_size", lambda own: own.journal.capacity, "The directive repl-backlog-size."),
+        shown(
+            "replication",
+            "repl_backlog_first_byte_offset",
+            lambda own: own.journal.first_offset if own.journal.keeps else 0,
+            "From where on it has the stream.",
+        ),
+        shown("replication", "repl_backlog_histlen", lambda own: own.journal.history_bytes, "Bytes that it has."),
+    )

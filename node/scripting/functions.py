@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from node.engine.session.wire import count_bytes
+from node.monitoring.figure import Table, shown
 from node.replies import CommandError
 from node.scripting.errors import CannotCompile, ScriptError
 from node.scripting.shebang import shebang_words
@@ -198,6 +199,7 @@ class Functions:
         """What Lua has allocated for libraries."""
         return self._interpreter.used_bytes if self._interpreter is not None else 0
 
+
 def library_name(code: bytes) -> bytes:
     """The name that the first line gives; CommandError if that line is not as it has to be."""
     if not code.startswith(b"#!"):
@@ -225,3 +227,20 @@ def _names(words: list[bytes]) -> Iterator[bytes]:
             raise CommandError("ERR Invalid metadata value, name argument was given multiple times")
         given = True
         yield word[len(b"name=") :]
+
+
+def figures() -> Table[Functions]:
+    return (
+        shown("memory", "number_of_functions", lambda own: own.count, "Functions.", after="number_of_cached_scripts"),
+        shown("memory", "number_of_libraries", lambda own: len(own.libraries), "Libraries of functions."),
+        shown(
+            "memory", "used_memory_vm_functions", lambda own: own.used_bytes, "What Lua has allocated for libraries."
+        ),
+        shown(
+            "memory",
+            "used_memory_functions",
+            lambda own: own.cache_bytes,
+            "What libraries take beside Lua.",
+            after="used_memory_vm_total_human",
+        ),
+    )

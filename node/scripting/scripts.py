@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from node import flags
 from node.engine.session.session import Session
 from node.engine.session.wire import count_bytes
+from node.monitoring.figure import Table, human, shown
 from node.replies import CommandError, Raw, Reply
 from node.scripting.errors import ABANDONED, CannotCompile, Failure
 from node.scripting.random import Random
@@ -327,3 +328,19 @@ def _count_failure(run: Run) -> None:
     command = run.call.caller.command
     assert command is not None
     command.failed += 1
+
+
+def figures() -> Table[Scripts]:
+    return (
+        shown(
+            "memory",
+            "used_memory_lua",
+            lambda own: own.used_bytes,
+            "What Lua has allocated for EVAL.",
+            after="total_system_memory_human"
+        ),
+        shown("memory", "used_memory_vm_eval", lambda own: own.used_bytes, "The same."),
+        shown("memory", "used_memory_lua_human", lambda own: human(own.used_bytes), "The same with a unit."),
+        shown("memory", "used_memory_scripts_eval", lambda own: own.cache_bytes, "What scripts take beside Lua."),
+        shown("memory", "number_of_cached_scripts", lambda own: len(own.by_digest), "Scripts that EVALSHA knows."),
+    )

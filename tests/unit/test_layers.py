@@ -134,7 +134,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "node.version": set(),
     "node.scripting.libraries": set(),
     "node.config": {"gossip", "node.engine.structures", "node.replies"},
-    "node.persistence.rdb": {*_BELOW_SESSION, "node.engine.durable", "node.version"},
+    "node.persistence.types": {*_BELOW_SESSION, "node.engine.durable"},
+    "node.persistence.rdb": {*_BELOW_SESSION, "node.engine.durable", "node.persistence.types", "node.version"},
     "node.commands.table": {"node.engine.structures", "node.engine.session", "node.replies"},
     "node.commands.data": {
         *_BELOW_SESSION,
@@ -149,7 +150,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "cluster.failover": {"gossip", "cluster"},
     "cluster.aio": {"cluster"},
     "cluster.operator": {"gossip", "cluster"},
-    "cluster.operator.aio": {"gossip", "cluster", "cluster.operator"},
+    "cluster.operator.aio": {"gossip", "cluster", "cluster.aio", "cluster.operator"},
     "cluster.operator.cli": {"cluster", "cluster.operator", "cluster.operator.aio"},
 }
 
@@ -168,9 +169,12 @@ CIRCLES: list[set[str]] = [
             "node.clustering",
             "node.core",
             "node.dispatch",
+            "node.figures",
             "node.leaving",
             "node.pause",
             "node.ports",
+            "node.pubsub",
+            "node.transactions",
         ),
         *("node.commands", "node.commands.server", "node.keyspace", "node.monitoring", "node.persistence"),
         *("node.persistence.aof", "node.replication", "node.scripting"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster.aio.durable import replace_file
 from cluster.operator.local import (
     NODE_CONF,
     NODE_LOG,
@@ -90,8 +91,7 @@ class Folder:
         path = self.path / RECORD
         draft = path.with_suffix(".draft")
         try:
-            draft.write_text(record.to_json(), encoding="utf-8")
-            os.replace(draft, path)
+            replace_file(path, [record.to_json().encode()], draft, durable=False)
         except OSError as error:
             raise LocalError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -123,8 +123,8 @@ class Folder:
             draft = path.with_suffix(".draft")
             try:
                 conf = path.read_text(encoding="utf-8", errors="surrogateescape")
-                draft.write_text(with_settings(conf, settings), encoding="utf-8", errors="surrogateescape")
-                os.replace(draft, path)
+                changed = with_settings(conf, settings).encode("utf-8", "surrogateescape")
+                replace_file(path, [changed], draft, durable=False)
             except OSError as error:
                 raise LocalError(f"{path} cannot be changed: {error.strerror}") from None
 

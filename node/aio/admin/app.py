@@ -26,7 +26,6 @@ from node.monitoring.readiness import reasons_not_ready
 if TYPE_CHECKING:
     from node.core import NodeCore
 
-PREFIX = "shardis_"
 INDEX = "Shardis admin: /livez /readyz /metrics\n"
 
 
@@ -99,9 +98,9 @@ class _NodeCollector(Collector):
         self._node = node
 
     def collect(self) -> Iterator[Metric]:
-        for family in metrics.families(self._node):
+        for family in metrics.families(self._node.figures()):
             yield _metric(family)
-        latency = HistogramMetricFamily(f"{PREFIX}command_seconds", "Duration of commands.", labels=["command"])
+        latency = HistogramMetricFamily(f"{metrics.PREFIX}command_seconds", "Duration of commands.", labels=["command"])
         for each in metrics.histograms(self._node):
             buckets = [(str(limit_s), calls) for limit_s, calls in each.buckets.items()]
             latency.add_metric([each.command], [*buckets, ("+Inf", each.calls)], sum_value=each.total_s)
@@ -111,7 +110,7 @@ class _NodeCollector(Collector):
 def _metric(family: metrics.Family) -> Metric:
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     names = sorted({label for labels, _ in family.samples for label in labels})
-    metric = kind(PREFIX + family.name, family.help, labels=names)
+    metric = kind(metrics.PREFIX + family.name, family.help, labels=names)
     for labels, value in family.samples:
         metric.add_metric([labels[name] for name in names], value)
     return metric

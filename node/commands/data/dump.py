@@ -69,7 +69,7 @@ def restore(s: Session, argv: list[bytes]) -> Reply:
         raise INVALID_TTL
     value = _value(s, argv[3])
     if not isinstance(value, bytes):
-        s.node.stats.restored_collections += 1
+        s.node.loading.checked_payloads += 1
     if at_ms and not options.absttl:
         at_ms += s.db.space.now_ms
     if at_ms and at_ms <= s.db.space.now_ms and s.db.space.lazy_expire:

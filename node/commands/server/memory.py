@@ -89,7 +89,7 @@ def memory_stats(s: Session, argv: list[bytes]) -> Reply:
     used, process, keys = node.used_memory(), node.process.facts(), sum(len(db) for db in node.space.dbs)
     data, heap = mem_used(), allocator.measure(process.rss_bytes)
     return {
-        b"peak.allocated": max(used, node.stats.peak_memory_bytes),
+        b"peak.allocated": max(used, node.memory.peak_bytes),
         b"total.allocated": used,
         b"startup.allocated": 0,
         b"replication.backlog": node.engine.journal.block_bytes,
@@ -104,7 +104,7 @@ def memory_stats(s: Session, argv: list[bytes]) -> Reply:
         b"keys.bytes-per-key": data // keys if keys else 0,
         b"dataset.bytes": data,
         b"dataset.percentage": 100.0 * data / used if used else 0.0,
-        b"peak.percentage": 100.0 * used / max(node.stats.peak_memory_bytes, used, 1),
+        b"peak.percentage": 100.0 * used / max(node.memory.peak_bytes, used, 1),
         b"allocator.allocated": heap.allocated,
         b"allocator.active": heap.active,
         b"allocator.resident": heap.resident,

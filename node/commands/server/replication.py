@@ -9,7 +9,7 @@ from node import flags
 from node.commands.server.client import describe
 from node.commands.table.cursor import require_int, require_timeout_ms
 from node.commands.table.spec import command
-from node.persistence.rdb.kinds import Form
+from node.persistence.types.kinds import Form
 from node.replication.partial import go_on, refusal
 from node.replies import NO_REPLY, NOT_POSITIVE, OK, SYNTAX, CommandError, Reply
 
@@ -53,7 +53,7 @@ def psync(s: Session, argv: list[bytes]) -> Reply:
         return NO_REPLY
     node.log.notice(reason)
     if wanted != "?":
-        node.stats.partial_syncs_refused += 1
+        node.replicas.partial_syncs_refused += 1
     replica.acknowledges = True
     synchronise(s)
     return NO_REPLY

@@ -88,7 +88,7 @@ def flushdb(s: Session, argv: list[bytes]) -> Reply:
 )
 def info(s: Session, argv: list[bytes]) -> Reply:
     wanted = [name.decode("utf-8", "replace").lower() for name in argv[1:]]
-    return Verbatim(info_text(s.node, wanted).encode())
+    return Verbatim(info_text(s.node.figures(), wanted).encode())
 
 
 @command(

@@ -3,12 +3,12 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint64_t
 
-cdef enum Form:                  # which dialect is written (node/persistence/rdb/kinds.py says more of them)
+cdef enum Form:                  # which dialect is written (node/persistence/types/kinds.py says more of them)
     FORM_REDIS_70 = 0
     FORM_REDIS_72 = 1
     FORM_VALKEY_9 = 2
 
-cdef enum Kind:                  # of values, as a file calls them; node/persistence/rdb/kinds.py has all, under the same names
+cdef enum Kind:                  # of values, as a file calls them; node/persistence/types/kinds.py has all, under the same names
     KIND_STRING = 0
     KIND_LIST = 1
     KIND_SET = 2

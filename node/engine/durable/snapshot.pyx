@@ -183,7 +183,7 @@ cdef class Snapshot:
 
     It is of the moment at which it is made, and keeps what changes from then on until it is through, or cancelled. `slots` is
     16384 bytes, one a slot, 0 for those that are left out. `policy` is maxmemory-policy: with some of them the access
-    clock is written too. `form` says for whom it is (node/persistence/rdb/kinds.py).
+    clock is written too. `form` says for whom it is (node/persistence/types/kinds.py).
     """
 
     def __init__(self, Keyspace space not None, bytes slots=None, bint compress=True, bint checksum=True, str policy="",

@@ -19,6 +19,7 @@ from typing import Any
 from node import flags
 from node.basics import Basics
 from node.config import BadValue, Config
+from node.monitoring.figure import Table, shown
 from node.persistence.aof.backoff import Backoff
 from node.persistence.aof.convert import Converter
 from node.persistence.aof.files import Files, error_text
@@ -71,7 +72,7 @@ class AppendOnly:
         self.base_size = 0
         self._rewrite: Rewrite | None = None
         self._handle: Any = None
-        self._started_ms = 0
+        self.rewrite_started_ms = 0
         self._attached = False
         saving.rewriting = lambda: self.rewriting
         basics.config.subscribe(["appendonly"], self._switched)
@@ -290,8 +291,8 @@ class AppendOnly:
         rewrite.begin(draft, self._stamp() if as_commands else b"")
         self._rewrite = rewrite
         self.rewrites += 1
-        basics.stats.background_jobs += 1
-        self._started_ms = basics.now_ms
+        self._snapshots.jobs += 1
+        self.rewrite_started_ms = basics.now_ms
         self.scheduled = False
         basics.log.notice(f"Background append only file rewriting started by pid {self._process.facts().pid}")
         self._handle = self._snapshots.start(rewrite, aux={"aof-base": 1})
@@ -332,7 +333,7 @@ class AppendOnly:
         if self._handle is not None and self._handle.active:
             self._handle.cancel()
         self._handle = None
-        self.last_rewrite_s = (basics.now_ms - self._started_ms) // 1000
+        self.last_rewrite_s = (basics.now_ms - self.rewrite_started_ms) // 1000
         assert rewrite is not None
         if reason is None:
             basics.log.notice("Background AOF rewrite terminated with success")
@@ -434,33 +435,76 @@ class AppendOnly:
 
     # -- figures
 
-    def info(self) -> dict[str, object]:
-        """INFO persistence's fields."""
-        log, now_ms = self.log, self.basics.now_ms
-        broken = log.error is not None or log.sync_error is not None
-        fields: dict[str, object] = {
-            "aof_enabled": int(self.state is not State.OFF),
-            "aof_rewrite_in_progress": int(self.rewriting),
-            "aof_rewrite_scheduled": int(self.scheduled),
-            "aof_last_rewrite_time_sec": self.last_rewrite_s,
-            "aof_current_rewrite_time_sec": (now_ms - self._started_ms) // 1000 if self.rewriting else -1,
-            "aof_last_bgrewrite_status": self.last_status,
-            "aof_rewrites": self.rewrites,
-            "aof_rewrites_consecutive_failures": self.backoff.failures,
-            "aof_last_write_status": "err" if broken else "ok",
-            "aof_last_cow_size": 0,
-            "module_fork_in_progress": 0,
-            "module_fork_last_cow_size": 0,
-        }
-        if self.state is not State.OFF:
-            fields |= {
-                "aof_current_size": log.total_size,
-                "aof_base_size": self.base_size,
-                "aof_pending_rewrite": int(self.scheduled),
-                "aof_buffer_length": len(log.buffer),
-                "aof_pending_bio_fsync": int(log.syncing),
-                "aof_delayed_fsync": log.delayed_fsyncs,
-            }
-        return fields
+
+def _current_rewrite_s(own: AppendOnly) -> int:
+    return (own.basics.now_ms - own.rewrite_started_ms) // 1000 if own.rewriting else -1
 
 
+def _last_write(own: AppendOnly) -> str:
+    return "ok" if own.log.error is None and own.log.sync_error is None else "err"
+
+
+def _while_on(read: Callable[[AppendOnly], object]) -> Callable[[AppendOnly], object]:
+    """A figure that there is only while writes are logged."""
+    return lambda own: None if own.state is State.OFF else read(own)
+
+
+def figures() -> Table[AppendOnly]:
+    return (
+        shown(
+            "memory",
+            "mem_aof_buffer",
+            lambda own: len(own.log.buffer),
+            "Writes that are not in the file yet.",
+            after="mem_cluster_links",
+        ),
+        shown(
+            "persistence",
+            "aof_enabled",
+            lambda own: int(own.state is not State.OFF),
+            "1: writes are logged.",
+            after="rdb_last_load_keys_loaded",
+        ),
+        shown(
+            "persistence", "aof_rewrite_in_progress", lambda own: int(own.rewriting), "1: the log is being rewritten."
+        ),
+        shown(
+            "persistence", "aof_rewrite_scheduled", lambda own: int(own.scheduled), "1: it will be, after a snapshot."
+        ),
+        shown(
+            "persistence", "aof_last_rewrite_time_sec", lambda own: own.last_rewrite_s, "How long the last one took."
+        ),
+        shown(
+            "persistence", "aof_current_rewrite_time_sec", _current_rewrite_s, "How long this one has taken; -1: none."
+        ),
+        shown("persistence", "aof_last_bgrewrite_status", lambda own: own.last_status, "How the last one ended."),
+        shown("persistence", "aof_rewrites", lambda own: own.rewrites, "How many there were."),
+        shown(
+            "persistence",
+            "aof_rewrites_consecutive_failures",
+            lambda own: own.backoff.failures,
+            "How many have failed since one succeeded.",
+        ),
+        shown("persistence", "aof_last_write_status", _last_write, "How the last write to the log ended."),
+        shown("persistence", "aof_last_cow_size", lambda own: 0, "Always 0: nothing forks."),
+        shown("persistence", "module_fork_in_progress", lambda own: 0, "Always 0."),
+        shown("persistence", "module_fork_last_cow_size", lambda own: 0, "Always 0."),
+        shown("persistence", "aof_current_size", _while_on(lambda own: own.log.total_size), "Bytes of the log."),
+        shown(
+            "persistence", "aof_base_size", _while_on(lambda own: own.base_size), "Its bytes after the last rewrite."
+        ),
+        shown("persistence", "aof_pending_rewrite", _while_on(lambda own: int(own.scheduled)), "1: a rewrite is due."),
+        shown(
+            "persistence",
+            "aof_buffer_length",
+            _while_on(lambda own: len(own.log.buffer)),
+            "Bytes that are not in the file yet.",
+        ),
+        shown("persistence", "aof_pending_bio_fsync", _while_on(lambda own: int(own.log.syncing)), "1: an fsync runs."),
+        shown(
+            "persistence",
+            "aof_delayed_fsync",
+            _while_on(lambda own: own.log.delayed_fsyncs),
+            "Writes that have waited for an fsync.",
+        ),
+    )

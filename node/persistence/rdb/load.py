@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from node.engine.durable.rdb import Malformed, Reader
 from node.engine.durable.rdbload import MORE, KeyLoader
 from node.engine.keyspace.table import Db, Keyspace
-from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb import opcodes
 from node.persistence.rdb.modules import skip_aux
-from node.persistence.rdb.values import Empty, read_value
+from node.persistence.rdb.values import read_value
+from node.persistence.types import kinds
+from node.persistence.types.reading import Empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ from node.engine.durable.crc64 import crc64
 from node.engine.durable.rdb import Malformed, Reader, Writer
 from node.engine.durable.rdbvalue import write_value
 from node.engine.types.hash import Hash
-from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb import opcodes
 from node.persistence.rdb.values import read_value
+from node.persistence.types import kinds
 
 if TYPE_CHECKING:
     from node.engine.keyspace.table import Value

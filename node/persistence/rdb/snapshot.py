@@ -14,7 +14,8 @@ from node.engine.durable.rdb import Writer
 from node.engine.durable.snapshot import Snapshot
 from node.engine.keyspace.table import Keyspace
 from node.engine.memory.alloc import mem_used
-from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb import opcodes
+from node.persistence.types import kinds
 from node.version import REDIS_VERSION
 
 SLICE_KEYS = 1000

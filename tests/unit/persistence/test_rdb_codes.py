@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb import opcodes
+from node.persistence.types import kinds
 
 (DECLARATIONS,) = (Path(__file__).resolve().parents[3] / "node" / "engine").rglob("rdb.pxd")
 CODES = re.findall(r"^    (FORM|KIND|OPCODE)_(\w+) = (\d+)", DECLARATIONS.read_text(), re.MULTILINE)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from node.commands.server.digest import of_databases
 from node.engine.durable.rdb import Malformed, Writer
 from node.engine.types.hash import Hash
-from node.persistence.rdb import kinds, opcodes
+from node.persistence.rdb import opcodes
 from node.persistence.rdb.load import RdbLoad, load
 from node.persistence.rdb.modules import LETTERS
+from node.persistence.types import kinds
 from tests.support.embedded import Embedded
 from tests.unit.persistence.test_rdb_file import END, HEADER, file_of, filled, keyspace
 

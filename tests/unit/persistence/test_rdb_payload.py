@@ -19,9 +19,10 @@ from node.engine.types.limits import set_limit
 from node.engine.types.list import List
 from node.engine.types.set import Set
 from node.engine.types.zset import ZSet
-from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import WrongFooter, dump_payload, load_payload
-from node.persistence.rdb.values import Empty, read_value
+from node.persistence.rdb.values import read_value
+from node.persistence.types import kinds
+from node.persistence.types.reading import Empty
 
 if TYPE_CHECKING:
     from node.engine.keyspace.table import Value

@@ -13,9 +13,9 @@ from node.engine.durable.rdb import Malformed, Reader, Writer
 from node.engine.durable.rdbvalue import write_value
 from node.engine.structures.listpack import pack
 from node.engine.types.stream import Stream
-from node.persistence.rdb import kinds
 from node.persistence.rdb.payload import dump_payload, load_payload
-from node.persistence.rdb.streams import read_stream
+from node.persistence.types import kinds
+from node.persistence.types.streams import read_stream
 from tests.fuzz.mutation import mutate, rounds
 
 # With stream-node-max-entries 2: entries 1-1, 2-0 (deleted), 3-0, 70000-5; a group without consumers, and one where

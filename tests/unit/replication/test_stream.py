@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from node.engine.memory.alloc import mem_used
@@ -53,6 +55,7 @@ class Recorder:
 
 @pytest.fixture
 def node() -> Embedded:
+    gc.collect()  # what nodes of other tests still have is used memory of this process, too, until it is collected
     return Embedded()
 
 

@@ -89,11 +89,11 @@ def test_the_rank(offsets, place):
 
 
 def test_of_equals_the_greater_id_is_behind():
-    _, nodes = candidate(n22=100)
-    assert rank(nodes[22], Data(0, 100)) == 0 + (nodes[21].repl_offset >= 100)
-    nodes[21].repl_offset = 100
+    _, nodes = candidate(n21=100, n22=100)
     nodes[21].flags &= ~flags.MYSELF
     assert rank(nodes[22], Data(0, 100)) == 1
+    nodes[21].repl_offset = 99
+    assert rank(nodes[22], Data(0, 100)) == 0
 
 
 @pytest.mark.parametrize("flag", [flags.FAIL, flags.PFAIL, flags.NOFAILOVER])

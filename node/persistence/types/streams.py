@@ -1,4 +1,4 @@
-"""Reading streams in RDB form: nodes as they are in memory, counters, and groups with what they have pending.
+"""Streams. In RDB form: nodes as they are in memory, counters, and groups with what they have pending.
 
 Three kinds differ in what they know of a stream: Redis 5's ends with the last id; 7.0's, which is written, adds the
 first one, the highest deleted one, the count of entries ever added and how many each group has read; 7.2's adds when
@@ -10,11 +10,14 @@ What can be computed from the nodes is, and must agree with what is said; a pend
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from functools import partial
 
 from node.engine.durable.rdb import Malformed, Reader
 from node.engine.types.stream import Stream
 from node.engine.types.streamgroup import Consumer, Group
-from node.persistence.rdb import kinds
+from node.persistence.types import kinds
+from node.persistence.types.datatype import Argv, DataType, mix
 
 Id = tuple[int, int]
 
@@ -108,3 +111,48 @@ def _read_consumer(r: Reader, group: Group, kind: int) -> None:
                 "Consumer entry not found in group global PEL, or "
                 "Stream consumer PEL entry already has a consumer assigned"
             )
+
+
+# As commands.
+
+
+def _id(id: tuple[int, int]) -> bytes:
+    return b"%d-%d" % id
+
+
+def _commands(key: bytes, stream: Stream) -> Iterator[Argv]:
+    if len(stream):
+        for id, fields in stream.range():
+            yield [b"XADD", key, id, *fields]
+    else:
+        # A stream without entries: one that is trimmed at once makes the key. Its last id is set below.
+        yield [b"XADD", key, b"MAXLEN", b"0", _id(max(stream.last_id, (0, 1))), b"x", b"y"]
+    facts = [b"ENTRIESADDED", b"%d" % stream.entries_added, b"MAXDELETEDID", _id(stream.max_deleted_id)]
+    yield [b"XSETID", key, _id(stream.last_id), *facts]
+    for group in stream.all_groups():
+        yield from _group(key, group)
+
+
+def _group(key: bytes, group: Group) -> Iterator[Argv]:
+    read = [b"ENTRIESREAD", b"%d" % group.entries_read]
+    yield [b"XGROUP", b"CREATE", key, group.name, _id(group.last_id), *read]
+    for consumer in group.all_consumers():
+        yield [b"XGROUP", b"CREATECONSUMER", key, group.name, consumer.name]
+        yield from _pending(key, group, consumer)
+
+
+def _pending(key: bytes, group: Group, consumer: Consumer) -> Iterator[Argv]:
+    for id, _, delivered_ms, deliveries in group.pending_from((0, 0), len(group), consumer=consumer):
+        times = [b"TIME", b"%d" % delivered_ms, b"RETRYCOUNT", b"%d" % deliveries]
+        yield [b"XCLAIM", key, group.name, consumer.name, b"0", _id(id), *times, b"JUSTID", b"FORCE"]
+
+
+def _digest(digest: bytes, stream: Stream) -> bytes:
+    for id, fields in stream.range():
+        for text in (id.replace(b"-", b"."), *fields):
+            digest = mix(digest, text)
+    return digest
+
+
+READERS = {kind: partial(read_stream, kind=kind) for kind in (kinds.STREAM_5, kinds.STREAM_7, kinds.STREAM_72)}
+STREAM = DataType("stream", Stream, READERS, _commands, _digest)
