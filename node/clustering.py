@@ -30,9 +30,9 @@ from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
 from node import flags
 from node.config import Config
-from node.dispatch import flags_of
-from node.pause import Reason
 from node.replies import CommandError, Redirection
+from node.requests.dispatch import flags_of
+from node.requests.pause import Reason
 
 if TYPE_CHECKING:
     from node.core import NodeCore

@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import node.engine.hot  # noqa: F401  (registers the native commands)
-from node import dispatch, flags
-from node.blocking import BlockedClients
-from node.clients import Clients
+from node import flags
 from node.commands import registry
 from node.config import Config
 from node.config.kinds import INT64_MAX
@@ -26,28 +24,31 @@ from node.engine.session import Command, Engine, Session
 from node.engine.table import Db, Keyspace
 from node.engine.wire import used_by_buffers
 from node.keyspace.eviction import Eviction
-from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
 from node.monitoring.process import ProcessFacts
 from node.monitoring.slowlog import SlowLog
 from node.monitoring.stats import Stats
-from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
 from node.persistence.loading import Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.pubsub import PubSub
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
 from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
+from node.requests import dispatch
+from node.requests.blocking import BlockedClients
+from node.requests.clients import Clients
+from node.requests.notifications import Notifications
+from node.requests.pause import Pause
+from node.requests.pubsub import PubSub
+from node.requests.transactions import WatchTable
 from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
-from node.transactions import WatchTable
 
 if TYPE_CHECKING:
     from node.clustering import Clustering

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.clients import is_local
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.config.words import to_bytes, to_text
 from node.replies import OK, SYNTAX, Reply
+from node.requests.clients import is_local
 
 if TYPE_CHECKING:
     from node.engine.session import Session

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import dispatch, flags
+from node import flags
 from node.commands.spec import command
 from node.replies import EXECABORT, NO_REPLY, NULL_ARRAY, OK, CommandError, Reply
-from node.transactions import discard as leave_multi
+from node.requests import dispatch
+from node.requests.transactions import discard as leave_multi
 
 if TYPE_CHECKING:
     from node.engine.session import Command, Session

@@ -38,7 +38,7 @@ cdef enum SessionFlag:
     F_REPLAY = 16777216      # repeats the append-only file
     F_UNRECORDED = 33554432  # what it writes is not replicated (a script has asked for that)
     F_DEBUGS = 67108864      # it has asked to debug its scripts, so that they must not run
-    # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
+    # Any of these sends every command through node/requests/dispatch.py; without them hot commands run right here.
     F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
 

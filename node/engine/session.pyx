@@ -1,7 +1,7 @@
 """One client's conversation: request bytes in, reply bytes out.
 
 A Session splits its input into requests, runs hot commands natively (hot.pyx) and hands every other one to
-node/dispatch.py, which goes through the gates and calls the Python handler. It neither reads nor writes sockets: the
+node/requests/dispatch.py, which goes through the gates and calls the Python handler. It neither reads nor writes sockets: the
 native driver (node/aio/sockets.pyx), TLS connections, scripts, EXEC and tests all feed the same class.
 
 A command runs natively when the session has none of the F_SLOW flags, no gate of the engine is closed, the slot of its
@@ -926,7 +926,7 @@ cdef list arguments(Arg* a, int argc):
 
 
 cdef int run_slowly(Session s, Arg* a, int argc) except -1:
-    """Through the gates of node/dispatch.py, with CLIENT REPLY applied to what comes out."""
+    """Through the gates of node/requests/dispatch.py, with CLIENT REPLY applied to what comes out."""
     return run_argv(s, arguments(a, argc))
 
 

@@ -6,9 +6,9 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from node import dispatch
 from node.monitoring.log import LEVELS
 from node.replies import CommandError
+from node.requests import dispatch
 from node.scripting.errors import ScriptError
 from node.version import REDIS_VERSION
 

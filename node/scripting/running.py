@@ -1,7 +1,8 @@
 """One run of a script: whether it may begin, and whether a command that it calls may be carried out.
 
-The gates are those of every command (node/dispatch.py), in the order and with the words that Redis has for scripts.
-What has written cannot be stopped half-way by a state that came up meanwhile: from then on most gates stand open.
+The gates are those of every command (node/requests/dispatch.py), in the order and with the words that Redis has for
+scripts. What has written cannot be stopped half-way by a state that came up meanwhile: from then on most gates stand
+open.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cluster.slots import key_slot
 from node import flags
-from node.dispatch import accepts, find
 from node.replies import MASTERDOWN, NOREPLICAS, OOM, READONLY, CommandError
+from node.requests.dispatch import accepts, find
 from node.scripting.errors import ScriptError
 from node.scripting.shebang import ScriptFlags
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from node import flags
-from node.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
 from node.engine.snapshot import Snapshot
+from node.requests.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
 from tests.support.embedded import Embedded, EmbeddedClient
 
 

@@ -9,7 +9,7 @@ from node import flags
 from node.engine.session import Session
 from node.engine.wire import used_by_buffers
 from node.replies import CommandError
-from node.transactions import discard
+from node.requests.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore

@@ -24,7 +24,7 @@ from node.replies import (
     unknown_subcommand,
     wrong_arity,
 )
-from node.transactions import discard
+from node.requests.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore

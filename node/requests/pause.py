@@ -11,8 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.dispatch import flags_of
 from node.engine.session import words_bytes
+from node.requests.dispatch import flags_of
 
 if TYPE_CHECKING:
     from node.core import NodeCore
