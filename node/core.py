@@ -40,7 +40,7 @@ from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
-from node.requests import dispatch
+from node.requests import dispatch, gates
 from node.requests.blocking import BlockedClients
 from node.requests.clients import Clients
 from node.requests.notifications import Notifications
@@ -124,8 +124,6 @@ class NodeCore:
         self.replicas = Replicas(self)
         self.snapshots = Snapshots(self)
         self.scripts = Scripts(self)
-        self.out_of_memory = False
-        """The request that runs, or the one before it, found no room below maxmemory."""
         self.functions = Functions(self)
         self.snapshots.functions = self.functions.codes
         self.saving = Saving(self)
@@ -179,6 +177,7 @@ class NodeCore:
             "maxmemory",
             "maxmemory-policy",
             "maxmemory-samples",
+            "enable-debug-command",
         )
         subscribe(names, self._apply)
         self._apply(self.config)
@@ -201,6 +200,7 @@ class NodeCore:
         space.lfu = config["maxmemory-policy"].endswith("lfu")
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
+        self.set_state(flags.STATE_PROTECTED, config["enable-debug-command"] != "yes")
         self.apply_maxmemory()
         self.eviction.due = engine.maxmemory > 0
 
@@ -216,10 +216,14 @@ class NodeCore:
         if self.clustering is not None:
             self.blocking.redirect(self.clustering)
 
-    def set_gate(self, bit: int, on: bool) -> None:
-        """Close (or open) one of the reasons why commands may not run natively."""
-        self.engine.gates = self.engine.gates | bit if on else self.engine.gates & ~bit
-        self.engine.stream_gates = self.engine.gates & flags.STREAM_GATES
+    def set_state(self, state: int, holds: bool) -> None:
+        """A state of the node begins or ends: gates close or open (node/requests/gates.py)."""
+        self.engine.states = self.engine.states | state if holds else self.engine.states & ~state
+
+    def look_for_room(self) -> None:
+        """A request comes while the data may be over maxmemory. While a script is suspended, nothing may go."""
+        if not self.scripts.suspended:
+            self.set_state(flags.STATE_MEMORY, bool(self.engine.maxmemory) and not self.eviction.make_room())
 
     # -- hooks of the engine
 
@@ -404,10 +408,7 @@ def make_command(spec: Any) -> Command:
         0 if movable else spec.first_key,
         0 if movable else spec.last_key,
         spec.key_step,
-        "write" in spec.flags,
-        "denyoom" in spec.flags,
-        "blocking" in spec.flags,
-        spec.native,
+        gates.stops(spec.name.encode(), spec.flags),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import flags
 from node.commands.help import help_for
 from node.commands.spec import command, container
 from node.config.words import to_bytes, to_text
@@ -91,7 +90,7 @@ def config_set(s: Session, argv: list[bytes]) -> Reply:
     words = [to_text(word) for word in argv[2:]]
     s.node.config.set(
         list(zip(words[::2], words[1::2], strict=True)),
-        loading=bool(s.node.engine.gates & flags.GATE_LOADING),
+        loading=s.node.loading.active,
         local=is_local(s),
     )
     return OK

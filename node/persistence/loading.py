@@ -71,17 +71,15 @@ class Loading:
         self.asynchronous = asynchronous
         self.started_ms = self.node.space.now_ms
         self.total_bytes, self.loaded_bytes = total_bytes, 0
-        self.node.set_gate(flags.GATE_LOADING, True)
+        self._tell()
 
     def end(self) -> None:
         self.active = self.asynchronous = False
-        self.node.set_gate(flags.GATE_LOADING, False)
+        self._tell()
 
-    def refuses(self, spec_flags: frozenset[str]) -> bool:
-        """May a command with these flags not run now?"""
-        if self.asynchronous:
-            return "no_async_loading" in spec_flags
-        return "loading" not in spec_flags
+    def _tell(self) -> None:
+        self.node.set_state(flags.STATE_LOADING, self.active and not self.asynchronous)
+        self.node.set_state(flags.STATE_LOADING_ASIDE, self.active and self.asynchronous)
 
     def fields(self) -> dict[str, object]:
         """For INFO, while it lasts."""

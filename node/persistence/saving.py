@@ -170,7 +170,7 @@ class Saving:
         self._gate()
 
     def _gate(self) -> None:
-        self.node.set_gate(flags.GATE_SAVING, self._failing)
+        self.node.set_state(flags.STATE_SAVING, self._failing)
 
     # -- time
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from node import flags
 from node.engine.session import words_bytes
 from node.replies import Blocked, CommandError, Reply
+from node.requests.request import Request
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
@@ -276,7 +277,7 @@ class BlockedClients:
     def redirect(self, clustering: Clustering) -> None:
         """Clients that wait for keys which are no longer served here are told where to go."""
         for waiting in self.all():
-            error = clustering.gate_waiting(waiting.session, waiting.command, waiting.argv)
+            error = clustering.gate_waiting(Request(waiting.session, waiting.command, waiting.argv))
             if error is not None:
                 self.finish(waiting, error)
 

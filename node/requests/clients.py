@@ -99,13 +99,13 @@ class Clients:
         """MONITOR: show this client every command."""
         session.flags |= flags.MONITOR
         self.node.monitors[session] = None
-        self.node.set_gate(flags.GATE_MONITOR, True)
+        self.node.set_state(flags.STATE_MONITORED, True)
 
     def stop_monitoring(self, session: Session) -> None:
         session.flags &= ~flags.MONITOR
         self.node.monitors.pop(session, None)
         if not self.node.monitors:
-            self.node.set_gate(flags.GATE_MONITOR, False)
+            self.node.set_state(flags.STATE_MONITORED, False)
 
     def gone(self, session: Session) -> None:
         """The connection is closed: forget everything about the client."""

@@ -87,7 +87,7 @@ class Api:
         except ScriptError as error:
             return b"-%s\r\n" % error.text
         session = run.session
-        dispatch.run(scripts.node, session, command, argv)
+        session.perform(command, argv)
         return session.take_output()
 
     def setresp(self, *values: Any) -> tuple[()]:

@@ -85,8 +85,8 @@ class AppendOnly:
 
     def _gate(self) -> None:
         refusing = self.refusal() is not None
-        if refusing != bool(self.node.engine.gates & flags.GATE_AOF):
-            self.node.set_gate(flags.GATE_AOF, refusing)
+        if refusing != bool(self.node.engine.states & flags.STATE_AOF):
+            self.node.set_state(flags.STATE_AOF, refusing)
 
     # -- on and off
 
