@@ -399,8 +399,8 @@ class NodeCore:
 
 def make_command(spec: Any) -> Command:
     """The engine's view of a command of the table."""
-    # With movable keys or several key ranges only the specification finds them all.
-    movable = spec.movablekeys or len(spec.keys) > 1
+    # Movable keys only the specification finds; several ranges that follow each other are one.
+    movable = spec.movablekeys
     return Command(
         spec,
         spec.name.encode(),

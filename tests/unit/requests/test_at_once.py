@@ -117,3 +117,25 @@ def test_a_renamed_command_has_lost_its_old_name() -> None:
     assert str(client("STRLEN", "k")).startswith("ERR unknown command")
     assert client("FETCH", "k") is None
     assert str(client("GET", "k")).startswith("ERR unknown command")
+
+
+def test_the_engine_finds_the_keys_that_the_specification_finds(node: Embedded) -> None:
+    """Where it looks by itself. What contradicts the specification has no keys there, and is asked about."""
+    for command in node.core.all_commands():
+        if command.first == 0:
+            continue
+        for argc in [command.arity] if command.arity > 0 else range(-command.arity, 12):
+            found = command.spec.get_keys([b"1"] * argc)
+            last = command.last if command.last > 0 else argc + command.last
+            assert found in ([], list(range(command.first, last + 1, command.step))), (command.name, argc)
+
+
+def test_commands_with_two_keys_run_at_once_in_a_cluster(node: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, engine = node.client(), node.core.engine
+    engine.cluster = True
+    engine.set_served(bytearray(b"\1" * 16384))
+    seen = ways(node, monkeypatch)
+    client("RPUSH", "{a}1", "x")
+    assert client("LMOVE", "{a}1", "{a}2", "LEFT", "LEFT") == b"x"
+    assert client("EVAL", "return 1", "2", "{a}1", "{a}2") == 1
+    assert seen == []
