@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from node import flags
 from node.config import Config
 from node.engine.keyspace.table import Keyspace
 from node.engine.session.session import Engine
@@ -31,8 +30,6 @@ class Basics:
     def now_ms(self) -> int:
         return self.space.now_ms
 
-    def set_gate(self, bit: int, on: bool) -> None:
-        """Close (or open) one of the reasons why commands may not run natively."""
-        engine = self.engine
-        engine.gates = engine.gates | bit if on else engine.gates & ~bit
-        engine.stream_gates = engine.gates & flags.STREAM_GATES
+    def set_state(self, state: int, holds: bool) -> None:
+        """A state of the node begins or ends: gates close or open (node/requests/gates.py)."""
+        self.engine.states = self.engine.states | state if holds else self.engine.states & ~state

@@ -22,7 +22,8 @@ from cluster.effects import (
     StopFollowing,
 )
 from cluster.failover.lease import FOREVER_MS
-from cluster.redirect import Decision, Request, Serve, error_text
+from cluster.redirect import Decision, Down, Serve, Why, error_text
+from cluster.redirect import Request as Routed
 from cluster.slots import key_slot
 from cluster.state import ClusterSettings, Wish
 from cluster.views import ClusterViews
@@ -32,15 +33,14 @@ from gossip.messages import KIND_NAMES
 from gossip.settings import BUS_PORT_OFFSET
 from node import flags
 from node.config import Config
-from node.dispatch import flags_of
 from node.monitoring.figure import Samples, Table, by, measured
-from node.pause import Reason
 from node.replies import CommandError, Redirection
+from node.requests.pause import Reason
+from node.requests.request import Request
 
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.keyspace.table import Db
-    from node.engine.session.session import Command, Session
     from node.ports import Bus
 
 Arguments = TypeVarTuple("Arguments")
@@ -48,6 +48,13 @@ Result = TypeVar("Result")
 
 MIN_NODE_TIMEOUT_MS = 200
 """A shorter one is taken for this: a lease that ends before an answer can come lets nobody serve."""
+
+# What a script is told when the cluster does not let it have a key.
+SCRIPT_WRITES_WHILE_DOWN = CommandError(
+    "ERR Script attempted to execute a write command while the cluster is down and readonly"
+)
+SCRIPT_WHILE_DOWN = CommandError("ERR Script attempted to execute a command while the cluster is down")
+SCRIPT_ELSEWHERE = CommandError("ERR Script attempted to access a non local key in a cluster node")
 
 DIRECTIVES = (
     "cluster-node-timeout",
@@ -109,33 +116,43 @@ class Clustering:
 
     # -- requests
 
-    def gate(self, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
+    def gate(self, request: Request) -> CommandError | None:
         """MOVED, ASK, CROSSSLOT, TRYAGAIN or CLUSTERDOWN, or None if the request is served here."""
-        request = self._request(session, command, argv)
-        if not request.keys:
-            return None
-        return self._refusal(self.core.route(request, session.db.exists, self.now_ms))
+        return self._refusal(self._decide(request))
 
-    def gate_waiting(self, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
+    def gate_of_scripts(self, request: Request) -> CommandError | None:
+        """The same for a command that a script calls, in words for scripts."""
+        match self._decide(request):
+            case Serve():
+                return None
+            case Down(Why.CLUSTER_DOWN):
+                return SCRIPT_WHILE_DOWN
+            case Down(Why.READS_ONLY):
+                return SCRIPT_WRITES_WHILE_DOWN
+            case _:
+                return SCRIPT_ELSEWHERE
+
+    def gate_waiting(self, request: Request) -> CommandError | None:
         """For a client that waits for keys while slots change: MOVED or CLUSTERDOWN, or None if it may go on."""
-        return self._refusal(self.core.route_waiting(self._request(session, command, argv), self.now_ms))
+        return self._refusal(self.core.route_waiting(self._routed(request, request.keys), self.now_ms))
+
+    def _decide(self, request: Request) -> Decision:
+        keys = request.keys
+        if not keys:
+            return Serve()
+        return self.core.route(self._routed(request, keys), request.session.db.exists, self.now_ms)
 
     def _refusal(self, decision: Decision) -> CommandError | None:
         if isinstance(decision, Serve):
             return None
         return Redirection(error_text(decision, self.settings) or "")
 
-    def _request(self, session: Session, command: Command, argv: list[bytes]) -> Request:
-        if command.name == b"exec":
-            queue = session.multi or ()
-            keys = [key for queued, args in queue for key in _keys(queued, args)]
-            write = any("write" in flags_of(self.node, *queued) for queued in queue)
-        else:
-            keys = _keys(command, argv)
-            write = "write" in flags_of(self.node, command, argv)
-        return Request(
+    @staticmethod
+    def _routed(request: Request, keys: list[bytes]) -> Routed:
+        session, command = request.session, request.command
+        return Routed(
             keys=keys,
-            write=write,
+            write=request.writes,
             asking=bool(session.flags & flags.ASKING) or "asking" in command.spec.flags,
             readonly=bool(session.flags & flags.READONLY),
             shard_channels=command.spec.group == "pubsub" and bool(keys),
@@ -301,10 +318,6 @@ class _Copying:
 
     def data_age_ms(self) -> int | None:
         return self._node.following.data_age_ms()
-
-
-def _keys(command: Command, argv: list[bytes]) -> list[bytes]:
-    return [argv[at] for at in command.spec.get_keys(argv)]
 
 
 def apply_directives(config: Config, settings: ClusterSettings) -> None:

@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import node.engine.native.hot  # noqa: F401  (registers the native commands)
-from node import dispatch, flags
+from node import flags
 from node.basics import Basics
-from node.blocking import BlockedClients
-from node.clients import Clients
 from node.commands import groups
 from node.commands.table.spec import CommandSpec
 from node.config import Config
@@ -29,7 +27,6 @@ from node.engine.session.wire import used_by_buffers
 from node.engine.types.limits import set_limit
 from node.figures import catalogue
 from node.keyspace.eviction import Eviction
-from node.keyspace.notifications import Notifications
 from node.leaving import Leaving
 from node.monitoring.figure import Reading
 from node.monitoring.latency import LatencyMonitor
@@ -37,7 +34,6 @@ from node.monitoring.log import Log
 from node.monitoring.memory import Memory
 from node.monitoring.rates import Rates
 from node.monitoring.slowlog import SlowLog
-from node.pause import Pause
 from node.persistence.aof.appendonly import AppendOnly
 from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import Loader, Loading
@@ -45,16 +41,21 @@ from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.persistence.steps import Steps
 from node.ports import Clock, Host
-from node.pubsub import PubSub
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
 from node.replication.history import History
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replies import Blocked, CommandError
+from node.requests import dispatch, gates
+from node.requests.blocking import BlockedClients
+from node.requests.clients import Clients
+from node.requests.notifications import Notifications
+from node.requests.pause import Pause
+from node.requests.pubsub import PubSub
+from node.requests.transactions import WatchTable
 from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
-from node.transactions import WatchTable
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
@@ -145,8 +146,6 @@ class NodeCore:
         self.replicas = Replicas(self, host.connections, host.files)
         self.snapshots = Snapshots(basics, host.wake_ups)
         self.scripts = Scripts(self, host.wake_ups)
-        self.out_of_memory = False
-        """The request that runs, or the one before it, found no room below maxmemory."""
         self.functions = Functions(self)
         self.snapshots.functions = self.functions.codes
         self.saving = Saving(
@@ -217,6 +216,7 @@ class NodeCore:
             "maxmemory",
             "maxmemory-policy",
             "maxmemory-samples",
+            "enable-debug-command",
         )
         subscribe(names, self._apply)
         self._apply(self.config)
@@ -244,6 +244,7 @@ class NodeCore:
         space.lfu = config["maxmemory-policy"].endswith("lfu")
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
+        self.set_state(flags.STATE_PROTECTED, config["enable-debug-command"] != "yes")
         self.apply_maxmemory()
         self.eviction.due = engine.maxmemory > 0
 
@@ -259,9 +260,14 @@ class NodeCore:
         if self.clustering is not None:
             self.blocking.redirect(self.clustering)
 
-    def set_gate(self, bit: int, on: bool) -> None:
-        """Close (or open) one of the reasons why commands may not run natively."""
-        self.basics.set_gate(bit, on)
+    def set_state(self, state: int, holds: bool) -> None:
+        """A state of the node begins or ends: gates close or open (node/requests/gates.py)."""
+        self.basics.set_state(state, holds)
+
+    def look_for_room(self) -> None:
+        """A request comes while the data may be over maxmemory. While a script is suspended, nothing may go."""
+        if not self.scripts.suspended:
+            self.set_state(flags.STATE_MEMORY, bool(self.engine.maxmemory) and not self.eviction.make_room())
 
     # -- hooks of the engine
 
@@ -514,8 +520,8 @@ class ClockOfKeyspace:
 
 def make_command(spec: CommandSpec) -> Command:
     """The engine's view of a command of the table."""
-    # With movable keys or several key ranges only the specification finds them all.
-    movable = spec.movablekeys or len(spec.keys) > 1
+    # Movable keys only the specification finds; several ranges that follow each other are one.
+    movable = spec.movablekeys
     return Command(
         spec,
         spec.name.encode(),
@@ -523,10 +529,7 @@ def make_command(spec: CommandSpec) -> Command:
         0 if movable else spec.first_key,
         0 if movable else spec.last_key,
         spec.key_step,
-        "write" in spec.flags,
-        "denyoom" in spec.flags,
-        "blocking" in spec.flags,
-        spec.native,
+        gates.stops(spec.name.encode(), spec.flags),
     )
 
 

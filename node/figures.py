@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from node import blocking, clients, clustering, leaving, pause, pubsub, transactions
+from node import clustering, leaving
 from node.keyspace import eviction
 from node.monitoring import absent, engine, memory, process, rates, server
 from node.monitoring.figure import Catalogue, Source
 from node.persistence import loading, saving, snapshots
 from node.persistence.aof import appendonly
 from node.replication import following, history, replicas, stream
+from node.requests import blocking, clients, pause, pubsub, transactions
 from node.scripting import functions, scripts
 
 if TYPE_CHECKING:

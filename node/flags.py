@@ -42,15 +42,39 @@ HOOK_BLOCKED = 4
 HOOK_TRACKING = 8
 HOOK_MISS = 16
 
-# Engine.gates: each bit is a reason why no command may run natively.
-GATE_MONITOR = 1
-GATE_PAUSE = 2
-GATE_LOADING = 4
-GATE_MIN_REPLICAS = 32
-GATE_STALE = 64
-GATE_SAVING = 128
-GATE_AOF = 256
-GATE_SCRIPT = 512
+# Engine.states, above the bits of Session.flags: what holds for the node. node/requests/gates.py has what follows.
+STATES_OF_NODE = ((1 << 32) - 1) << 32
+STATE_MONITORED = 1 << 32
+"""Some client sees all commands."""
+STATE_CLUSTER = 1 << 33
+"""Slots decide where a request is served."""
+STATE_PROTECTED = 1 << 34
+"""DEBUG is not for everybody."""
+STATE_MEMORY = 1 << 35
+"""The request that runs, or the one before it, found no room below maxmemory."""
+STATE_SAVING = 1 << 36
+"""The last snapshot could not be written."""
+STATE_AOF = 1 << 37
+"""The log of writes cannot be written."""
+STATE_FEW_REPLICAS = 1 << 38
+STATE_READONLY = 1 << 39
+"""A replica on which clients may not write."""
+STATE_LOADING = 1 << 40
+STATE_LOADING_ASIDE = 1 << 41
+"""Data is being loaded while the old is served."""
+STATE_STALE = 1 << 42
+"""A replica without its primary, whose data is not to be shown then."""
+STATE_SCRIPT = 1 << 43
+"""A script is suspended, and others wait for its end ..."""
+STATE_BUSY = 1 << 44
+"""... or do so no longer."""
+STATE_PAUSED = 1 << 45
+STATE_PAUSED_WRITES = 1 << 46
 
-# Those that concern the stream of our primary too.
-STREAM_GATES = GATE_MONITOR
+# What holds for the script that runs.
+STATE_READING_SCRIPT = 1 << 47
+"""It must not write, for it says so or is run by a command that says so."""
+STATE_READING_CALL = 1 << 48
+"""It is run by a command that must not write."""
+STATE_ONE_SLOT = 1 << 49
+"""It keeps to the slot of its first key."""

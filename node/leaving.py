@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.monitoring.figure import Table, shown
-from node.pause import NO_END, Reason
 from node.replies import NO_REPLY, Blocked, CommandError, Reply
+from node.requests.pause import NO_END, Reason
 
 if TYPE_CHECKING:
     from node.core import NodeCore

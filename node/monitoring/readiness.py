@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import flags
-
 if TYPE_CHECKING:
     from node.core import NodeCore
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 def reasons_not_ready(node: NodeCore) -> list[str]:
     """Everything that stands in the way; empty: the node is ready."""
     reasons = []
-    if node.engine.gates & flags.GATE_LOADING:
+    if node.loading.active:
         reasons.append("the data is being loaded")
     if node.following.active and not node.following.connected:
         reasons.append("the link to the primary is down")

@@ -67,7 +67,7 @@ class Loading:
         self.asynchronous = asynchronous
         self.started_ms = self.basics.now_ms
         self.total_bytes, self.loaded_bytes = total_bytes, 0
-        self.basics.set_gate(flags.GATE_LOADING, True)
+        self._tell()
 
     def goes_on(self, now_ms: int) -> None:
         """Something else had a turn meanwhile."""
@@ -75,13 +75,11 @@ class Loading:
 
     def end(self) -> None:
         self.active = self.asynchronous = False
-        self.basics.set_gate(flags.GATE_LOADING, False)
+        self._tell()
 
-    def refuses(self, spec_flags: frozenset[str]) -> bool:
-        """May a command with these flags not run now?"""
-        if self.asynchronous:
-            return "no_async_loading" in spec_flags
-        return "loading" not in spec_flags
+    def _tell(self) -> None:
+        self.basics.set_state(flags.STATE_LOADING, self.active and not self.asynchronous)
+        self.basics.set_state(flags.STATE_LOADING_ASIDE, self.active and self.asynchronous)
 
     @property
     def eta_s(self) -> int:

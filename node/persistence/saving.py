@@ -187,7 +187,7 @@ class Saving:
         self._gate()
 
     def _gate(self) -> None:
-        self.basics.set_gate(flags.GATE_SAVING, self._failing)
+        self.basics.set_state(flags.STATE_SAVING, self._failing)
 
     # -- time
 

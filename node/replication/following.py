@@ -184,7 +184,8 @@ class Following:
         node.engine.read_only = self.active
         node.stream.set_relaying(self.active)
         node.apply_maxmemory()
-        node.set_gate(flags.GATE_STALE, self.stale())
+        node.set_state(flags.STATE_READONLY, self.active and node.config["replica-read-only"])
+        node.set_state(flags.STATE_STALE, self.stale())
 
     def _end_wait_of_clients(self) -> None:
         """Clients that wait for keys may wait in vain on a replica: they are told, and let go."""
@@ -248,7 +249,7 @@ class Following:
         if self.session is not None and not self.connected:
             self._leave_stream()
         self.host.read(self.link.reading)
-        self.node.set_gate(flags.GATE_STALE, self.stale())
+        self.node.set_state(flags.STATE_STALE, self.stale())
         if self.connected != self._was_connected:
             self._was_connected = self.connected
             if self.node.clustering is not None:

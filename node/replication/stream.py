@@ -116,7 +116,7 @@ class WriteStream:
     def _record(self, session: Session, command: Command, argv: list[bytes]) -> None:
         effects, session.effects = session.effects, None
         self._writer = session
-        if command.name == b"exec" or "script" in command.spec.flags:
+        if command.runs_others:
             return  # its commands have been recorded one by one
         self._unit += [(session.db.index, each) for each in effects or [argv]]
         self._opened()

@@ -6,9 +6,9 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from node import dispatch
 from node.monitoring.log import LEVELS
 from node.replies import CommandError
+from node.requests import dispatch
 from node.scripting.errors import ScriptError
 from node.version import REDIS_VERSION
 
@@ -87,7 +87,7 @@ class Api:
         except ScriptError as error:
             return b"-%s\r\n" % error.text
         session = run.session
-        dispatch.run(scripts.node, session, command, argv)
+        session.perform(command, argv)
         return session.take_output()
 
     def setresp(self, *values: Any) -> tuple[()]:

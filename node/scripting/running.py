@@ -1,7 +1,7 @@
 """One run of a script: whether it may begin, and whether a command that it calls may be carried out.
 
-The gates are those of every command (node/dispatch.py), in the order and with the words that Redis has for scripts.
-What has written cannot be stopped half-way by a state that came up meanwhile: from then on most gates stand open.
+The gates are those of every command (node/requests/gates.py). What has written cannot be stopped half-way by a state
+that came up meanwhile: from then on most of them stand open.
 """
 
 from __future__ import annotations
@@ -11,31 +11,30 @@ from typing import TYPE_CHECKING
 
 from cluster.slots import key_slot
 from node import flags
-from node.dispatch import accepts, find
-from node.replies import MASTERDOWN, NOREPLICAS, OOM, READONLY, CommandError
+from node.replies import CommandError
+from node.requests.dispatch import accepts, find
+from node.requests.gates import (
+    IN_SCRIPT,
+    ROUTES_IN_SCRIPT,
+    STOP_BEGINNING,
+    UNTIL_IT_WRITES,
+    begin_refusal,
+    script_refusal,
+)
+from node.requests.request import Request
 from node.scripting.errors import ScriptError
-from node.scripting.shebang import ScriptFlags
+from node.scripting.shebang import ScriptFlags, flags_at_begin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
+    from node.requests.gates import Gate
 
-NO_CLUSTER = CommandError("ERR Can not run script on cluster, 'no-cluster' flag is set.")
-STALE = CommandError(
-    "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on "
-    "the script."
-)
-READONLY_SCRIPT = CommandError("READONLY Can not run script with write flag on readonly replica")
-READONLY_COMMAND = CommandError("ERR Can not execute a script with write flag using *_ro command.")
-OOM_SCRIPT = CommandError(
-    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
-)
-
-# What a script is told when the cluster does not let it have a key.
-DOWN_AND_READONLY = b"Script attempted to execute a write command while the cluster is down and readonly"
-DOWN = b"Script attempted to execute a command while the cluster is down"
-NOT_LOCAL = b"Script attempted to access a non local key in a cluster node"
-OTHER_SLOT = b"Script attempted to access keys that do not hash to the same slot"
+UNKNOWN = CommandError("ERR Unknown Redis command called from script")
+WRONG_ARITY = CommandError("ERR Wrong number of args calling Redis command from script")
+OTHER_SLOT = CommandError("ERR Script attempted to access keys that do not hash to the same slot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +55,16 @@ def must_obey(caller: Session) -> bool:
 
 def refusal(node: NodeCore, call: Call, declared: ScriptFlags) -> CommandError | None:
     """Why a script with these flags may not run now."""
-    stale = node.engine.gates & flags.GATE_STALE
-    if declared is None:
-        return MASTERDOWN if stale else None
-    if b"no-cluster" in declared and node.engine.cluster:
-        return NO_CLUSTER
-    if stale and b"allow-stale" not in declared:
-        return STALE
-    if b"no-writes" not in declared:
-        if not must_obey(call.caller):
-            if _is_readonly_replica(node):
-                return READONLY_SCRIPT
-            if error := node.saving.refusal() or node.aof.refusal():
-                return error
-        if call.read_only:
-            return READONLY_COMMAND
-        if node.engine.gates & flags.GATE_MIN_REPLICAS:
-            return NOREPLICAS
-        if node.out_of_memory and b"allow-oom" not in declared:
-            return OOM_SCRIPT
-    return None
-
-
-def _is_readonly_replica(node: NodeCore) -> bool:
-    return bool(node.engine.read_only and node.config["replica-read-only"])
+    states: int = node.engine.states
+    if not states & STOP_BEGINNING and not call.read_only:
+        return None
+    if must_obey(call.caller):
+        states &= ~(flags.STATE_READONLY | flags.STATE_SAVING | flags.STATE_AOF)
+    if call.read_only:
+        states |= flags.STATE_READING_CALL
+    assert call.caller.command is not None  # it is the one that runs the script
+    request = Request(call.caller, call.caller.command, call.argv)
+    return begin_refusal(request, states, flags_at_begin(declared))
 
 
 @dataclass(slots=True)
@@ -95,13 +80,27 @@ class Run:
     is_eval: bool
     read_only: bool = False
     slot: int | None = None
-    """That of the keys; None: of none yet."""
+    """Where it keeps to one: that of the keys; None: of none yet."""
     wrote: bool = False
+    states: int = 0
+    """What holds for it beside what holds for the node."""
+    unheeded: int = 0
+    """States that close no gate to it."""
 
     def __post_init__(self) -> None:
-        self.read_only = self.call.read_only or (self.flags is not None and b"no-writes" in self.flags)
-        if self.call.keys:
-            self.slot = key_slot(self.call.keys[0])
+        self.read_only = self.call.read_only or self._declares(b"no-writes")
+        if self.read_only:
+            self.states |= flags.STATE_READING_SCRIPT
+        if self.flags is not None and not self._declares(b"allow-cross-slot-keys"):
+            self.states |= flags.STATE_ONE_SLOT
+            if self.call.keys:
+                self.slot = key_slot(self.call.keys[0])
+        if must_obey(self.call.caller):
+            self.unheeded |= flags.STATE_READONLY | flags.STATE_MEMORY | flags.STATE_CLUSTER
+        if self._declares(b"allow-oom"):
+            self.unheeded |= flags.STATE_MEMORY
+        if self.node.scripts.allows_noscript:
+            self.unheeded |= flags.SCRIPT
 
     def records(self, on: bool) -> None:
         """Whether what it writes from now on is replicated (redis.set_repl)."""
@@ -109,69 +108,41 @@ class Run:
 
     def admit(self, argv: list[bytes]) -> Command:
         """The command that may be carried out; ScriptError if it may not."""
-        node = self.node
-        command = find(node, argv)
+        command = find(self.node, argv)
         if isinstance(command, CommandError):
-            raise self._refused(None, b"Unknown Redis command called from script")
+            raise self._refused(None, UNKNOWN)
         if not accepts(command, len(argv)):
-            raise self._refused(command, b"Wrong number of args calling Redis command from script")
-        spec_flags = command.spec.flags
-        if "noscript" in spec_flags and not node.scripts.allows_noscript:
-            raise self._refused(command, b"This Redis command is not allowed from script")
-        if node.engine.gates & flags.GATE_STALE and "stale" not in spec_flags:
-            raise self._refused(command, b"Can not execute the command on a stale replica")
-        error = self._refusal(command)
-        if error is not None:
-            raise self._refused(command, error)
-        if "write" in spec_flags:
+            raise self._refused(command, WRONG_ARITY)
+        states = (self.node.engine.states | self.session.flags | self.states) & ~self.unheeded
+        if states & command.script_stops:
+            self._pass(Request(self.session, command, argv), states, IN_SCRIPT)
+        if command.writes and not self.wrote:
             self.wrote = True
-        if node.clustering is not None and not must_obey(self.call.caller):
-            error = self._misplaced(command, argv)
-            if error is not None:
-                raise self._refused(command, error)
+            self.unheeded |= UNTIL_IT_WRITES
+        if states & flags.STATE_CLUSTER and command.has_keys:
+            self._pass(Request(self.session, command, argv), states, ROUTES_IN_SCRIPT)
         return command
 
-    def _refusal(self, command: Command) -> bytes | None:
-        """Why a command that writes, or needs memory, may not do so."""
-        node, spec_flags = self.node, command.spec.flags
-        if self.read_only and spec_flags & {"write", "may_replicate"}:
-            return b"Write commands are not allowed from read-only scripts."
-        if self.wrote:
+    def other_slot(self, request: Request) -> CommandError | None:
+        """The script keeps to one slot: that of its keys, or of what it has asked for first."""
+        keys = request.keys
+        if not keys:
             return None
-        obeys = must_obey(self.call.caller)
-        if "write" in spec_flags:
-            if _is_readonly_replica(node) and not obeys:
-                return READONLY.text
-            if error := node.saving.refusal() or node.aof.refusal():
-                return error.text
-            if node.engine.gates & flags.GATE_MIN_REPLICAS:
-                return NOREPLICAS.text
-        if "denyoom" in spec_flags and node.out_of_memory and not obeys and not self._allows("allow-oom"):
-            return OOM.text
-        return None
-
-    def _allows(self, flag: str) -> bool:
-        return self.flags is not None and flag.encode() in self.flags
-
-    def _misplaced(self, command: Command, argv: list[bytes]) -> bytes | None:
-        """Why this node does not serve the keys to this script."""
-        assert self.node.clustering is not None
-        error = self.node.clustering.gate(self.session, command, argv)
-        if error is not None:
-            if error.text.startswith(b"CLUSTERDOWN The cluster is down"):
-                return DOWN_AND_READONLY if b"only" in error.text else DOWN
-            return NOT_LOCAL
-        keys = command.spec.get_keys(argv)
-        if not keys or self.flags is None or self._allows("allow-cross-slot-keys"):
-            return None
-        slot = key_slot(argv[keys[0]])
+        slot = key_slot(keys[0])
         if self.slot is None:
             self.slot = slot
         return OTHER_SLOT if slot != self.slot else None
 
-    def _refused(self, command: Command | None, text: bytes) -> ScriptError:
-        """Counted as every refusal is. Texts without a code are general errors."""
-        error = CommandError(text if text.split(b" ", 1)[0].isupper() else b"ERR " + text)
+    def _pass(self, request: Request, states: int, gates: Iterable[Gate]) -> None:
+        error = script_refusal(request, states, gates)
+        if error is not None:
+            raise self._refused(request.command, error)
+
+    def _declares(self, flag: bytes) -> bool:
+        return self.flags is not None and flag in self.flags
+
+    def _refused(self, command: Command | None, error: CommandError) -> ScriptError:
+        """Counted as every refusal is."""
         if command is not None:
             command.rejected += 1
         self.node.engine.count_error(error.code)

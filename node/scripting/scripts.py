@@ -209,18 +209,12 @@ class Scripts:
     def busy_error(self) -> CommandError:
         return BUSY_EVAL if self.run is None or self.run.is_eval else BUSY_FUNCTION
 
-    def holds(self, session: Session, argv: list[bytes]) -> bool:
-        """True if a command has to wait for the script; it is kept and will be run. Later there is an error for it."""
-        if self.timed_out:
-            return False
-        self.node.pause.park(session, argv)
-        return True
-
     def go_on(self) -> None:
         """One more slice of the script that is suspended, if one is."""
         threshold_ms = self.node.config["busy-reply-threshold"]
         if self.suspended and not self.timed_out and 0 < threshold_ms <= self.slices.elapsed_ms:
             self.timed_out = True
+            self._tell_others()
             self._tell_of_slowness()
             self.node.pause.release()
         self.slices.go_on()
@@ -261,14 +255,19 @@ class Scripts:
 
     def _suspended(self) -> None:
         self.timed_out = False
-        self.node.set_gate(flags.GATE_SCRIPT, True)
+        self._tell_others()
 
     def _ended(self) -> None:
         self.timed_out = False
-        self.node.set_gate(flags.GATE_SCRIPT, False)
+        self._tell_others()
         self.node.after_command()
         self.node.following.go_on()
         self.node.pause.release()
+
+    def _tell_others(self) -> None:
+        """Other clients' commands wait, or are told that we are busy."""
+        self.node.set_state(flags.STATE_SCRIPT, self.suspended and not self.timed_out)
+        self.node.set_state(flags.STATE_BUSY, self.suspended and self.timed_out)
 
     def _tell_of_slowness(self) -> None:
         run = self.run

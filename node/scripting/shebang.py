@@ -69,3 +69,10 @@ def command_flags(usual: frozenset[str], flags: ScriptFlags) -> frozenset[str]:
     if b"allow-stale" in flags:
         found |= {"stale"}
     return found
+
+
+def flags_at_begin(flags: ScriptFlags) -> frozenset[str]:
+    """What a script declares, in the words of commands' flags."""
+    if flags is None:
+        return frozenset({"undeclared"})
+    return command_flags(frozenset(), flags) | ({"no-cluster"} if b"no-cluster" in flags else set())

@@ -220,4 +220,12 @@ def test_the_flags_are_those_of_the_engine() -> None:
     ours = {name: value for name, value in vars(flags).items() if name.isupper() and isinstance(value, int)}
     of_engine = {name.removeprefix("F_"): value for name, value in bits.items()}
     singles = {name: value for name, value in ours.items() if name in of_engine or value.bit_count() == 1}
-    assert {name: value for name, value in singles.items() if "GATE" not in name} == of_engine
+    assert {name: value for name, value in singles.items() if not name.startswith("STATE")} == of_engine
+
+
+def test_the_states_of_a_node_are_those_of_the_engine() -> None:
+    """The engine knows some of node/flags.py's by themselves."""
+    (source,) = (ROOT / "node" / "engine").rglob("session.pyx")
+    known = re.findall(r"^cdef uint64_t (STATE_\w+) = <uint64_t>1 << (\d+)", source.read_text(), re.M)
+    assert {name: 1 << int(shift) for name, shift in known} == {name: getattr(flags, name) for name, _ in known}
+    assert len(known) >= 3

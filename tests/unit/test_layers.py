@@ -162,22 +162,9 @@ CIRCLES: list[set[str]] = [
     {"node.aio", "node.aio.admin"},
     # What takes the whole node (NodeCore) where it uses parts of it.
     {
-        *(
-            "node.basics",
-            "node.blocking",
-            "node.clients",
-            "node.clustering",
-            "node.core",
-            "node.dispatch",
-            "node.figures",
-            "node.leaving",
-            "node.pause",
-            "node.ports",
-            "node.pubsub",
-            "node.transactions",
-        ),
+        *("node.basics", "node.clustering", "node.core", "node.figures", "node.leaving", "node.ports"),
         *("node.commands", "node.commands.server", "node.keyspace", "node.monitoring", "node.persistence"),
-        *("node.persistence.aof", "node.replication", "node.scripting"),
+        *("node.persistence.aof", "node.replication", "node.requests", "node.scripting"),
     },
 ]
 

@@ -7,8 +7,8 @@ import gc
 import pytest
 
 from node import flags
-from node.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
 from node.engine.durable.snapshot import Snapshot
+from node.requests.clients import FREE_OUTPUT_BYTES, LEAST_BUFFERS_BYTES
 from tests.support.embedded import Embedded, EmbeddedClient
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from node import flags
-from node.pause import NO_END, Reason
+from node.requests.pause import NO_END, Reason
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.resp import Word, pack
 

@@ -302,7 +302,7 @@ def renamenx(s: Session, argv: list[bytes]) -> Reply:
     tips="request_policy:multi_shard response_policy:agg_sum",
 )
 def touch(s: Session, argv: list[bytes]) -> Reply:
-    return sum(s.touch(key) for key in argv[1:])
+    return sum(map(s.touch, argv[1:]))
 
 
 @command(

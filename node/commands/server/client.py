@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from node import flags
-from node.clients import check_name, count_names
 from node.commands.server.client_filters import Filters, letters
 from node.commands.table.cursor import require_int, require_timeout_ms
 from node.commands.table.help import help_for
 from node.commands.table.spec import command, container
 from node.engine.structures.numbers import parse_int64 as parse_int
 from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Verbatim
+from node.requests.clients import check_name, count_names
 
 if TYPE_CHECKING:
     from node.core import NodeCore

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import flags
-from node.clients import is_local
 from node.commands.table.help import help_for
 from node.commands.table.spec import command, container
 from node.config.words import to_bytes, to_text
 from node.replies import OK, SYNTAX, Reply
+from node.requests.clients import is_local
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session
@@ -91,7 +90,7 @@ def config_set(s: Session, argv: list[bytes]) -> Reply:
     words = [to_text(word) for word in argv[2:]]
     s.node.config.set(
         list(zip(words[::2], words[1::2], strict=True)),
-        loading=bool(s.node.engine.gates & flags.GATE_LOADING),
+        loading=s.node.loading.active,
         local=is_local(s),
     )
     return OK

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.clients import check_name, count_names
 from node.commands.table.cursor import Cursor
 from node.commands.table.spec import command, native
 from node.replies import OK, SYNTAX, WRONGPASS, CommandError, Reply
-from node.transactions import discard as leave_multi
+from node.requests.clients import check_name, count_names
+from node.requests.transactions import discard as leave_multi
 from node.version import REDIS_VERSION
 
 if TYPE_CHECKING:

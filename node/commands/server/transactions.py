@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node import dispatch, flags
+from node import flags
 from node.commands.table.spec import command
 from node.replies import EXECABORT, NO_REPLY, NULL_ARRAY, OK, CommandError, Reply
-from node.transactions import discard as leave_multi
+from node.requests.transactions import discard as leave_multi
 
 if TYPE_CHECKING:
     from node.engine.session.session import Command, Session
@@ -65,7 +65,7 @@ def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
     try:
         s.array_header(len(queue))
         for command, queued in queue:
-            dispatch.run(node, s, command, queued)
+            s.perform(command, queued)
     finally:
         s.flags &= ~flags.EXEC
         s.command = exec_command  # what the client has sent last

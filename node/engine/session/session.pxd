@@ -38,14 +38,24 @@ cdef enum SessionFlag:
     F_REPLAY = 16777216      # repeats the append-only file
     F_UNRECORDED = 33554432  # what it writes is not replicated (a script has asked for that)
     F_DEBUGS = 67108864      # it has asked to debug its scripts, so that they must not run
-    # Any of these sends every command through node/dispatch.py; without them hot commands run right here.
-    F_SLOW = 1 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096 | 8192 | 16384 | 32768 | 65536 | 1048576 | 4194304
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
 
 cdef enum CommandBit:
     CMD_WRITE = 1
-    CMD_DENYOOM = 2
-    CMD_BLOCKING = 4
+    CMD_RUNS_OTHERS = 2      # EXEC, and what runs scripts: each of their commands is recorded by itself
+    CMD_UNSEEN = 4           # not shown to MONITOR
+    CMD_ASK_KEYS = 8         # only the specification finds its keys
+    CMD_HAS_KEYS = 16
+    CMD_KEEPS_ASKING = 32    # ASKING holds for the command that follows this one
+    CMD_EXEC = 64
+
+# Sources of commands: places in Command.stops.
+cdef enum:
+    FROM_CLIENT = 0
+    FROM_STREAM = 1
+    FROM_LOG = 2
+    FROM_SCRIPT = 3
+    SOURCES = 4
 
 cdef enum Hook:
     HOOK_WATCH = 1           # some client watches keys
@@ -58,7 +68,10 @@ cdef class Command:
     """One command (or subcommand) of this node: what dispatch needs at once, and its statistics."""
     cdef readonly object spec
     cdef readonly bytes name            # lower case, `config|get`
-    cdef NativeFn fn                    # NULL: spec.handler
+    cdef NativeFn fn                    # NULL: `handler`
+    cdef public object handler           # a function of session and words
+    cdef bytes called                   # as clients call it (rename-command), None: it is a subcommand
+    cdef uint64_t stops[SOURCES]        # the states that close a gate to it (node/requests/gates.py)
     cdef readonly int arity
     cdef readonly int first, last, step # positions of the keys when they are plain; first 0: none, -1: ask spec
     cdef readonly uint32_t bits
@@ -77,11 +90,9 @@ cdef class Engine:
     cdef void** lookup                  # open addressing over the commands' names
     cdef uint32_t lookup_mask
     cdef uint8_t served[16384]          # 1: this node serves the slot plainly
-    cdef public bint cluster            # cluster mode: slots are checked
-    cdef public uint32_t gates          # not 0: every command goes through dispatch (monitors, pause, loading ...)
-    cdef public uint32_t stream_gates   # the same for the stream of our primary, which few gates concern
+    cdef public uint64_t states         # what holds for the node: gates are closed by these and by a session's flags
     cdef int64_t lease_ns               # on the clock of last_ns: from then on no slot is served here without asking
-    cdef public bint read_only          # a replica: writes of clients go through dispatch, which refuses them
+    cdef public bint read_only          # a replica: what clients write here is theirs alone, or refused
     cdef public uint32_t hooks          # Hook bits
     cdef public size_t maxmemory
     cdef public int64_t slow_ns         # slowlog-log-slower-than, -1: off

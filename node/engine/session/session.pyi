@@ -1,19 +1,20 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from typing_extensions import Buffer
 
-from node.blocking import Waiting
 from node.commands.table.spec import CommandSpec
 from node.core import NodeCore
 from node.engine.keyspace.table import Db, Keyspace, Value
 from node.engine.session.journal import Journal, Reader
-from node.pubsub import Subscriptions
 from node.replies import CommandError, Reply
+from node.requests.blocking import Waiting
+from node.requests.pubsub import Subscriptions
 
 T = TypeVar("T")
 
 class Command:
+    handler: Callable[[Session, list[bytes]], Reply]
     subcommands: dict[bytes, Command] | None
     calls: int
     rejected: int
@@ -27,10 +28,7 @@ class Command:
         first: int,
         last: int,
         step: int,
-        write: bool,
-        denyoom: bool,
-        blocking: bool,
-        native: bool,
+        stops: Sequence[int],
     ) -> None: ...
     @property
     def spec(self) -> CommandSpec: ...
@@ -48,6 +46,14 @@ class Command:
     def bits(self) -> int: ...
     @property
     def native(self) -> bool: ...
+    @property
+    def writes(self) -> bool: ...
+    @property
+    def has_keys(self) -> bool: ...
+    @property
+    def runs_others(self) -> bool: ...
+    @property
+    def script_stops(self) -> int: ...
     def reset_stats(self) -> None: ...
     def reset_histogram(self) -> None: ...
     def latencies(self) -> list[int]: ...
@@ -56,8 +62,7 @@ class Command:
 class Engine:
     node: NodeCore
     cluster: bool
-    gates: int
-    stream_gates: int
+    states: int
     read_only: bool
     hooks: int
     maxmemory: int
@@ -186,5 +191,6 @@ class Session:
     def effect(self, *argv: bytes) -> None: ...
     def run(self, argv: list[bytes]) -> None: ...
     def invoke(self, command: Command, argv: list[bytes]) -> None: ...
+    def perform(self, command: Command, argv: list[bytes]) -> None: ...
 
 def words_bytes(words: list[bytes]) -> int: ...

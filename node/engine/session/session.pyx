@@ -1,11 +1,12 @@
 """One client's conversation: request bytes in, reply bytes out.
 
-A Session splits its input into requests, runs hot commands natively (hot.pyx) and hands every other one to
-node/dispatch.py, which goes through the gates and calls the Python handler. It neither reads nor writes sockets: the
-native driver (node/aio/sockets.pyx), TLS connections, scripts, EXEC and tests all feed the same class.
+A Session splits its input into requests and runs their commands: natively (hot.pyx), or by the Python function that
+handles them. It neither reads nor writes sockets: the native driver (node/aio/sockets.pyx), TLS connections, scripts,
+EXEC and tests all feed the same class.
 
-A command runs natively when the session has none of the F_SLOW flags, no gate of the engine is closed, the slot of its
-keys is served here and memory is below maxmemory. Everything else takes the long way, where each rule has its place.
+A command runs at once when the states of node and session have none that closes a gate to it (Command.stops), the slot
+of its keys is served here and memory is below maxmemory. Everything else goes to node/requests/dispatch.py, which finds
+the gate that is closed, if one is.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
@@ -32,7 +33,7 @@ from node.engine.session.framer cimport (
 )
 from node.engine.session.wire cimport buf_free, buf_init, buf_put, w_error, w_header, w_value
 
-from node.replies import NO_REPLY, WRONGTYPE, Blocked, CommandError
+from node.replies import NO_REPLY, WRONGTYPE, Blocked, CommandError, Redirection
 
 cdef enum:
     HISTOGRAM_BUCKETS = 32
@@ -46,6 +47,11 @@ cdef enum:
 
 
 cdef int64_t FOREVER_NS = 0x7FFFFFFFFFFFFFFF
+
+# Of Engine.states, which node/flags.py lists. They stand above the bits of Session.flags.
+cdef uint64_t STATE_MONITORED = <uint64_t>1 << 32
+cdef uint64_t STATE_CLUSTER = <uint64_t>1 << 33
+cdef uint64_t STATE_MEMORY = <uint64_t>1 << 35
 
 
 cdef struct Native:
@@ -90,16 +96,19 @@ cdef int64_t unix_ms() noexcept nogil:
 # --------------------------------------------------------------------------------------------------- commands
 
 cdef class Command:
-    def __init__(self, spec, bytes name, int arity, int first, int last, int step, bint write, bint denyoom,
-                 bint blocking, bint native):
+    def __init__(self, spec, bytes name, int arity, int first, int last, int step, stops):
+        cdef int i
         self.spec = spec
         self.name = name
+        self.handler = spec.handler
         self.arity = arity
         self.first = first
         self.last = last
         self.step = step
-        self.bits = (CMD_WRITE if write else 0) | (CMD_DENYOOM if denyoom else 0) | (CMD_BLOCKING if blocking else 0)
-        if native:
+        self.bits = command_bits(spec, first)
+        for i in range(SOURCES):
+            self.stops[i] = stops[i]
+        if spec.native:
             self.fn = native_by_name(name)
             if self.fn == NULL:
                 raise ValueError(f"the engine has no native command {name!r}")
@@ -110,6 +119,24 @@ cdef class Command:
     @property
     def native(self) -> bool:
         return self.fn != NULL
+
+    @property
+    def writes(self) -> bool:
+        return self.bits & CMD_WRITE != 0
+
+    @property
+    def has_keys(self) -> bool:
+        """Something in its requests decides the slot."""
+        return self.bits & CMD_HAS_KEYS != 0
+
+    @property
+    def runs_others(self) -> bool:
+        """EXEC, and what runs scripts."""
+        return self.bits & CMD_RUNS_OTHERS != 0
+
+    @property
+    def script_stops(self) -> int:
+        return self.stops[FROM_SCRIPT]
 
     def reset_stats(self) -> None:
         """CONFIG RESETSTAT."""
@@ -145,6 +172,27 @@ cdef class Command:
     def record(self, int64_t ns) -> None:
         """Count one call that was not timed here (a blocked command that ends)."""
         self.count(ns, True)
+
+
+cdef uint32_t command_bits(spec, int first):
+    """What the flags of a command come to here."""
+    cdef uint32_t bits = 0
+    flags = spec.flags
+    if "write" in flags:
+        bits |= CMD_WRITE
+    if "skip_monitor" in flags or "admin" in flags:
+        bits |= CMD_UNSEEN
+    if spec.keys:
+        bits |= CMD_HAS_KEYS
+        if first == 0:
+            bits |= CMD_ASK_KEYS
+    if spec.name == "exec":
+        bits |= CMD_EXEC | CMD_RUNS_OTHERS
+    if "script" in flags:
+        bits |= CMD_RUNS_OTHERS
+    if spec.name in ("asking", "multi"):
+        bits |= CMD_KEEPS_ASKING
+    return bits
 
 
 # ----------------------------------------------------------------------------------------------------- engine
@@ -189,6 +237,7 @@ cdef class Engine:
             abort()
         self.lookup_mask = size - 1
         for name, command in self.commands.items():
+            (<Command>command).called = name
             if len(name) > MAX_NAME:
                 continue
             i = name_hash(name, len(name)) & self.lookup_mask
@@ -208,10 +257,19 @@ cdef class Engine:
         at = name_hash(name, n) & self.lookup_mask
         while self.lookup[at] != NULL:
             c = <Command><PyObject*>self.lookup[at]
-            if <size_t>PyBytes_GET_SIZE(c.name) == n and memcmp(PyBytes_AS_STRING(c.name), name, n) == 0:
+            if <size_t>PyBytes_GET_SIZE(c.called) == n and memcmp(PyBytes_AS_STRING(c.called), name, n) == 0:
                 return c
             at = (at + 1) & self.lookup_mask
         return None
+
+    @property
+    def cluster(self) -> bool:
+        """Cluster mode: slots are checked."""
+        return self.states & STATE_CLUSTER != 0
+
+    @cluster.setter
+    def cluster(self, bint on):
+        self.states = self.states | STATE_CLUSTER if on else self.states & ~STATE_CLUSTER
 
     def set_served(self, served) -> None:
         """`served[slot]` is 1 where this node serves the slot plainly (neither moved, migrating nor importing)."""
@@ -579,47 +637,13 @@ cdef class Session:
         run_argv(self, argv)
 
     def invoke(self, Command command, list argv) -> None:
-        """Run a command that passed its gates and write its reply: the end of the long way."""
-        cdef int64_t started = monotonic_ns(), ended
-        cdef size_t before = self.out.len
-        cdef uint64_t errors = self.engine.errors
-        cdef Session outer = self.engine.current
-        self.engine.current = self
-        self.command = command
-        try:
-            if command.fn != NULL:
-                call_native(self, command, argv)
-            else:
-                value = command.spec.handler(self, argv)
-                if type(value) is Blocked:
-                    if self.flags & (F_EXEC | F_SCRIPT | F_PRIMARY | F_REPLAY):
-                        w_value(&self.out, value.on_timeout, self.proto)
-                    else:
-                        self.engine.node.block(self, command, argv, value)
-                elif isinstance(value, CommandError):
-                    self.error(value)
-                else:
-                    w_value(&self.out, value, self.proto)
-        except CommandError as error:
-            self.error(error)
-        except Exception as error:
-            self.out.len = before                    # half a reply would be worse than none
-            self.error(self.engine.node.internal_error(self, argv, error))
-        finally:
-            self.engine.current = outer
-        ended = monotonic_ns()
-        self.engine.last_ns = ended
-        self.engine.processed += 1
-        self.commands += 1
-        if not self.flags & F_BLOCKED:
-            command.count(ended - started, self.engine.track_latency)
-        if self.engine.errors != errors and self.engine.errors != self.engine.errors_told:
-            command.failed += 1
-            self.engine.errors_told = self.engine.errors
-        if 0 <= self.engine.slow_ns <= ended - started and not self.flags & F_BLOCKED:
-            self.engine.node.slow_command(self, command, argv, ended - started)
-        if 0 < self.engine.latency_ns <= ended - started:
-            self.engine.node.late_command(command, ended - started)
+        """Call a command that no gate stops, write its reply and count it."""
+        call(self, command, NULL, 0, argv, monotonic_ns())
+
+    def perform(self, Command command, list argv) -> None:
+        """As invoke, then hand on what it has written, and show it to MONITOR (the commands of a transaction or a
+        script before the EXEC or EVAL that runs them)."""
+        perform(self, command, NULL, 0, argv, monotonic_ns())
 
 
 cdef size_t SESSION_BYTES = Session.__basicsize__ + ADDRESSES
@@ -827,13 +851,9 @@ cdef int protocol_error(Session s) except -1:
     return 0
 
 
-cdef inline bint serves(Engine e, Session s, Command c, Arg* a, int argc) noexcept:
-    """All keys in one slot that this node serves; remembers the slot."""
-    cdef int slot = key_slot(a[c.first].p, a[c.first].n)
+cdef inline bint serves(Engine e, Command c, Arg* a, int argc, int slot) noexcept:
+    """All keys in this slot of the first of them, which this node serves."""
     cdef int last, i
-    s.slot = slot
-    if not e.cluster or s.flags & F_PRIMARY:
-        return True
     if not e.served[slot]:
         return False
     if c.last != c.first:
@@ -846,76 +866,182 @@ cdef inline bint serves(Engine e, Session s, Command c, Arg* a, int argc) noexce
     return True
 
 
+cdef int serves_found(Engine e, Command c, Arg* a, int argc, list argv) except -1:
+    """The same for keys that only the specification finds. Without keys a request is served everywhere."""
+    cdef int slot = -1, at, own
+    for at in c.spec.get_keys(argv):
+        if at >= argc:
+            return 0
+        own = key_slot(a[at].p, a[at].n)
+        if slot < 0:
+            slot = own
+        if own != slot or not e.served[slot]:
+            return 0
+    return 1
+
+
+cdef Command subcommand(Command c, Arg* a, int argc):
+    """What a request for a container means. None: dispatch knows what is wrong with it."""
+    cdef char name[MAX_NAME]
+    cdef size_t i
+    if argc < 2 or a[1].n > MAX_NAME:
+        return None
+    for i in range(a[1].n):
+        name[i] = a[1].p[i] | 32 if 65 <= a[1].p[i] <= 90 else a[1].p[i]
+    return c.subcommands.get(PyBytes_FromStringAndSize(name, a[1].n))
+
+
 cdef int run_request(Session s) except -1:
     cdef Engine e = s.engine
     cdef Arg* a = s.parser.args
     cdef int argc = s.parser.argc
-    cdef int64_t now
-    cdef uint64_t errors, dirty
+    cdef uint64_t states = e.states | s.flags, stops
     cdef size_t before
+    cdef list argv = None
+    cdef Session outer
     cdef Command c = s.command
     # Clients repeat themselves: compare with the last command before looking the name up.
-    if c is None or <size_t>PyBytes_GET_SIZE(c.name) != a[0].n or memcmp(PyBytes_AS_STRING(c.name), a[0].p, a[0].n) != 0 or c.subcommands is not None:
+    if c is None or c.called is None or <size_t>PyBytes_GET_SIZE(c.called) != a[0].n or memcmp(PyBytes_AS_STRING(c.called), a[0].p, a[0].n) != 0 or c.subcommands is not None:
         c = e.find(a[0].p, a[0].n)
+        if c is not None and c.subcommands is not None:
+            c = subcommand(c, a, argc)
+        if c is None:
+            return run_argv(s, arguments(a, argc))
+    if s.flags & (F_PRIMARY | F_REPLAY):
+        stops = c.stops[FROM_LOG if s.flags & F_REPLAY else FROM_STREAM]
+        states &= ~STATE_CLUSTER
+    else:
+        stops = c.stops[FROM_CLIENT]
     if (
-        c is None
-        or c.fn == NULL
-        or s.flags & F_SLOW
-        or (e.stream_gates if s.flags & F_PRIMARY else e.gates)
-        or (e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY)
+        states & stops
         or (argc != c.arity if c.arity > 0 else argc < -c.arity)
-        or (c.first > 0 and (e.last_ns >= e.lease_ns or not serves(e, s, c, a, argc)))
         or (e.maxmemory and mem_used + wire.buffer_bytes > e.maxmemory)
     ):
-        return run_slowly(s, a, argc)
-    s.command = c
-    errors = e.errors
-    dirty = e.space.dirty
+        return run_argv(s, arguments(a, argc))
+    if c.first > 0:
+        s.slot = key_slot(a[c.first].p, a[c.first].n)
+    if states & STATE_CLUSTER and c.bits & (CMD_HAS_KEYS | CMD_EXEC):
+        if c.bits & CMD_ASK_KEYS:
+            argv = arguments(a, argc)
+        if (
+            c.bits & CMD_EXEC
+            or e.last_ns >= e.lease_ns
+            or not (serves_found(e, c, a, argc, argv) if c.bits & CMD_ASK_KEYS else serves(e, c, a, argc, s.slot))
+        ):
+            return run_argv(s, arguments(a, argc) if argv is None else argv)
+    if states & STATE_MEMORY:
+        e.states &= ~STATE_MEMORY                    # there is room again
     before = s.out.len
+    outer = e.current
     e.current = s
+    s.working = True
     try:
-        c.fn(s, a, argc)
-    except Exception as error:
-        s.out.len = before
-        s.error(e.node.internal_error(s, arguments(a, argc), error))
-    e.current = None
-    if s.kept is not None:
-        let_go(s)
-    now = monotonic_ns()
-    c.count(now - e.last_ns, e.track_latency)
-    if 0 <= e.slow_ns <= now - e.last_ns:
-        note_slowness(s, c, a, argc, now - e.last_ns)
-    if 0 < e.latency_ns <= now - e.last_ns:
-        e.node.late_command(c, now - e.last_ns)
-    e.last_ns = now
-    e.processed += 1
-    s.commands += 1
-    if e.errors != errors:
-        c.failed += 1
-    if e.propagating and (e.space.dirty != dirty or s.effects is not None):
-        if s.effects is None and not e.journal.unit_open:
-            e.journal.write(s.db.index, a, argc)
-            s.written = e.journal.offset
-            if e.min_acks:
-                e.hold(s)
-        else:
-            record(s, c, a, argc)
+        perform(s, c, a, argc, argv, e.last_ns)
+    finally:
+        e.current = outer
+    if s.flags & F_ASKING and not c.bits & CMD_KEEPS_ASKING:
+        s.flags &= ~<uint32_t>F_ASKING
+    silence(s, before)
     if e.ready:
         e.node.after_command()
     return 0
 
 
-cdef int note_slowness(Session s, Command c, Arg* a, int argc, int64_t ns) except -1:
+cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t started) except -1:
+    """Run a command that no gate stops, hand on what it has written, and show it to MONITOR.
+
+    The words are in `a`, or, where a is NULL, in `argv`. What comes straight from a client is in `a`, and may be in both.
+    """
+    cdef Engine e = s.engine
+    cdef uint64_t dirty = e.space.dirty
+    if e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY:
+        if argv is None:
+            argv = arguments(a, argc)
+        e.node.following.run_locally(s, c, argv)
+    else:
+        call(s, c, a, argc, argv, started)
+    if e.propagating and (e.space.dirty != dirty or s.effects is not None):
+        if s.flags & F_UNRECORDED:
+            s.effects = None
+        elif a != NULL and s.effects is None and not e.journal.unit_open and not c.bits & CMD_RUNS_OTHERS:
+            e.journal.write(s.db.index, a, argc)
+            s.written = e.journal.offset
+            if e.min_acks:
+                e.hold(s)
+        else:
+            record(s, c, arguments(a, argc) if argv is None else argv)
+    if e.states & STATE_MONITORED and not c.bits & CMD_UNSEEN:
+        e.node.clients.feed_monitors(s, arguments(a, argc) if argv is None else argv)
+    return 0
+
+
+cdef int call(Session s, Command c, Arg* a, int argc, list argv, int64_t started) except -1:
+    """The command itself, its reply, and what statistics say about it."""
+    cdef Engine e = s.engine
+    cdef size_t before = s.out.len
+    cdef uint64_t errors = e.errors
+    cdef Session outer = e.current
+    cdef int64_t ended
+    e.current = s
+    s.command = c
     try:
-        s.engine.node.slow_command(s, c, arguments(a, argc), ns)
+        if c.fn == NULL:
+            if argv is None:
+                argv = arguments(a, argc)
+            answer(s, c, argv, c.handler(s, argv))
+        elif a != NULL:
+            c.fn(s, a, argc)
+        else:
+            call_native(s, c, argv)
+    except CommandError as error:
+        s.error(error)
+    except Exception as error:
+        s.out.len = before                           # half a reply would be worse than none
+        s.error(e.node.internal_error(s, arguments(a, argc) if argv is None else argv, error))
+    finally:
+        e.current = outer
+    ended = monotonic_ns()
+    e.last_ns = ended
+    e.processed += 1
+    s.commands += 1
+    if e.errors != errors and e.errors != e.errors_told:
+        c.failed += 1
+        e.errors_told = e.errors
+    if not s.flags & F_BLOCKED:
+        c.count(ended - started, e.track_latency)
+        if 0 <= e.slow_ns <= ended - started:
+            note_slowness(s, c, arguments(a, argc) if argv is None else argv, ended - started)
+    if 0 < e.latency_ns <= ended - started:
+        e.node.late_command(c, ended - started)
+    return 0
+
+
+cdef inline int answer(Session s, Command c, list argv, value) except -1:
+    """Write what a handler has returned."""
+    kind = type(value)
+    if kind is Blocked:
+        if s.flags & (F_EXEC | F_SCRIPT | F_PRIMARY | F_REPLAY):
+            w_value(&s.out, value.on_timeout, s.proto)
+        else:
+            s.engine.node.block(s, c, argv, value)
+    elif kind is CommandError or kind is Redirection:
+        s.error(value)
+    else:
+        w_value(&s.out, value, s.proto)
+    return 0
+
+
+cdef int note_slowness(Session s, Command c, list argv, int64_t ns) except -1:
+    try:
+        s.engine.node.slow_command(s, c, argv, ns)
     except MemoryError:
         pass                      # what has been done is not undone for want of a note about it
     return 0
 
 
-cdef int record(Session s, Command c, Arg* a, int argc) except -1:
+cdef int record(Session s, Command c, list argv) except -1:
     try:
-        s.engine.node.propagate(s, c, arguments(a, argc))
+        s.engine.node.propagate(s, c, argv)
     except MemoryError:
         s.engine.node.write_lost()
     return 0
@@ -923,11 +1049,6 @@ cdef int record(Session s, Command c, Arg* a, int argc) except -1:
 
 cdef list arguments(Arg* a, int argc):
     return [PyBytes_FromStringAndSize(a[i].p, a[i].n) for i in range(argc)]
-
-
-cdef int run_slowly(Session s, Arg* a, int argc) except -1:
-    """Through the gates of node/dispatch.py, with CLIENT REPLY applied to what comes out."""
-    return run_argv(s, arguments(a, argc))
 
 
 cdef int keep_back(Session s, size_t start) except -1:
@@ -964,6 +1085,7 @@ cdef int silence(Session s, size_t before) except -1:
 
 
 cdef int run_argv(Session s, list argv) except -1:
+    """Through the gates of node/requests/dispatch.py, with CLIENT REPLY applied to what comes out."""
     cdef Engine e = s.engine
     cdef Session outer = e.current
     cdef size_t before = s.out.len

@@ -103,8 +103,8 @@ class AppendOnly:
 
     def _gate(self) -> None:
         refusing = self.refusal() is not None
-        if refusing != bool(self.basics.engine.gates & flags.GATE_AOF):
-            self.basics.set_gate(flags.GATE_AOF, refusing)
+        if refusing != bool(self.basics.engine.states & flags.STATE_AOF):
+            self.basics.set_state(flags.STATE_AOF, refusing)
 
     # -- on and off
 

@@ -182,15 +182,15 @@ class AofLoading:
 def alone(basics: Basics) -> Iterator[None]:
     """What the file says is done as it stands: no gate, no limit, no expiry, no stream of writes, no statistics."""
     engine, space = basics.engine, basics.space
-    kept = engine.gates, engine.cluster, engine.maxmemory, engine.propagating, engine.slow_ns, engine.latency_ns
+    kept = engine.states, engine.maxmemory, engine.propagating, engine.slow_ns, engine.latency_ns
     alive = space.lazy_expire, space.show_dead
     processed, read_only = engine.processed, engine.read_only
-    engine.gates, engine.cluster, engine.maxmemory, engine.propagating = 0, False, 0, False
+    engine.states, engine.maxmemory, engine.propagating = 0, 0, False
     engine.slow_ns, engine.latency_ns, engine.read_only = -1, 0, False
     space.lazy_expire, space.show_dead = False, True
     try:
         yield
     finally:
-        engine.gates, engine.cluster, engine.maxmemory, engine.propagating, engine.slow_ns, engine.latency_ns = kept
+        engine.states, engine.maxmemory, engine.propagating, engine.slow_ns, engine.latency_ns = kept
         space.lazy_expire, space.show_dead = alive
         engine.processed, engine.read_only = processed, read_only

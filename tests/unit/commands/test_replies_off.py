@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from node import flags
-from node.pause import NO_END, Reason
 from node.replication.following import FORCED
+from node.requests.pause import NO_END, Reason
 from tests.support.embedded import Embedded
 
 LONG = "for i = 1, 3000000 do end return 'done'"

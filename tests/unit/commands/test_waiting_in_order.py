@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from node.blocking import KEPT_TIMERS, BlockedClients, Waiting
+from node.requests.blocking import KEPT_TIMERS, BlockedClients, Waiting
 from tests.support.embedded import Embedded, EmbeddedClient
 
 WAITING = 500

@@ -11,16 +11,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from node import flags
-from node.dispatch import flags_of
 from node.engine.session.session import words_bytes
 from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
     from node.core import NodeCore
-    from node.engine.session.session import Command, Session
-
-# Commands that write or publish without the write flag, which a pause of writes has to hold too.
-HELD_AS_WRITES = "may_replicate"
+    from node.engine.session.session import Session
 
 NO_END = 1 << 62
 """Until whoever has started the pause ends it, in milliseconds of Unix time."""
@@ -51,7 +47,7 @@ class Pause:
 
     @property
     def active(self) -> bool:
-        return bool(self.node.engine.gates & flags.GATE_PAUSE)
+        return bool(self._wishes)
 
     def described(self) -> tuple[str, str, int]:
         """What INFO says: for what clients are paused, which commands, and for how many milliseconds yet."""
@@ -94,29 +90,15 @@ class Pause:
 
     def _apply(self) -> None:
         self.all_commands = any(each.all_commands for each in self._wishes.values())
-        self.node.set_gate(flags.GATE_PAUSE, bool(self._wishes))
+        self.node.set_state(flags.STATE_PAUSED, self.all_commands)
+        self.node.set_state(flags.STATE_PAUSED_WRITES, bool(self._wishes) and not self.all_commands)
         self.node.space.paused = bool(self._wishes)
-
-    def holds(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        """True if the command has to wait; it is kept and will be run."""
-        if session.flags & (flags.PRIMARY | flags.REPLICA):
-            return False
-        if not self.all_commands and not self._may_write(session, command, argv):
-            return False
-        if command.name == b"client|unpause":
-            return False
-        self.park(session, argv)
-        return True
 
     def park(self, session: Session, argv: list[bytes]) -> None:
         """Have a command wait until `release`."""
         session.flags |= flags.PAUSED
         session.waiting_bytes = words_bytes(argv)
         self.waiting[session] = argv
-
-    def _may_write(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        requests = session.multi or [] if command.name == b"exec" else [(command, argv)]
-        return any({"write", HELD_AS_WRITES} & flags_of(self.node, *request) for request in requests)
 
     def forget(self, session: Session) -> None:
         """The client is gone."""

@@ -18,6 +18,7 @@ from node import flags
 from node.engine.session.session import words_bytes
 from node.monitoring.figure import Table, measured, shown
 from node.replies import Blocked, CommandError, Reply
+from node.requests.request import Request
 
 if TYPE_CHECKING:
     from node.clustering import Clustering
@@ -284,7 +285,7 @@ class BlockedClients:
     def redirect(self, clustering: Clustering) -> None:
         """Clients that wait for keys which are no longer served here are told where to go."""
         for waiting in self.all():
-            error = clustering.gate_waiting(waiting.session, waiting.command, waiting.argv)
+            error = clustering.gate_waiting(Request(waiting.session, waiting.command, waiting.argv))
             if error is not None:
                 self.finish(waiting, error)
 

@@ -10,7 +10,7 @@ from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
 from node.monitoring.figure import Table, by, counted, measured, shown
 from node.replies import CommandError
-from node.transactions import discard
+from node.requests.transactions import discard
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -103,13 +103,13 @@ class Clients:
         """MONITOR: show this client every command."""
         session.flags |= flags.MONITOR
         self.node.monitors[session] = None
-        self.node.set_gate(flags.GATE_MONITOR, True)
+        self.node.set_state(flags.STATE_MONITORED, True)
 
     def stop_monitoring(self, session: Session) -> None:
         session.flags &= ~flags.MONITOR
         self.node.monitors.pop(session, None)
         if not self.node.monitors:
-            self.node.set_gate(flags.GATE_MONITOR, False)
+            self.node.set_state(flags.STATE_MONITORED, False)
 
     def gone(self, session: Session) -> None:
         """The connection is closed: forget everything about the client."""
