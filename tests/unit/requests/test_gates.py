@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from node import flags
-from node.commands.table import registry
+from node.commands import groups
 from node.replies import LOADING, MASTERDOWN, NOAUTH, NOREPLICAS, OOM, READONLY, CommandError
 from node.requests.gates import (
     AT_BEGIN,
@@ -27,7 +27,7 @@ from node.requests.gates import (
 )
 from node.requests.request import Request
 
-TABLE = registry.load()
+TABLE = groups.load()
 ASKED = CommandError("ASKED the part of the node that knows")
 """What every part of the node says here when a gate asks it."""
 
