@@ -960,7 +960,8 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
         e.node.following.run_locally(s, c, argv)
     else:
         call(s, c, a, argc, argv, started)
-    if e.propagating and (e.space.dirty != dirty or s.effects is not None):
+    # What has saved the data, or loaded it anew, counts fewer changes than before: that is no write.
+    if e.propagating and (e.space.dirty > dirty or s.effects is not None):
         if s.flags & F_UNRECORDED:
             s.effects = None
         elif a != NULL and s.effects is None and not e.journal.unit_open and not c.bits & CMD_RUNS_OTHERS:

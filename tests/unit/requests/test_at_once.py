@@ -74,6 +74,21 @@ def test_a_write_of_a_handler_is_in_the_stream_as_it_came(node: Embedded) -> Non
     assert words == [b"SETRANGE K 0 V", b"MULTI", b"SETRANGE K 0 W", b"APPEND K X", b"EXEC"]
 
 
+def test_what_saves_the_data_is_no_write(node: Embedded) -> None:
+    """It counts fewer changes than before, and would save, or load, wherever the stream is repeated."""
+    node.replicate()
+    client, space = node.client(), node.core.space
+
+    def saves(session: Any, argv: list[bytes]) -> str:
+        space.dirty = 0
+        return "OK"
+
+    client("SET", "k", "v")
+    node.core.commands[b"save"].handler = saves
+    assert client("SAVE") == b"OK"
+    assert node.replicated == [[b"SET", b"k", b"v"]]
+
+
 def test_monitors_see_commands_after_they_have_run(node: Embedded) -> None:
     monitor, client = node.client(), node.client()
     monitor("MONITOR")
