@@ -2,7 +2,7 @@
 
     known? -> arity -> the gates (gates.py) -> run, or refuse, or keep for later
 
-Most requests never come here: the engine has seen at one glance that no gate stops them (node/engine/session.pyx).
+Most requests never come here: the engine has seen at one glance that no gate stops them (node/engine/session/session.pyx).
 Refusals are counted and mark a transaction.
 """
 

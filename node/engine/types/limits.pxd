@@ -1,4 +1,4 @@
-# The sizes at which a compact form gives way to an indexed one. Directives set them (node/config.py), collections read
+# The sizes at which a compact form gives way to an indexed one. Directives set them (node/config), collections read
 # them; they are one set a process, because a threshold changes how a value is stored and never what it is.
 
 ctypedef struct Limits:
