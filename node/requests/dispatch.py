@@ -2,8 +2,8 @@
 
     known? -> arity -> the gates (gates.py) -> run, or refuse, or keep for later
 
-Most requests never come here: the engine has seen at one glance that no gate stops them (node/engine/session/session.pyx).
-Refusals are counted and mark a transaction.
+Most requests never come here: the engine (node/engine/session/session.pyx) has seen at one glance that no gate stops
+them. Refusals are counted and mark a transaction.
 """
 
 from __future__ import annotations

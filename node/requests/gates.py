@@ -3,9 +3,9 @@
 A gate is closed by *states* and concerns some commands. States are bits, those of a client (Session.flags) below those
 of the node (Engine.states), so that all that holds for a request is one number. From the list each command gets its
 *stops*: the states that can close a gate to it. The engine (engine/session/session.pyx) compares the two numbers, and
-what has no bit in common runs at once. Only otherwise does anybody walk through the list: `verdict` for clients, our primary's
-stream and the log of writes, `script_refusal` for what a script calls, `begin_refusal` for a script that is to begin.
-The first gate that is closed decides. An EXEC is concerned by whatever concerns one of its commands.
+what has no bit in common runs at once. Only otherwise does anybody walk through the list: `verdict` for clients, our
+primary's stream and the log of writes, `script_refusal` for what a script calls, `begin_refusal` for a script that is
+to begin. The first gate that is closed decides. An EXEC is concerned by whatever concerns one of its commands.
 
 Two things are no gates, because there is no request without them: a command of that name, and the number of its
 arguments (dispatch.py). To add a gate, add a line here and set its state where that changes (NodeCore.set_state);
