@@ -427,6 +427,7 @@ class NodeCore:
         self.space.now_ms = now_ms
         if self.scripts.suspended:
             self.leaving.tick(now_ms)
+            self.clients.tick()
             return
         self.blocking.tick(now_ms)
         self.pause.tick(now_ms)

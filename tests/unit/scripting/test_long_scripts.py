@@ -87,6 +87,14 @@ def test_others_wait_and_then_see_all_of_it(stage: Stage) -> None:
     assert stage.other.take() == b"2"
 
 
+def test_idle_clients_are_sent_away_meanwhile(stage: Stage) -> None:
+    stage.other("CONFIG", "SET", "timeout", "1")
+    evaluate(stage.caller, f"{LONG} return 7")
+    stage.node.advance(2000)
+    assert stage.core.scripts.suspended
+    assert set(stage.core.clients.by_id) == {stage.caller.session.id}  # who waits is not idle
+
+
 def test_its_writes_are_one_unit_of_the_stream(stage: Stage) -> None:
     stage.node.replicate()
     evaluate(stage.caller, f"redis.call('SET', 'a', 1) {LONG} redis.call('SET', 'b', 2)")
