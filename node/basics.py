@@ -10,7 +10,7 @@ from node.engine.keyspace.table import Keyspace
 from node.engine.session.session import Engine
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
-from node.ports import Clock
+from node.ports.host import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from node.requests.request import Request
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.keyspace.table import Db
-    from node.ports import Bus
+    from node.ports.host import Bus
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")

@@ -39,8 +39,8 @@ from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import Loader, Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.persistence.steps import Steps
-from node.ports import Clock, Host
+from node.ports.host import Clock, Host
+from node.ports.steps import Steps
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
 from node.replication.history import History

@@ -20,7 +20,7 @@ from node.requests.pause import NO_END, Reason
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Session
-    from node.ports import Process, WakeUps
+    from node.ports.host import Process, WakeUps
     from node.replication.replica import Replica
 
 GRACE_MS = 25

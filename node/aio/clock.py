@@ -16,7 +16,7 @@ def monotonic_ms() -> int:
 
 
 class SystemClock:
-    """The exact time (node/ports.py)."""
+    """The exact time (node/ports/)."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1000

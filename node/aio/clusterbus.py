@@ -63,7 +63,7 @@ class ClusterBus:
         self.bus = bus
         node.config.prepare(["bind", "port"], self._prepare)
 
-    # -- the node's port (node/ports.py)
+    # -- the node's port (node/ports/)
 
     def attend(self) -> None:
         if self.bus is not None:

@@ -1,4 +1,4 @@
-"""The process of a node, as its port (node/ports.py), and its figures."""
+"""The process of a node, as its port (node/ports/), and its figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host of one node: sockets and signals around a NodeCore, and the ports (node/ports.py) that it is given.
+"""The host of one node: sockets and signals around a NodeCore, and the ports (node/ports/) that it is given.
 
 The event loop watches one descriptor for all plain clients (sockets.pyx); timers are in turns.py.
 """
@@ -37,8 +37,8 @@ from node.engine.session.session import Session
 from node.leaving import Leave
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State as AofState
-from node.persistence.steps import CannotLoad
-from node.ports import Host
+from node.ports.host import Host
+from node.ports.steps import CannotLoad
 from node.version import VERSION
 
 MOST_KEEPALIVE_S = 32767  # of the kernel
@@ -263,7 +263,7 @@ class Server:
         self.node.log.warning("Shardis is now ready to exit, bye bye...")
         self.loop.stop()
 
-    # -- connections (node/ports.py)
+    # -- connections (node/ports/)
 
     def disconnect(self, session: Session) -> bool:
         self.driver.disconnect(session)

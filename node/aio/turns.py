@@ -2,7 +2,7 @@
 
 The loop runs the regular work at `hz`, less often while nothing happens, and gives the lazy jobs (freeing, expiry,
 snapshots, a long script) short slices in between, so that nothing holds it for long. `Turns` is the node's port of
-wake-ups (node/ports.py): parts ask for a turn, and get it after the one that the loop is in.
+wake-ups (node/ports/): parts ask for a turn, and get it after the one that the loop is in.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from node import flags
 from node.basics import Basics
 from node.engine.durable.rdb import Malformed
 from node.monitoring.figure import Table, counted, shown
-from node.persistence.disk import Disk
 from node.persistence.rdb.load import ALL_KEYS, RdbLoad
-from node.persistence.steps import CannotLoad, Steps
+from node.ports.disk import Disk
+from node.ports.steps import CannotLoad, Steps
 from node.replication.history import stated_number
 from node.replies import CommandError
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from node import flags
 from node.basics import Basics
 from node.monitoring.figure import Table, shown
-from node.persistence.disk import Disk, Draft, NoDisk
 from node.persistence.rdb.snapshot import snapshot
 from node.persistence.snapshots import Handle, Snapshots, key_delay_us
-from node.ports import Process
+from node.ports.disk import Disk, Draft, NoDisk
+from node.ports.host import Process
 from node.replies import CommandError
 
 RETRY_S = 5

@@ -22,7 +22,7 @@ from node.engine.durable.snapshot import Snapshot
 from node.monitoring.figure import Table, counted, shown
 from node.persistence.rdb.snapshot import write_head
 from node.persistence.types.kinds import Form
-from node.ports import WakeUps
+from node.ports.host import WakeUps
 
 
 class Consumer(Protocol):

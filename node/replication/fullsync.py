@@ -21,7 +21,7 @@ from node.replication.replica import TRANSFER, WAITS, Replica
 
 if TYPE_CHECKING:
     from node.persistence.snapshots import Handle
-    from node.ports import Files
+    from node.ports.host import Files
     from node.replication.replicas import Replicas
 
 CHUNK_BYTES = 64 * 1024

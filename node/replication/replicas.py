@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
-    from node.ports import Connections, Files
+    from node.ports.host import Connections, Files
 
 MOST_REPLICAS = 5
 """What a primary is made for. More work, and slow everybody down: a warning in the log."""

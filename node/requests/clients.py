@@ -15,7 +15,7 @@ from node.requests.transactions import discard
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command
-    from node.ports import Connections
+    from node.ports.host import Connections
 
 FREE_OUTPUT_BYTES = 16 * 1024
 """What may wait for a client whatever its output limit is, so that no limit locks everybody out: the buffer that each

@@ -20,7 +20,7 @@ from node.scripting.slices import Slices
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command
-    from node.ports import WakeUps
+    from node.ports.host import WakeUps
     from node.scripting.interpreter import Interpreter
 
 NOSCRIPT = CommandError("NOSCRIPT No matching script. Please use EVAL.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
-    from node.ports import WakeUps
+    from node.ports.host import WakeUps
 
 SLICE_US = 5000
 

@@ -6,7 +6,7 @@
     b.send("RPUSH", "q", "x")
     assert a.take() == [b"q", b"x"]
 
-Time stands still unless a test advances it. What the node asks of its host (node/ports.py) goes to the ports here, of
+Time stands still unless a test advances it. What the node asks of its host (node/ports/) goes to the ports here, of
 which tests choose or change some.
 """
 
@@ -20,11 +20,11 @@ from typing import Any, BinaryIO
 from node.config import Config
 from node.core import NodeCore
 from node.engine.session.session import Session
-from node.persistence.aof.files import Files as LogFiles
-from node.persistence.disk import Disk
-from node.ports import Host, NoFilesAtAll, NoProcess, NoWakeUps
-from node.replication.host import Host as PrimaryHost
-from node.replication.host import NoHost as NoPrimary
+from node.ports.disk import Disk
+from node.ports.host import Host, NoFilesAtAll, NoProcess, NoWakeUps
+from node.ports.logs import Files as LogFiles
+from node.ports.primary import Host as PrimaryHost
+from node.ports.primary import NoHost as NoPrimary
 from tests.support.resp import Word, pack, parse
 
 

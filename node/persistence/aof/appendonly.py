@@ -22,14 +22,14 @@ from node.config import BadValue, Config
 from node.monitoring.figure import Table, shown
 from node.persistence.aof.backoff import Backoff
 from node.persistence.aof.convert import Converter
-from node.persistence.aof.files import Files, error_text
 from node.persistence.aof.log import AppendLog
 from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.persistence.steps import CannotLoad
-from node.ports import Process
+from node.ports.host import Process
+from node.ports.logs import Files, error_text
+from node.ports.steps import CannotLoad
 from node.replication.stream import WriteStream
 from node.replies import CommandError
 

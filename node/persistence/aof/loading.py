@@ -19,12 +19,12 @@ from node import flags
 from node.basics import Basics
 from node.engine.durable.replay import Replay
 from node.engine.session.session import Session
-from node.persistence.aof.files import error_text
 from node.persistence.aof.manifest import BadManifest, Manifest, Part
 from node.persistence.aof.parts import Parts
 from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import opcodes
-from node.persistence.steps import CannotLoad, Steps
+from node.ports.logs import error_text
+from node.ports.steps import CannotLoad, Steps
 
 if TYPE_CHECKING:
     from node.persistence.rdb.load import Data

@@ -22,7 +22,7 @@ import errno
 from collections.abc import Callable
 
 from node.basics import Basics
-from node.persistence.aof.files import LogFile, error_text
+from node.ports.logs import LogFile, error_text
 from node.replication.stream import WriteStream
 
 POSTPONE_MS = 2000

@@ -8,11 +8,11 @@ import pytest
 
 from node import flags
 from node.engine.keyspace.table import Keyspace
-from node.persistence.disk import NoDisk
 from node.persistence.rdb.snapshot import snapshot
-from node.persistence.steps import CannotLoad, Steps
+from node.ports.disk import NoDisk
+from node.ports.primary import Events, Progress
+from node.ports.steps import CannotLoad, Steps
 from node.replication.following import Following
-from node.replication.host import Events, Progress
 from tests.support.embedded import Embedded
 from tests.support.resp import ErrorReply, pack
 

@@ -6,7 +6,7 @@ import pytest
 
 from node.config import Config
 from node.persistence.rdb.payload import dump_functions, load_functions
-from node.persistence.steps import CannotLoad, at_once
+from node.ports.steps import CannotLoad, at_once
 from node.replies import CommandError
 from node.scripting.functions import library_name
 from tests.support.embedded import Embedded, EmbeddedClient

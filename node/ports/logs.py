@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from node.persistence.disk import Draft
+from node.ports.disk import Draft
 
 if TYPE_CHECKING:
     from node.persistence.rdb.load import Data

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from node.monitoring.process import ProcessFacts
-from node.persistence.aof.files import Files as LogFiles
-from node.persistence.aof.files import NoFiles
-from node.persistence.disk import Disk, NoDisk
-from node.replication.host import Host as PrimaryHost
-from node.replication.host import NoHost as NoPrimary
+from node.ports.disk import Disk, NoDisk
+from node.ports.logs import Files as LogFiles
+from node.ports.logs import NoFiles
+from node.ports.primary import Host as PrimaryHost
+from node.ports.primary import NoHost as NoPrimary
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session
