@@ -39,7 +39,6 @@ from node.persistence.aof.loading import AofLoading
 from node.persistence.loading import Loader, Loading
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.persistence.steps import Steps
 from node.ports import Clock, Host
 from node.replication.durable import DurableWrites
 from node.replication.following import Following
@@ -56,6 +55,7 @@ from node.requests.pubsub import PubSub
 from node.requests.transactions import WatchTable
 from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
+from node.steps import Steps
 
 if TYPE_CHECKING:
     from node.clustering import Clustering

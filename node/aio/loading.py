@@ -7,8 +7,8 @@ import asyncio
 from node.aio.clock import monotonic_ms, unix_ms
 from node.config import Config
 from node.persistence.loading import delay_us
-from node.persistence.steps import Result, Steps
 from node.replication.host import Progress
+from node.steps import Result, Steps
 
 SLICE_MS = 5
 LEAST_BYTES = 64 * 1024

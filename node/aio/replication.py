@@ -16,8 +16,8 @@ from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
 from node.config import Config
 from node.monitoring.log import Log
-from node.persistence.steps import CannotLoad, Steps
 from node.replication.host import Events, Progress
+from node.steps import CannotLoad, Steps
 
 SYNC_EVERY_BYTES = 8 << 20
 """A long file is given to the disk bit by bit, or the end of it would wait for all."""

@@ -37,8 +37,8 @@ from node.engine.session.session import Session
 from node.leaving import Leave
 from node.monitoring.log import Log
 from node.persistence.aof.appendonly import State as AofState
-from node.persistence.steps import CannotLoad
 from node.ports import Host
+from node.steps import CannotLoad
 from node.version import VERSION
 
 MOST_KEEPALIVE_S = 32767  # of the kernel

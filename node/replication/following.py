@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from gossip.effects import Effect, Note
 from node import flags
 from node.monitoring.figure import Table, counted, measured, shown
-from node.persistence.steps import CannotLoad
 from node.replication.effects import (
     Apply,
     BeginSnapshot,
@@ -34,12 +33,13 @@ from node.replication.host import Host
 from node.replication.link import ID_CHARS, Introduction, Position, PrimaryLink, State
 from node.replication.local_expiry import LocalExpiry
 from node.replies import CommandError
+from node.steps import CannotLoad
 
 if TYPE_CHECKING:
     from node.core import NodeCore
     from node.engine.session.session import Command, Session
     from node.persistence.rdb.load import Data
-    from node.persistence.steps import Steps
+    from node.steps import Steps
 
 LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")

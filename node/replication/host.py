@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from node.persistence.steps import Steps
+    from node.steps import Steps
 
 
 class Events(Protocol):

@@ -131,6 +131,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "node.engine.durable": {*_BELOW_SESSION, "node.engine.session"},
     "node.replies": set(),
     "node.flags": set(),
+    "node.steps": set(),
     "node.version": set(),
     "node.scripting.libraries": set(),
     "node.config": {"gossip", "node.engine.structures", "node.replies"},

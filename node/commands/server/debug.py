@@ -11,7 +11,6 @@ from node.commands.table.spec import command
 from node.engine.durable.quicklist import quicklist_nodes
 from node.engine.types.list import List
 from node.persistence.rdb.payload import dump_payload
-from node.persistence.steps import CannotLoad, at_once
 from node.replies import (
     NO_SUCH_KEY,
     OK,
@@ -24,6 +23,7 @@ from node.replies import (
     Verbatim,
     wrong_syntax,
 )
+from node.steps import CannotLoad, at_once
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session

@@ -28,10 +28,10 @@ from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.persistence.steps import CannotLoad
 from node.ports import Process
 from node.replication.stream import WriteStream
 from node.replies import CommandError
+from node.steps import CannotLoad
 
 FIRST_REWRITE_FAILED = "Unable to turn on AOF. Check server logs."
 

@@ -24,7 +24,7 @@ from node.persistence.aof.manifest import BadManifest, Manifest, Part
 from node.persistence.aof.parts import Parts
 from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import opcodes
-from node.persistence.steps import CannotLoad, Steps
+from node.steps import CannotLoad, Steps
 
 if TYPE_CHECKING:
     from node.persistence.rdb.load import Data

@@ -14,7 +14,7 @@ from node.engine.durable.rdb import Malformed
 from node.persistence.aof.appendonly import State
 from node.persistence.aof.convert import Converter
 from node.persistence.snapshots import Next
-from node.persistence.steps import CannotLoad
+from node.steps import CannotLoad
 from tests.support.aof_disk import Died, MemoryDisk
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.resp import pack

@@ -6,9 +6,9 @@ import pytest
 
 from node.config import Config
 from node.persistence.rdb.payload import dump_functions, load_functions
-from node.persistence.steps import CannotLoad, at_once
 from node.replies import CommandError
 from node.scripting.functions import library_name
+from node.steps import CannotLoad, at_once
 from tests.support.embedded import Embedded, EmbeddedClient
 
 LIBRARY = "#!lua name=lib\nredis.register_function('f', function(keys, args) return redis.call('INCR', keys[1]) end)"
