@@ -957,7 +957,7 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
     if e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY:
         if argv is None:
             argv = arguments(a, argc)
-        e.node.following.run_locally(s, c, argv)
+        e.node.run_locally(s, c, argv)
     else:
         call(s, c, a, argc, argv, started)
     # What has saved the data, or loaded it anew, counts fewer changes than before: that is no write.
