@@ -21,12 +21,8 @@ class Executor(Protocol):
     """Carries out the requests of one stream, in the order in which their bytes come."""
 
     @property
-    def bytes_done(self) -> int:
-        """Of the requests that have been carried out, since it was made."""
-
-    @property
-    def in_transaction(self) -> bool:
-        """The last of them lies in a transaction of which the end is still to come."""
+    def bytes_whole(self) -> int:
+        """Of the requests that have been carried out since it was made, up to the last one outside of a transaction."""
 
     @property
     def database(self) -> int:
@@ -64,9 +60,7 @@ class Applier:
     def applied_offset(self) -> int:
         """How much of the stream has been carried out, up to the last complete request or transaction."""
         executor = self._executor
-        if executor is None or executor.in_transaction:
-            return self._stream.offset
-        return self._stream.offset + executor.bytes_done - self._done
+        return self._stream.offset + (executor.bytes_whole - self._done if executor is not None else 0)
 
     @property
     def read_offset(self) -> int:
@@ -99,12 +93,11 @@ class Applier:
             return True
         self._unapplied += data
         executor.input(data)
-        if not executor.in_transaction:
-            done = executor.bytes_done - self._done
-            if done:
-                self._done += done
-                self._stream.relay(bytes(memoryview(self._unapplied)[:done]))
-                del self._unapplied[:done]
+        done = executor.bytes_whole - self._done
+        if done:
+            self._done += done
+            self._stream.relay(bytes(memoryview(self._unapplied)[:done]))
+            del self._unapplied[:done]
             self._lineage.database = executor.database
         if executor.broken:
             self._lineage.stream_broken()

@@ -30,12 +30,8 @@ class StreamSession:
         self._space = space
 
     @property
-    def bytes_done(self) -> int:
-        return self.session.bytes_done
-
-    @property
-    def in_transaction(self) -> bool:
-        return bool(self.session.flags & flags.MULTI)
+    def bytes_whole(self) -> int:
+        return self.session.bytes_whole
 
     @property
     def database(self) -> int:

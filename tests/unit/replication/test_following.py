@@ -218,6 +218,19 @@ def test_it_goes_on_where_the_link_broke(node: Replica, primary: Primary) -> Non
     assert client("GET", "l") == b"w"
 
 
+def test_what_stands_before_the_beginning_of_a_transaction_is_not_done_twice(node: Replica, primary: Primary) -> None:
+    before, transaction = pack(["INCR", "n"]), pack(["MULTI"]) + pack(["INCR", "m"]) + pack(["EXEC"])
+    primary.say(before + transaction[:25])
+    assert node.core.stream.offset == 100 + len(before)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
+    primary.following.carrier.connected_to(primary.node.now_ms)
+    primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
+    assert primary.heard.endswith(pack(["PSYNC", ID, str(101 + len(before))]))
+    primary.say(b"+CONTINUE\r\n" + transaction)
+    client = node.client()
+    assert (client("GET", "n"), client("GET", "m")) == (b"1", b"1")
+
+
 def test_getack_says_how_far_it_is_without_the_question(node: Replica, primary: Primary) -> None:
     write = pack(["SET", "k", "v"])
     primary.heard = b""
