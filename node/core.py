@@ -41,11 +41,18 @@ from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.ports.host import Clock, Host
 from node.ports.steps import Steps
+from node.replication.applier import Applier
+from node.replication.arrival import Arrival
+from node.replication.carrier import Carrier
 from node.replication.durable import DurableWrites
+from node.replication.filefacts import FileFacts
 from node.replication.following import Following
 from node.replication.history import History
+from node.replication.lineage import Lineage
+from node.replication.local_expiry import LocalExpiry
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
+from node.replication.stream_session import StreamSession, StreamSessions
 from node.replies import Blocked, CommandError
 from node.requests import dispatch, gates
 from node.requests.blocking import BlockedClients
@@ -154,12 +161,12 @@ class NodeCore:
             host.process,
             self.snapshots,
             is_replica=lambda: self.following.active,
-            facts=lambda: self.following.facts(),
+            facts=lambda: self.file_facts.now(),
             saves_for_replicas=lambda: self.replicas.sync.active,
         )
-        self.following = Following(self, host.primary, host.loads_data)
         self.loading = Loading(basics)
         self.loader = Loader(basics, self.loading, self.functions, self.data_replaced)
+        self.following = self._make_following(host)
         self.aof = AppendOnly(
             basics,
             host.files.logs,
@@ -173,6 +180,71 @@ class NodeCore:
         self.leaving = Leaving(self, host.wake_ups, host.process)
         self._build_commands()
         self._subscribe_to_config()
+
+    def _make_following(self, host: Host) -> Following:
+        """Put together what makes this node a replica."""
+        basics = self.basics
+        self.lineage = lineage = Lineage(self.history, self.stream, self.replicas.disconnect_all)
+        local_expiry = LocalExpiry(self.space, lambda: self.following.active)
+        sessions = StreamSessions(basics, self.clients, self.panic)
+
+        def start() -> StreamSession:
+            assert self.following.primary is not None
+            return sessions.open(self.following.primary, lineage.database)
+
+        applier = Applier(lineage, start, lambda: self.scripts.suspended)
+        self.file_facts = FileFacts(basics, self.stream, lineage, applier, self._starts_as_replica)
+        arrival = Arrival(
+            basics,
+            lineage,
+            local_expiry,
+            host.primary,
+            host.files.disk,
+            self.loader,
+            self.loading,
+            flush=lambda lazy: self.flush_all(self.space.dbs, lazy),
+            replaced=lambda: self.aof.data_replaced(),
+        )
+        carrier = Carrier(
+            self.space,
+            self.log,
+            host.primary,
+            lineage,
+            applier,
+            arrival,
+            introduction=lambda: self.following.introduction(arrival.to_memory),
+            durable=lambda: self.aof.durable_offset,
+            settled=lambda: self.following.link_settled(),
+        )
+        return Following(
+            basics,
+            self.stream,
+            lineage,
+            applier,
+            carrier,
+            sessions,
+            local_expiry,
+            self.clients,
+            self.blocking,
+            waits_for_data=host.loads_data,
+            give_up=self._give_up_what_goes_on,
+            limit_memory=self.apply_maxmemory,
+            link_changed=self._tell_the_cluster,
+        )
+
+    def _starts_as_replica(self) -> bool:
+        clustering = self.clustering
+        return bool(self.config["replicaof"]) or (clustering is not None and clustering.core.myself.is_replica)
+
+    def _give_up_what_goes_on(self) -> None:
+        """The node becomes a replica, or another's."""
+        self.scripts.abandon()
+        self.replicas.acks.give_up()
+
+    def _tell_the_cluster(self) -> None:
+        """The others are to know whether clients may read here."""
+        if self.clustering is not None:
+            self.clustering.attend()
 
     # -- commands
 
@@ -331,9 +403,13 @@ class NodeCore:
         if "skip_slowlog" not in command.spec.flags:
             self.slowlog.add(session, argv, duration_ns // 1000, self.space.now_ms // 1000)
 
+    def run_locally(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """A client writes on a replica."""
+        self.following.local_expiry.run_command(session, command, argv)
+
     def stream_error(self, session: Session, text: bytes) -> None:
         """A command that our primary sent has failed."""
-        self.following.errored(session, text)
+        self.following.sessions.errored(session, text)
 
     def protocol_error(self, session: Session, error: CommandError) -> None:
         self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")
@@ -409,9 +485,9 @@ class NodeCore:
             yield from self.aof_loading().steps()
             self.aof.open()
             return
-        found = yield from self.loader.snapshot_file(self.saving.disk, config["dbfilename"], self.following.starts)
+        found = yield from self.loader.snapshot_file(self.saving.disk, config["dbfilename"], self._starts_as_replica())
         if found is not None:
-            self.following.restored(*found)
+            self.file_facts.restored(*found)
         self.aof_loading().look()
 
     def data_loaded(self) -> None:
@@ -437,7 +513,7 @@ class NodeCore:
         self.aof.tick()
         self.eviction.tick()
         self.leaving.tick(now_ms)
-        self.rates.sample(self.engine, self.following.bytes_in, now_ms)
+        self.rates.sample(self.engine, self.following.carrier.bytes_in, now_ms)
         self.engine.before_replies()
         self.clients.tick()
 

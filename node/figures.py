@@ -14,7 +14,7 @@ from node.monitoring import absent, engine, memory, process, rates, server
 from node.monitoring.figure import Catalogue, Source
 from node.persistence import loading, saving, snapshots
 from node.persistence.aof import appendonly
-from node.replication import following, history, replicas, stream
+from node.replication import carrier, following, history, local_expiry, replicas, stream, stream_session
 from node.requests import blocking, clients, pause, pubsub, transactions
 from node.scripting import functions, scripts
 
@@ -49,6 +49,9 @@ def _sources() -> tuple[Source[NodeCore, Any], ...]:
         Source(snapshots.figures(), lambda node: node.snapshots),
         Source(saving.figures(), lambda node: node.saving),
         Source(appendonly.figures(), lambda node: node.aof),
+        Source(carrier.figures(), lambda node: node.following.carrier),
+        Source(local_expiry.figures(), lambda node: node.following.local_expiry),
+        Source(stream_session.figures(), lambda node: node.following.sessions),
         Source(following.figures(), lambda node: node.following),
         Source(stream.figures(), lambda node: node.stream),
         Source(replicas.figures(), lambda node: node.replicas),

@@ -8,12 +8,14 @@ be lost with this node. While fewer than N replicas are in reach, writes are ref
 
 A primary whose lease (cluster/failover/lease.py) has run out may have a successor, to whom an acknowledgement that
 comes only now means nothing: the replies stay back until the lease is renewed, which tells that there is none.
+
+What follows from acknowledgements is decided by the functions at the beginning, which the simulator uses, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from node import flags
 from node.replies import Blocked, Reply
@@ -23,6 +25,58 @@ if TYPE_CHECKING:
     from node.engine.session.session import Session
     from node.replication.replica import Replica
     from node.replication.replicas import Replicas
+
+
+class Acknowledging(Protocol):
+    """A replica, as far as it acknowledges."""
+
+    @property
+    def is_online(self) -> bool:
+        """It has all data, and follows the stream."""
+
+    @property
+    def offset(self) -> int:
+        """So much of the stream it has, as it told."""
+
+
+class Writer(Protocol):
+    """Who has written."""
+
+    @property
+    def written(self) -> int:
+        """The offset of the stream behind the last write."""
+
+
+Held = TypeVar("Held", bound=Writer)
+
+
+def count(replicas: Iterable[Acknowledging], offset: int) -> int:
+    """How many replicas have acknowledged so much."""
+    return sum(each.is_online and each.offset >= offset for each in replicas)
+
+
+def descending(replicas: Iterable[Acknowledging]) -> list[int]:
+    """How much one of them has, how much two of them have, and so on."""
+    return sorted((each.offset for each in replicas if each.is_online), reverse=True)
+
+
+def has_been_read(offset: int, wanted: int, offsets: Sequence[int]) -> bool:
+    """Whether that many replicas have so much, by what `descending` says of them."""
+    return wanted <= 0 or (wanted <= len(offsets) and offsets[wanted - 1] >= offset)
+
+
+def release(
+    held: Iterable[Held], wanted: int, replicas: Iterable[Acknowledging], lease_runs: bool
+) -> tuple[list[Held], list[Held]]:
+    """Whose replies may go, since so many replicas stand behind them, and whose stay: all, if we may be replaced."""
+    if not lease_runs:
+        return [], list(held)
+    offsets = descending(replicas)
+    free: list[Held] = []
+    stay: list[Held] = []
+    for each in held:
+        (free if has_been_read(each.written, wanted, offsets) else stay).append(each)
+    return free, stay
 
 
 class Acknowledgements:
@@ -46,7 +100,7 @@ class Acknowledgements:
 
     def count(self, offset: int) -> int:
         """How many replicas have acknowledged so much."""
-        return sum(each.is_online and each.offset >= offset for each in self.owner.attached.values())
+        return count(self.owner.attached.values(), offset)
 
     # -- replicas in reach
 
@@ -74,10 +128,9 @@ class Acknowledgements:
     def heard(self, replica: Replica) -> None:
         """A replica has told how far it is."""
         self.look_who_is_good()
-        # How much so many of them have, once for all who wait.
-        offsets = sorted((each.offset for each in self.owner.attached.values() if each.is_online), reverse=True)
+        offsets = descending(self.owner.attached.values())
         for session, wanted in list(self.waiting.items()):
-            if wanted <= len(offsets) and offsets[wanted - 1] >= session.written:
+            if has_been_read(session.written, wanted, offsets):
                 self.node.blocking.answer(session, self.count(session.written))
         self.node.durable.look()
         self._release()
@@ -88,17 +141,13 @@ class Acknowledgements:
     def _release(self) -> None:
         """Let the replies go that enough replicas stand behind."""
         engine = self.node.engine
-        if not engine.lease_runs():
+        if not engine.held:
             return
-        held, engine.held = engine.held, []
-        for session in held:
-            if session.flags & flags.CLOSED:
-                continue
-            if self.count(session.written) >= engine.min_acks:
-                session.held_since_ms = 0
-                session.mark()
-            else:
-                engine.held.append(session)
+        held = [session for session in engine.held if not session.flags & flags.CLOSED]
+        free, engine.held = release(held, engine.min_acks, self.owner.attached.values(), engine.lease_runs())
+        for session in free:
+            session.held_since_ms = 0
+            session.mark()
 
     def give_up(self) -> None:
         """The node becomes a replica: who waits for acknowledgements is told nothing, as neither answer is true."""

@@ -1,4 +1,4 @@
-"""What the link of a replica to its primary (link.py) asks of the node, in order (following.py carries it out)."""
+"""What the link of a replica to its primary (link.py) asks of the node, in order (carrier.py carries it out)."""
 
 from __future__ import annotations
 

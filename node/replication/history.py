@@ -9,14 +9,15 @@ primary, which only know the old name, can go on from where they are.
 from __future__ import annotations
 
 import random
+import re
 
-from node.engine.structures.numbers import parse_int64
 from node.monitoring.figure import Table, shown
 
 NO_ID = "0" * 40
 NO_OFFSET = -1
 NUMBER_MAX = 1 << 62
 """No offset, size or time is larger: whoever states one errs, and the engine would have no room to count on."""
+_NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 
 
 def new_id(rng: random.Random) -> str:
@@ -25,8 +26,8 @@ def new_id(rng: random.Random) -> str:
 
 def stated_number(text: bytes) -> int | None:
     """An offset, a size or a time as a primary or a file states it; None if it cannot be one."""
-    value = parse_int64(text)
-    return value if value is not None and 0 <= value <= NUMBER_MAX else None
+    value = int(text) if _NUMBER.fullmatch(text) else -1
+    return value if 0 <= value <= NUMBER_MAX else None
 
 
 class History:

@@ -5,29 +5,43 @@ The primary knows nothing of them and will never delete them, so here the replic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from node.monitoring.figure import Table, shown
 
-    from node.engine.keyspace.table import Db, Keyspace
+if TYPE_CHECKING:
+    from node.engine.keyspace.table import Keyspace
+    from node.engine.session.session import Command, Session
 
 KEYS_A_RUN = 1000
 
 
 class LocalExpiry:
-    def __init__(self, space: Keyspace) -> None:
+    """Of one node; `is_replica` tells whether it is a replica now."""
+
+    def __init__(self, space: Keyspace, is_replica: Callable[[], bool]) -> None:
         self._space = space
+        self._is_replica = is_replica
         self._keys: dict[tuple[int, bytes], None] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def written(self, db: Db, keys: Iterable[bytes]) -> None:
-        """A client has written these keys: the ones that will run out are ours to delete."""
-        for key in keys:
-            if db.expire_at(key) is not None:
-                self._keys[db.index, key] = None
+    def run_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """A client's command on a replica. Where it may write, a dead key in its way is as good as none."""
+        space, writes = self._space, "write" in command.spec.flags
+        dirty = space.dirty
+        space.lazy_expire = writes
+        try:
+            session.invoke(command, argv)
+        finally:
+            space.lazy_expire = not self._is_replica()
+        if space.dirty != dirty and writes and self._is_replica():
+            # Those that will run out are ours to delete.
+            for key in (argv[at] for at in command.spec.get_keys(argv)):
+                if session.db.expire_at(key) is not None:
+                    self._keys[session.db.index, key] = None
 
     def forget(self) -> None:
         """All data is somebody else's, or all expiry our own business again."""
@@ -46,3 +60,15 @@ class LocalExpiry:
             del self._keys[index, key]
             if at_ms is not None:
                 self._keys[index, key] = None  # at the end: others are looked at first the next time
+
+
+def figures() -> Table[LocalExpiry]:
+    return (
+        shown(
+            "stats",
+            "slave_expires_tracked_keys",
+            len,
+            "Keys with an expiry that clients have written to this replica.",
+            after="migrate_cached_sockets",
+        ),
+    )

@@ -261,7 +261,7 @@ class Scripts:
         self.timed_out = False
         self._tell_others()
         self.node.after_command()
-        self.node.following.go_on()
+        self.node.following.carrier.go_on()
         self.node.pause.release()
 
     def _tell_others(self) -> None:

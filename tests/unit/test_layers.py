@@ -192,6 +192,47 @@ def test_no_room_joins_a_circle() -> None:
         )
 
 
+# What the simulator hosts, by the name of the module. It runs on PyPy, where nothing is compiled.
+HOSTED = [f"node.replication.{name}" for name in ("acks", "applier", "carrier", "history", "lineage", "link")]
+
+
+def file_of(module: str) -> Path | None:
+    """Where a module of ours is written; None: there is no such module, or it is another's."""
+    path = ROOT / module.replace(".", "/")
+    files = (path / "__init__.py", path.with_suffix(".py"), path.with_suffix(".pyx"))
+    return next((each for each in files if each.exists()), None) if module.split(".")[0] in PACKAGES else None
+
+
+def imported_to_run(module: str) -> dict[str, Path]:
+    """The modules of ours that come with this one when it is imported, itself among them."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        module = waiting.pop()
+        path = file_of(module)
+        if path is None or module in found:
+            continue
+        found[module] = path
+        waiting.append(module.rpartition(".")[0])
+        if path.suffix == ".py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            harmless = typing_only(tree)
+            for line, other, names in imported(tree):
+                if line not in harmless:
+                    waiting += [other, *(f"{other}.{name}" for name in names)]
+    return found
+
+
+@pytest.mark.parametrize("module", HOSTED)
+def test_what_the_simulator_hosts_needs_nothing_compiled(module: str) -> None:
+    assert [other for other, path in imported_to_run(module).items() if path.suffix == ".pyx"] == []
+
+
+def test_compiled_modules_are_found_however_far_they_are() -> None:
+    assert "node.engine.keyspace.table" in imported_to_run("node.basics")
+    assert "node.engine.keyspace.table" in imported_to_run("node.core")
+
+
 def test_every_package_folder_is_installed() -> None:
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     folders = {

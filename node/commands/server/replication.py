@@ -97,7 +97,7 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
                 replicas.of(s).durable_offset = max(replicas.of(s).durable_offset, require_int(value))
             case b"getack":
                 if s.flags & flags.PRIMARY:
-                    s.node.following.acknowledge()
+                    s.node.following.carrier.acknowledge()
                 return NO_REPLY
             case _:
                 raise CommandError(b"ERR Unrecognized REPLCONF option: " + name)

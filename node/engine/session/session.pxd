@@ -150,7 +150,8 @@ cdef class Session:
     cdef public int64_t created_ms, active_ms
     cdef public int64_t soft_since_ms   # since when the output is over its soft limit; 0: it is not
     cdef public uint64_t commands, bytes_in, bytes_out
-    cdef readonly uint64_t bytes_done   # of the requests that have been run
+    cdef uint64_t bytes_done            # of the requests that have been run
+    cdef readonly uint64_t bytes_whole  # the same up to the last one outside of a transaction
     cdef public object name, user, peer, local, lib_name, lib_ver      # bytes, or None
     cdef Holdings holdings              # bytes of what it makes the node keep beside its buffers
     cdef public object multi            # list of (Command, argv) or None

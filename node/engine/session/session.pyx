@@ -744,8 +744,7 @@ cdef int session_input(Session s, const char* p, size_t n) except -1:
         except Exception as error:
             # Not one of a command, which has been answered: there is no memory for what stands around it.
             recover(s, before, error)
-            s.bytes_done += s.parser.at
-            parser_reset(&s.parser)
+            request_done(s)
     s.request_bytes = 0
     if s.parser.cap > KEEP_ARGS and s.parser.argc == 0:
         parser_free(&s.parser)
@@ -788,9 +787,15 @@ cdef int run_requests(Session s, const char* p, size_t n, size_t* used, size_t* 
             run_request(s)
             if s.flags & F_PRIMARY:
                 s.out.len = 0                        # nobody waits for replies to the stream
-        s.bytes_done += s.parser.at
-        parser_reset(&s.parser)
+        request_done(s)
     return 0
+
+
+cdef inline void request_done(Session s) noexcept:
+    s.bytes_done += s.parser.at
+    if not s.flags & F_MULTI:
+        s.bytes_whole = s.bytes_done
+    parser_reset(&s.parser)
 
 
 cdef void recover(Session s, size_t before, error) noexcept:
@@ -957,7 +962,7 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
     if e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY:
         if argv is None:
             argv = arguments(a, argc)
-        e.node.following.run_locally(s, c, argv)
+        e.node.run_locally(s, c, argv)
     else:
         call(s, c, a, argc, argv, started)
     # What has saved the data, or loaded it anew, counts fewer changes than before: that is no write.

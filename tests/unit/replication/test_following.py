@@ -87,14 +87,14 @@ class Primary:
     # The conversation.
 
     def say(self, data: bytes) -> None:
-        self.following.received(data, self.node.now_ms)
+        self.following.carrier.received(data, self.node.now_ms)
 
     def write(self, *argv: str) -> None:
         self.say(pack(argv))
 
     def accept(self, answer: bytes = b"") -> None:
         """Take the replica in; with all data (none at all) unless told another answer."""
-        self.following.connected_to(self.node.now_ms)
+        self.following.carrier.connected_to(self.node.now_ms)
         self.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
         empty = b"".join(snapshot(Keyspace()))
         self.say(answer or b"+FULLRESYNC %s 100\r\n$%d\r\n%s" % (ID.encode(), len(empty), empty))
@@ -138,7 +138,7 @@ def test_an_offset_that_cannot_be_one_gives_data_to_which_nothing_can_be_added_l
     primary.accept(b"+FULLRESYNC %s %s\r\n$%d\r\n%s" % (ID.encode(), offset, len(file), file))
     primary.write("SET", "k", "v")
     assert node.client()("GET", "k") == b"v"
-    assert not primary.following.resumable
+    assert not primary.following.lineage.resumable
     assert primary.following.connected
 
 
@@ -174,7 +174,7 @@ def test_the_stream_is_carried_out_and_counted(node: Replica, primary: Primary) 
     whole = pack(["SET", "k", "v"])
     primary.say(whole[:7])
     assert client("GET", "k") is None
-    assert node.core.following.read_offset == 107
+    assert node.core.following.applier.read_offset == 107
     assert node.core.following.applied_offset == 100
     primary.say(whole[7:])
     assert client("GET", "k") == b"v"
@@ -195,7 +195,7 @@ def test_a_transaction_counts_once_it_is_whole(node: Replica, primary: Primary) 
 
 
 def test_while_other_data_takes_its_place_a_replica_states_no_offset(node: Replica, primary: Primary) -> None:
-    primary.following.lost("reset", primary.node.now_ms)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
     assert primary.following.stated_offset == 100
     primary.stated = []
     primary.accept()
@@ -208,14 +208,27 @@ def test_it_goes_on_where_the_link_broke(node: Replica, primary: Primary) -> Non
     primary.write("SET", "k", "v")
     primary.say(pack(["SET", "l", "w"])[:9])
     offset = node.core.stream.offset
-    primary.following.lost("reset", primary.node.now_ms)
-    primary.following.connected_to(primary.node.now_ms)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
+    primary.following.carrier.connected_to(primary.node.now_ms)
     primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
     assert primary.heard.endswith(pack(["PSYNC", ID, str(offset + 1)]))
     primary.say(b"+CONTINUE\r\n" + pack(["SET", "l", "w"]))
     client = node.client()
     client("SELECT", "3")
     assert client("GET", "l") == b"w"
+
+
+def test_what_stands_before_the_beginning_of_a_transaction_is_not_done_twice(node: Replica, primary: Primary) -> None:
+    before, transaction = pack(["INCR", "n"]), pack(["MULTI"]) + pack(["INCR", "m"]) + pack(["EXEC"])
+    primary.say(before + transaction[:25])
+    assert node.core.stream.offset == 100 + len(before)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
+    primary.following.carrier.connected_to(primary.node.now_ms)
+    primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
+    assert primary.heard.endswith(pack(["PSYNC", ID, str(101 + len(before))]))
+    primary.say(b"+CONTINUE\r\n" + transaction)
+    client = node.client()
+    assert (client("GET", "n"), client("GET", "m")) == (b"1", b"1")
 
 
 def test_getack_says_how_far_it_is_without_the_question(node: Replica, primary: Primary) -> None:
@@ -271,7 +284,7 @@ def test_old_data_is_refused_where_that_is_asked_for(node: Replica, primary: Pri
     client = node.client()
     client("CONFIG", "SET", "replica-serve-stale-data", "no")
     assert client("GET", "k") is None
-    primary.following.lost("reset", primary.node.now_ms)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
     assert client("GET", "k") == (
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
     )
@@ -296,7 +309,7 @@ def test_min_acks_is_for_clients_of_a_primary(node: Replica, primary: Primary, c
     assert node.client()("CONFIG", "SET", "min-acks", "1", "min-acks-timeout", "1000") == b"OK"
     primary.write(*command)
     node.advance(2_000)
-    session = node.core.following.session
+    session = node.core.following.sessions.current
     assert session is not None
     assert not session.flags & flags.CLOSED
     assert node.core.stream.offset == 100 + len(pack(command))
@@ -316,7 +329,7 @@ def test_a_promoted_replica_keeps_its_data_and_the_name_of_its_past(node: Replic
 
 
 def test_a_primary_that_was_promoted_has_another_name(node: Replica, primary: Primary) -> None:
-    primary.following.lost("reset", primary.node.now_ms)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
     primary.accept(b"+CONTINUE %s\r\n" % (b"b" * 40))
     assert node.core.history.id == "b" * 40
     assert (node.core.history.second_id, node.core.history.second_offset) == (ID, 101)
@@ -331,7 +344,7 @@ def test_a_command_of_the_stream_that_fails_is_told(node: Replica, primary: Prim
 
 def test_a_stream_that_is_none_is_not_gone_on_with(node: Replica, primary: Primary) -> None:
     primary.say(b"*1\r\n!nonsense\r\n")
-    primary.following.connected_to(primary.node.now_ms)
+    primary.following.carrier.connected_to(primary.node.now_ms)
     primary.say(b"+PONG\r\n" + b"+OK\r\n" * 3)
     assert primary.heard.endswith(pack(["PSYNC", "?", "-1"]))
 
@@ -346,6 +359,6 @@ def test_the_link_is_a_client_that_can_be_killed(node: Replica, primary: Primary
 
 def test_a_broken_snapshot_is_no_data(node: Replica, primary: Primary) -> None:
     primary.write("SET", "k", "v")
-    primary.following.lost("reset", primary.node.now_ms)
+    primary.following.carrier.lost("reset", primary.node.now_ms)
     primary.accept(b"+FULLRESYNC %s 200\r\n$5\r\nREDIS" % ID.encode())
     assert node.client()("ROLE")[3] == b"connect"
