@@ -6,7 +6,6 @@ concerns the data. The bus itself runs in node/aio/clusterbus.py.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
@@ -35,13 +34,17 @@ from node import flags
 from node.config import Config
 from node.monitoring.figure import Samples, Table, by, measured
 from node.replies import CommandError, Redirection
-from node.requests.pause import Reason
+from node.requests.pause import Pause, Reason
 from node.requests.request import Request
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from node.basics import Basics
     from node.engine.keyspace.table import Db
     from node.ports.host import Bus
+    from node.replication.following import Following
+    from node.requests.blocking import BlockedClients
+    from node.requests.changes import Changes
+    from node.requests.pubsub import PubSub
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -89,24 +92,42 @@ class Clustering:
     """One node's part in its cluster."""
 
     def __init__(
-        self, node: NodeCore, rng: random.Random, nodes_conf: str, clock: Callable[[], int], bus: Bus
+        self,
+        basics: Basics,
+        nodes_conf: str,
+        clock: Callable[[], int],
+        bus: Bus,
+        *,
+        changes: Changes,
+        pubsub: PubSub,
+        blocking: BlockedClients,
+        pause: Pause,
+        following: Following,
     ) -> None:
         """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged.
 
         `clock` is the bus' own, which no change of the wall clock moves: with another, peers would fall silent at once.
         """
-        self.node = node
+        self._log = basics.log
+        self._space = basics.space
+        self._engine = basics.engine
+        self._changes = changes
+        self._pubsub = pubsub
+        self._blocking = blocking
+        self._pause = pause
+        self._following = following
         self.clock = clock
         self.settings = ClusterSettings()
-        apply_directives(node.config, self.settings)
-        self.core = ClusterCore(self.settings, rng, clock(), nodes_conf, _Keys(node.space.dbs[0]), _Copying(node))
+        apply_directives(basics.config, self.settings)
+        copying = _Copying(following, pause)
+        self.core = ClusterCore(self.settings, basics.rng, clock(), nodes_conf, _Keys(basics.space.dbs[0]), copying)
         self.admin = ClusterAdmin(self.core)
         self.views = ClusterViews(self.core)
         self.attend = bus.attend
         self.buffers = bus.buffer_sizes
         self._served_version: object = None
-        node.pubsub.broadcast = self._broadcast
-        node.config.subscribe(DIRECTIVES, self._directives_changed)
+        pubsub.broadcast = self._broadcast
+        basics.config.subscribe(DIRECTIVES, self._directives_changed)
         self.refresh()
 
     @property
@@ -203,42 +224,46 @@ class Clustering:
         self._follow()
         end_ms = self.core.lease_end_ms
         # The clock has shown this millisecond for up to one already.
-        self.node.engine.set_lease(None if end_ms >= FOREVER_MS else end_ms - self.now_ms - 1)
+        self._engine.set_lease(None if end_ms >= FOREVER_MS else end_ms - self.now_ms - 1)
         version = self.core.served_version
         if version != self._served_version:
             self._served_version = version
             table = bytearray(16384)
             self.core.fill_served(table)
-            self.node.engine.set_served(table)
-            self.node.slots_changed()
+            self._engine.set_served(table)
+            self._slots_changed()
 
     def carry_out(self, effect: Effect) -> None:
         """An effect that is not the bus' own."""
         match effect:
             case Note(level, text):
-                self.node.log.write(level, text)
+                self._log.write(level, text)
             case Deliver(channel, message, sharded):
-                publish = self.node.pubsub.publish_sharded if sharded else self.node.pubsub.publish
+                publish = self._pubsub.publish_sharded if sharded else self._pubsub.publish
                 publish(channel, message)
             case FollowPrimary():
                 self._follow()
             case StopFollowing(empty):
-                self.node.following.stop()
+                self._following.stop()
                 if empty:
-                    self.node.flush_all(self.node.space.dbs, lazy=True)
+                    self._changes.flush(self._space.dbs, lazy=True)
             case PauseWrites(most_ms):
-                self.node.pause.start(self.node.space.now_ms + most_ms, all_commands=False, reason=Reason.FAILOVER)
+                self._pause.start(self._space.now_ms + most_ms, all_commands=False, reason=Reason.FAILOVER)
             case ResumeWrites():
                 self.refresh()  # whoever waited may have to be sent elsewhere
-                self.node.pause.end(Reason.FAILOVER)
+                self._pause.end(Reason.FAILOVER)
             case DropKeys(slots):
                 self._drop_keys(slots)
             case DropChannels(slots):
                 self._drop_channels(set(slots))
             case StateChanged():
-                self.node.slots_changed()
+                self._slots_changed()
             case _:
-                self.node.log.debug(f"Nothing to do for {effect!r}")
+                self._log.debug(f"Nothing to do for {effect!r}")
+
+    def _slots_changed(self) -> None:
+        """Which slots are served here has changed: those who wait for keys elsewhere are sent away."""
+        self._blocking.redirect(self.gate_waiting)
 
     def _follow(self) -> None:
         """Be the replica that this node is in the cluster: of its primary, wherever that is now.
@@ -246,7 +271,7 @@ class Clustering:
         Said by the state and not by the change of it, so that a node which starts, or which hears of its primary's
         address late, comes to the same.
         """
-        me, following = self.core.myself, self.node.following
+        me, following = self.core.myself, self._following
         if not me.is_replica or me.primary is None or not me.primary.ip or following.waits_for_data:
             return
         address = (me.primary.ip, me.primary.port)
@@ -256,15 +281,15 @@ class Clustering:
     def _drop_keys(self, slots: Iterable[int]) -> None:
         if self.core.myself.is_replica:
             return  # the primary decides
-        db = self.node.space.dbs[0]
+        db = self._space.dbs[0]
         for slot in slots:
             for key in db.slot_keys(slot, db.slot_len(slot)):
                 db.delete(key, lazy=True)
-                self.node.key_changed(None, db, key, "del", "g")
-                self.node.space.dirty += 1
+                self._changes.key(None, db, key, "del", "g")
+                self._space.dirty += 1
 
     def _drop_channels(self, slots: set[int]) -> None:
-        pubsub = self.node.pubsub
+        pubsub = self._pubsub
         pubsub.drop_sharded([channel for channel in pubsub.shard_channels if key_slot(channel) in slots])
 
     def _broadcast(self, channel: bytes, message: bytes, sharded: bool) -> None:
@@ -297,27 +322,28 @@ class _Keys:
 class _Copying:
     """What the cluster asks about how the data is copied."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self._node = node
+    def __init__(self, following: Following, pause: Pause) -> None:
+        self._following = following
+        self._pause = pause
 
     @property
     def offset(self) -> int:
-        return self._node.following.stated_offset
+        return self._following.stated_offset
 
     @property
     def link_up(self) -> bool:
-        return self._node.following.connected
+        return self._following.connected
 
     @property
     def synced_with(self) -> str:
-        return self._node.following.primary_id if self.link_up else ""
+        return self._following.primary_id if self.link_up else ""
 
     @property
     def writes_paused(self) -> bool:
-        return self._node.pause.is_for(Reason.FAILOVER)
+        return self._pause.is_for(Reason.FAILOVER)
 
     def data_age_ms(self) -> int | None:
-        return self._node.following.data_age_ms()
+        return self._following.data_age_ms()
 
 
 def apply_directives(config: Config, settings: ClusterSettings) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import node.engine.native.hot  # noqa: F401  (registers the native commands)
 from node import flags
 from node.basics import Basics
+from node.clustering import Clustering
 from node.commands import groups
 from node.commands.table.spec import CommandSpec
 from node.config import Config
@@ -25,13 +26,13 @@ from node.engine.memory.alloc import mem_used
 from node.engine.session.session import Command, Engine, Session
 from node.engine.session.wire import used_by_buffers
 from node.engine.types.limits import set_limit
-from node.figures import catalogue
+from node.figures.catalogue import catalogue
+from node.figures.memory import Memory
 from node.keyspace.eviction import Eviction
 from node.leaving import Leaving
 from node.monitoring.figure import Reading
 from node.monitoring.latency import LatencyMonitor
 from node.monitoring.log import Log
-from node.monitoring.memory import Memory
 from node.monitoring.rates import Rates
 from node.monitoring.slowlog import SlowLog
 from node.persistence.aof.appendonly import AppendOnly
@@ -53,19 +54,21 @@ from node.replication.local_expiry import LocalExpiry
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replication.stream_session import StreamSession, StreamSessions
-from node.replies import Blocked, CommandError
-from node.requests import dispatch, gates
+from node.replies import CommandError
+from node.requests import gates
 from node.requests.blocking import BlockedClients
+from node.requests.changes import Changes
 from node.requests.clients import Clients
+from node.requests.dispatch import Dispatch
 from node.requests.notifications import Notifications
 from node.requests.pause import Pause
 from node.requests.pubsub import PubSub
+from node.requests.standstill import Standstill
 from node.requests.transactions import WatchTable
-from node.scripting.functions import Functions
 from node.scripting.scripts import Scripts
 
 if TYPE_CHECKING:
-    from node.clustering import Clustering
+    from node.ports.host import Bus
 
 ENCODING_LIMITS = (
     "hash-max-listpack-entries",
@@ -87,6 +90,12 @@ ACCEPT_WARNING_MS = 1000  # one warning in such a time
 
 class NodeCore:
     """One node. `config` may change while it runs; `rng` decides what is random."""
+
+    # Parts that are asked by others which are made before them.
+    scripts: Scripts
+    following: Following
+    file_facts: FileFacts
+    durable: DurableWrites
 
     def __init__(
         self,
@@ -113,7 +122,8 @@ class NodeCore:
         self.engine.wake = host.wake_ups.send
         self.engine.cluster = config["cluster-enabled"]
         self.registry = groups.load()
-        self.commands: dict[bytes, Command] = {}
+        self.commands = self._make_commands()
+        self.engine.set_commands(self.commands)
         self.started_ms = now_ms
         self.latency = LatencyMonitor()
         self.basics = basics = Basics(
@@ -126,34 +136,54 @@ class NodeCore:
             latency=self.latency,
         )
         self.rates = Rates()
-        self.memory = Memory(self)
-        self.clients = Clients(self, host.connections)
+        self.stream = WriteStream(self.engine)
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
-        self.blocking = BlockedClients(self.engine, host.wake_ups.end_waits)
         self.watches = WatchTable(self.engine)
-        self.pause = Pause(self)
+        self.pause = Pause(basics)
+        self.blocking = BlockedClients(
+            basics, host.wake_ups, end_unit=self.stream.end_unit, suspended=lambda: self.scripts.suspended
+        )
+        self.clients = Clients(
+            basics,
+            host.connections,
+            self.pubsub,
+            self.blocking,
+            self.watches,
+            self.pause,
+            cluster_links=self.cluster_connections,
+        )
+        self.changes = Changes(self.engine, self.space, self.watches, self.blocking, self.notifications)
+        dispatch = Dispatch(
+            self.engine, self.commands, self.clients, self.pause, self.watches, look_for_room=self._look_for_room
+        )
         self.slowlog = SlowLog()
         self._accept_failed_ms = 0
-        self.monitors: dict[Session, None] = {}
         self.clustering: Clustering | None = None
         self.cron_paused = False
         """DEBUG PAUSE-CRON: the host gives no ticks."""
         self.process = host.process
-        self.stopped_us = 0
-        """When the script or transaction that runs began: for its commands time stands still. 0: none runs."""
+        self.standstill = Standstill(self.clock)
         self.collate: Callable[[bytes], Any] | None = None
         """What SORT ALPHA compares instead of the bytes (locale-collate)."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
-        self.stream = WriteStream(self.engine)
-        self.eviction = Eviction(basics, self.stream, self.key_changed)
-        self.propagate = self.stream.record
+        self.eviction = Eviction(basics, self.stream, self.changes.key)
         self.history = History(self.rng)
         self.replicas = Replicas(self, host.connections, host.files)
         self.snapshots = Snapshots(basics, host.wake_ups)
-        self.scripts = Scripts(self, host.wake_ups)
-        self.functions = Functions(self)
+        self.scripts = Scripts(
+            basics,
+            self.commands,
+            host.wake_ups,
+            self.standstill,
+            self.blocking,
+            self.pause,
+            drop_unit=self.stream.drop_unit,
+            ended=self._script_ended,
+        )
+        self.functions = self.scripts.functions
+        self.memory = Memory(config, host.process, self.used_memory, (self.scripts, self.functions))
         self.snapshots.functions = self.functions.codes
         self.saving = Saving(
             basics,
@@ -177,8 +207,33 @@ class NodeCore:
             lambda: self.durable.look(),
         )
         self.durable = DurableWrites(self)
-        self.leaving = Leaving(self, host.wake_ups, host.process)
-        self._build_commands()
+        self.leaving = Leaving(
+            basics,
+            host.wake_ups,
+            host.process,
+            self.scripts,
+            self.blocking,
+            self.pause,
+            self.replicas,
+            self.stream,
+            self.loading,
+            self.saving,
+            self.aof,
+            cluster=lambda: self.clustering,
+        )
+        self.clients.tell_of_gone(self.following.session_gone)
+        self.clients.tell_of_gone(self.replicas.gone)
+        # The engine's hooks (engine/session/hooks.py) that one part answers alone. The others are methods, below.
+        self.execute = dispatch.execute
+        self.block = self.blocking.block
+        self.feed_monitors = self.clients.feed_monitors
+        self.output_grew = self.clients.over_output_limit
+        self.key_changed = self.changes.key
+        self.propagate = self.stream.record
+        self.ask_for_acknowledgement = self.stream.ask_for_acknowledgement
+        self.drained = self.replicas.drained
+        self.run_locally = self.following.local_expiry.run_command
+        self.stream_error = self.following.sessions.errored
         self._subscribe_to_config()
 
     def _make_following(self, host: Host) -> Following:
@@ -202,7 +257,7 @@ class NodeCore:
             host.files.disk,
             self.loader,
             self.loading,
-            flush=lambda lazy: self.flush_all(self.space.dbs, lazy),
+            flush=lambda lazy: self.changes.flush(self.space.dbs, lazy),
             replaced=lambda: self.aof.data_replaced(),
         )
         carrier = Carrier(
@@ -236,6 +291,27 @@ class NodeCore:
         clustering = self.clustering
         return bool(self.config["replicaof"]) or (clustering is not None and clustering.core.myself.is_replica)
 
+    def join_cluster(self, nodes_conf: str, clock: Callable[[], int], bus: Bus) -> Clustering:
+        """Be a member of a cluster from now on. The arguments, and what is raised, are those of Clustering."""
+        self.clustering = Clustering(
+            self.basics,
+            nodes_conf,
+            clock,
+            bus,
+            changes=self.changes,
+            pubsub=self.pubsub,
+            blocking=self.blocking,
+            pause=self.pause,
+            following=self.following,
+        )
+        return self.clustering
+
+    def _script_ended(self) -> None:
+        """One that was suspended is not any more: what had to wait for it goes on."""
+        self.after_command()
+        self.following.carrier.go_on()
+        self.pause.release()
+
     def _give_up_what_goes_on(self) -> None:
         """The node becomes a replica, or another's."""
         self.scripts.abandon()
@@ -248,7 +324,7 @@ class NodeCore:
 
     # -- commands
 
-    def _build_commands(self) -> None:
+    def _make_commands(self) -> dict[bytes, Command]:
         for old, new in self.config.renamed_commands.items():
             self.registry.rename(old.encode(), new.encode())
         made: dict[bytes, Command] = {}
@@ -257,12 +333,7 @@ class NodeCore:
             if spec.subcommands:
                 command.subcommands = {sub: make_command(each) for sub, each in spec.subcommands.items()}
             made[name] = command
-        self.commands = made
-        self.engine.set_commands(made)
-
-    def execute(self, session: Session, argv: list[bytes]) -> None:
-        """The engine's long way: a request that cannot run natively."""
-        dispatch.execute(self, session, argv)
+        return made
 
     @property
     def role(self) -> str:
@@ -316,7 +387,7 @@ class NodeCore:
         space.lfu = config["maxmemory-policy"].endswith("lfu")
         space.lfu_log_factor = config["lfu-log-factor"]
         space.lfu_decay_time = config["lfu-decay-time"]
-        self.set_state(flags.STATE_PROTECTED, config["enable-debug-command"] != "yes")
+        self.basics.set_state(flags.STATE_PROTECTED, config["enable-debug-command"] != "yes")
         self.apply_maxmemory()
         self.eviction.due = engine.maxmemory > 0
 
@@ -327,34 +398,12 @@ class NodeCore:
     def _set_hook(self, bit: int, on: bool) -> None:
         self.engine.hooks = self.engine.hooks | bit if on else self.engine.hooks & ~bit
 
-    def slots_changed(self) -> None:
-        """Which slots are served here has changed: those who wait for keys elsewhere are sent away."""
-        if self.clustering is not None:
-            self.blocking.redirect(self.clustering)
-
-    def set_state(self, state: int, holds: bool) -> None:
-        """A state of the node begins or ends: gates close or open (node/requests/gates.py)."""
-        self.basics.set_state(state, holds)
-
-    def look_for_room(self) -> None:
+    def _look_for_room(self) -> None:
         """A request comes while the data may be over maxmemory. While a script is suspended, nothing may go."""
         if not self.scripts.suspended:
-            self.set_state(flags.STATE_MEMORY, bool(self.engine.maxmemory) and not self.eviction.make_room())
+            self.basics.set_state(flags.STATE_MEMORY, bool(self.engine.maxmemory) and not self.eviction.make_room())
 
     # -- hooks of the engine
-
-    def block(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked) -> None:
-        self.blocking.block(session, command, argv, blocked)
-
-    def key_changed(self, session: Session | None, db: Db, key: bytes, event: str, kind: str) -> None:
-        """Some key changed: watchers, waiting clients and subscribers to notifications hear of it."""
-        hooks = self.engine.hooks
-        if hooks & flags.HOOK_WATCH:
-            self.watches.touch(db.index, key)
-        if hooks & flags.HOOK_BLOCKED:
-            self.blocking.signal(db.index, key)
-        if hooks & flags.HOOK_NOTIFY and event:
-            self.notifications.notify(kind, event, key, db.index)
 
     def after_command(self) -> None:
         """A command has ended after which something is due: its writes go out, then those who waited for them go on."""
@@ -369,14 +418,14 @@ class NodeCore:
     def _expired(self, db: Db, key: bytes) -> None:
         if self.engine.propagating:
             self.stream.deleted(db, key, self.config["lazyfree-lazy-expire"])
-        self.key_changed(None, db, key, "expired", "x")
+        self.changes.key(None, db, key, "expired", "x")
 
     def _fields_expired(self, db: Db, key: bytes, fields: list[bytes], emptied: bool) -> None:
         if self.engine.propagating:
             self.stream.fields_deleted(db, key, fields)
-        self.key_changed(None, db, key, "hexpired", "h")
+        self.changes.key(None, db, key, "hexpired", "h")
         if emptied:
-            self.key_changed(None, db, key, "del", "g")
+            self.changes.key(None, db, key, "del", "g")
 
     def _created(self, db: Db, key: bytes) -> None:
         self.notifications.notify("n", "new", key, db.index)
@@ -403,24 +452,12 @@ class NodeCore:
         if "skip_slowlog" not in command.spec.flags:
             self.slowlog.add(session, argv, duration_ns // 1000, self.space.now_ms // 1000)
 
-    def run_locally(self, session: Session, command: Command, argv: list[bytes]) -> None:
-        """A client writes on a replica."""
-        self.following.local_expiry.run_command(session, command, argv)
-
-    def stream_error(self, session: Session, text: bytes) -> None:
-        """A command that our primary sent has failed."""
-        self.following.sessions.errored(session, text)
-
     def protocol_error(self, session: Session, error: CommandError) -> None:
         self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")
 
     def query_buffer_overrun(self, session: Session) -> None:
         self.clients.query_buffer_disconnections += 1
         self.log.warning(f"Closing client {session.id}: its requests exceed client-query-buffer-limit")
-
-    def output_grew(self, session: Session, waiting_bytes: int) -> bool:
-        """True if the client's unread output is over its limit: it is disconnected."""
-        return self.clients.over_output_limit(session, waiting_bytes)
 
     def accept_failed(self, error: str) -> None:
         """A connection came for which the system has no file any more: it was refused, or waits for better times."""
@@ -465,15 +502,11 @@ class NodeCore:
 
     # -- time
 
-    def now_us(self) -> int:
-        """The exact time, in microseconds since 1970."""
-        return self.clock.now_us()
-
     def sleep(self, seconds: float) -> None:
         """DEBUG SLEEP: nothing moves meanwhile, but the clock."""
         self.clock.sleep(seconds)
         if not self.scripts.running:  # for which time stands still
-            self.space.now_ms = self.now_us() // 1000
+            self.space.now_ms = self.clock.now_us() // 1000
 
     def aof_loading(self) -> AofLoading:
         return AofLoading(self.basics, self.aof.parts, self.loading, self.loader)
@@ -540,46 +573,19 @@ class NodeCore:
         waits = self.pause.active or self.loading.active or self.scripts.suspended or not self.engine.lease_runs()
         if waits or not (space.lazy_expire and space.active_expire):
             return False
-        began_us, effort = self.now_us(), self.config["active-expire-effort"]
+        began_us, effort = self.clock.now_us(), self.config["active-expire-effort"]
         more = space.expire_some(budget_us, effort)
-        self.latency.add("expire-cycle", now_ms // 1000, (self.now_us() - began_us) // 1000)
+        self.latency.add("expire-cycle", now_ms // 1000, (self.clock.now_us() - began_us) // 1000)
         more |= space.expire_fields(hashes * effort)
         if self.engine.ready:
             self.after_command()
         return bool(more)
 
-    def flush_all(self, dbs: list[Db], lazy: bool) -> None:
-        """Empty databases: FLUSHDB, and the part of FLUSHALL that concerns the data."""
-        for db in dbs:
-            if self.engine.hooks & flags.HOOK_WATCH:
-                self.watches.touch_all(db)
-            self._wake_those_who_wait(db.index)
-            self.space.dirty += len(db)
-            if db.flush(lazy):
-                db.prepare()
-
     def data_replaced(self) -> None:
         """Another data set is about to take the place of all databases: whoever follows keys looks for itself."""
         self.scripts.abandon()
         for db in self.space.dbs:
-            if self.engine.hooks & flags.HOOK_WATCH:
-                self.watches.touch_all(db)
-            self._wake_those_who_wait(db.index)
-
-    def swap_dbs(self, first: int, second: int) -> None:
-        """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""
-        a, b = self.space.dbs[first], self.space.dbs[second]
-        self.watches.touch_all(a, b)
-        self.watches.touch_all(b, a)
-        self.space.swap(first, second)
-        self.space.dirty += 1
-        for index in (first, second):
-            self._wake_those_who_wait(index)
-
-    def _wake_those_who_wait(self, db_index: int) -> None:
-        """Keys of a database come and go: whoever waits for one looks for itself once the command has ended."""
-        for key in self.blocking.keys_waited_for(db_index):
-            self.blocking.signal(db_index, key)
+            self.changes.database(db)
 
 
 class ClockOfKeyspace:

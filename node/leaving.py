@@ -15,13 +15,23 @@ from typing import TYPE_CHECKING
 
 from node.monitoring.figure import Table, shown
 from node.replies import NO_REPLY, Blocked, CommandError, Reply
-from node.requests.pause import NO_END, Reason
+from node.requests.pause import NO_END, Pause, Reason
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from collections.abc import Callable
+
+    from node.basics import Basics
+    from node.clustering import Clustering
     from node.engine.session.session import Session
+    from node.persistence.aof.appendonly import AppendOnly
+    from node.persistence.loading import Loading
+    from node.persistence.saving import Saving
     from node.ports.host import Process, WakeUps
     from node.replication.replica import Replica
+    from node.replication.replicas import Replicas
+    from node.replication.stream import WriteStream
+    from node.requests.blocking import BlockedClients
+    from node.scripting.scripts import Scripts
 
 GRACE_MS = 25
 LINGER_MS = 100
@@ -47,8 +57,32 @@ class Leave:
 class Leaving:
     """The shutdown that is asked for or under way, if there is one."""
 
-    def __init__(self, node: NodeCore, wake_ups: WakeUps, process: Process) -> None:
-        self.node = node
+    def __init__(
+        self,
+        basics: Basics,
+        wake_ups: WakeUps,
+        process: Process,
+        scripts: Scripts,
+        blocking: BlockedClients,
+        pause: Pause,
+        replicas: Replicas,
+        stream: WriteStream,
+        loading: Loading,
+        saving: Saving,
+        aof: AppendOnly,
+        cluster: Callable[[], Clustering | None],
+    ) -> None:
+        self._basics = basics
+        self._log = basics.log
+        self._scripts = scripts
+        self._blocking = blocking
+        self._pause = pause
+        self._replicas = replicas
+        self._stream = stream
+        self._loading = loading
+        self._saving = saving
+        self._aof = aof
+        self._cluster = cluster
         self._stop = process.stop
         self._wake = wake_ups.go_on_leaving
         self._asked: Leave | None = None
@@ -74,7 +108,7 @@ class Leaving:
     @property
     def remaining_ms(self) -> int | None:
         """How long replicas will still be waited for; None if they are not."""
-        return None if self._under_way is None else max(0, self._until_ms - self.node.space.now_ms)
+        return None if self._under_way is None else max(0, self._until_ms - self._basics.now_ms)
 
     def schedule(self, leave: Leave) -> None:
         """Have the next tick begin it. This may be called at any moment, by a signal handler."""
@@ -97,7 +131,7 @@ class Leaving:
         if not self.asked:
             return False
         self._cancel()
-        self.node.log.notice("Shutdown manually aborted.")
+        self._log.notice("Shutdown manually aborted.")
         return True
 
     # -- how it goes
@@ -106,7 +140,7 @@ class Leaving:
         if self._left:
             return
         if self._asked is not None:
-            if not self.node.scripts.may_leave(self._asked.nosave):
+            if not self._scripts.may_leave(self._asked.nosave):
                 return
             leave, self._asked = self._asked, None
             self._begin(leave)
@@ -119,32 +153,32 @@ class Leaving:
 
     def _begin(self, leave: Leave) -> bool:
         """True: the process ends. Otherwise replicas are waited for, or it has failed and is no longer under way."""
-        node = self.node
+        now_ms, clustering = self._basics.now_ms, self._cluster()
         self._under_way = leave
-        node.log.warning("User requested shutdown...")
-        timeout_ms = 0 if leave.now else node.config["shutdown-timeout"] * 1000
-        self._until_ms = node.space.now_ms + timeout_ms
-        if node.clustering is not None:
-            node.clustering.leave(True)
+        self._log.warning("User requested shutdown...")
+        timeout_ms = 0 if leave.now else self._basics.config["shutdown-timeout"] * 1000
+        self._until_ms = now_ms + timeout_ms
+        if clustering is not None:
+            clustering.leave(True)
             if timeout_ms and not leave.force and self._successor_exists():
-                self._ask_ms = node.space.now_ms + GRACE_MS
+                self._ask_ms = now_ms + GRACE_MS
                 return False
         return self._wait_for_replicas(leave)
 
     def _successor_exists(self) -> bool:
         """Whether a replica could take over now: it has our data, follows us, and is not about to leave."""
-        clustering, replicas = self.node.clustering, self.node.replicas.attached.values()
+        clustering, replicas = self._cluster(), self._replicas.attached.values()
         return clustering is not None and bool(clustering.core.successors()) and any(r.is_online for r in replicas)
 
     def _hands_over(self, now_ms: int) -> bool:
         """Whether the hand-over is still under way; this is also where it begins."""
-        clustering = self.node.clustering
+        clustering = self._cluster()
         assert clustering is not None
         if clustering.core.myself.is_replica:
             self._linger_ms = self._linger_ms or now_ms + LINGER_MS
             return now_ms < self._linger_ms
         if now_ms >= self._until_ms:
-            self.node.log.warning("No replica has taken over in time.")
+            self._log.warning("No replica has taken over in time.")
             return False
         if not clustering.core.manual.under_way and now_ms >= self._ask_ms:
             if not self._successor_exists():
@@ -155,32 +189,31 @@ class Leaving:
 
     def _after_hand_over(self, leave: Leave) -> bool:
         """True: the process ends, since somebody else has our slots; otherwise see _wait_for_replicas."""
-        clustering = self.node.clustering
+        clustering = self._cluster()
         if clustering is None or not clustering.core.myself.is_replica:
             return self._wait_for_replicas(leave)
-        self.node.log.notice("The slots are handed over.")
+        self._log.notice("The slots are handed over.")
         return self._finish(leave)
 
     def _wait_for_replicas(self, leave: Leave) -> bool:
         """True: the process ends. Otherwise replicas are waited for, or it has failed and is no longer under way."""
-        node = self.node
-        self._offset = node.engine.journal.offset
-        if node.space.now_ms >= self._until_ms or not self._lagging():
+        self._offset = self._basics.engine.journal.offset
+        if self._basics.now_ms >= self._until_ms or not self._lagging():
             return self._finish(leave)
-        node.stream.ask_for_acknowledgement()  # nobody is asked during a pause
-        node.pause.start(NO_END, all_commands=False, reason=Reason.SHUTDOWN)
-        node.log.notice("Waiting for replicas before shutting down.")
+        self._stream.ask_for_acknowledgement()  # nobody is asked during a pause
+        self._pause.start(NO_END, all_commands=False, reason=Reason.SHUTDOWN)
+        self._log.notice("Waiting for replicas before shutting down.")
         return False
 
     def _lagging(self) -> list[Replica]:
         """The replicas that have not acknowledged everything."""
-        replicas = self.node.replicas.attached.values()
+        replicas = self._replicas.attached.values()
         return [each for each in replicas if not each.snapshot_only and each.offset < self._offset]
 
     def _finish(self, leave: Leave) -> bool:
         self._tell_of_replicas()
         if not self._save(leave):
-            self.node.log.warning("Errors trying to shut down the server. Check the logs for more information.")
+            self._log.warning("Errors trying to shut down the server. Check the logs for more information.")
             self._cancel()
             return False
         self._left = True
@@ -190,39 +223,39 @@ class Leaving:
     def _cancel(self) -> None:
         self._asked = self._under_way = None
         self._ask_ms = self._linger_ms = 0
-        if self.node.clustering is not None:
-            self.node.clustering.leave(False)
-        self.node.pause.end(Reason.SHUTDOWN)
+        clustering = self._cluster()
+        if clustering is not None:
+            clustering.leave(False)
+        self._pause.end(Reason.SHUTDOWN)
         clients, self._clients = self._clients, []
         for session in clients:
-            self.node.blocking.answer(session, CANNOT_LEAVE)
-        self.node.blocking.serve()
+            self._blocking.answer(session, CANNOT_LEAVE)
+        self._blocking.serve()
 
     def _tell_of_replicas(self) -> None:
-        log, now_ms = self.node.log, self.node.space.now_ms
+        log, now_ms = self._log, self._basics.now_ms
         lagging = self._lagging()
         for replica in lagging:
             log.warning(
                 f"Lagging replica {replica.name} reported offset {replica.lag_bytes(self._offset)} behind master, "
                 f"lag={replica.lag_s(now_ms)}, state={replica.state}."
             )
-        count = len(self.node.replicas.attached)
+        count = len(self._replicas.attached)
         if count:
             log.notice(f"{count - len(lagging)} of {count} replicas are in sync when shutting down.")
 
     def _save(self, leave: Leave) -> bool:
         """Bring the data to safety; False: that failed, so the node has to stay."""
-        node = self.node
-        if node.loading.active:
+        if self._loading.active:
             return True  # what is in memory is not the data
-        saving, log = node.saving, node.log
+        saving, log = self._saving, self._log
         if saving.in_progress:
             log.warning("There is a child saving an .rdb. Killing it!")
             saving.cancel()
         # After a hand-over the data is the successor's. All of it may just have come from there, and not be logged yet.
-        if not node.aof.may_leave(leave.force or self._linger_ms > 0):
+        if not self._aof.may_leave(leave.force or self._linger_ms > 0):
             return False
-        if (leave.save or (node.config["save"] and not leave.nosave)) and saving.has_disk:
+        if (leave.save or (self._basics.config["save"] and not leave.nosave)) and saving.has_disk:
             log.notice("Saving the final RDB snapshot before exiting.")
             if not saving.save():
                 if not leave.force:

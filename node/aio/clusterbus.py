@@ -13,7 +13,7 @@ from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock
 from gossip.settings import BUS_PORT_OFFSET
 from node.aio.listening import CannotListen, Listeners, Move
-from node.clustering import Clustering, bus_port
+from node.clustering import bus_port
 from node.config import BadValue, Config
 from node.core import NodeCore
 
@@ -41,16 +41,16 @@ class ClusterBus:
         clock = steady_clock()
         try:
             text = self.file.open()
-            node.clustering = Clustering(node, node.rng, text, clock, self)
+            clustering = node.join_cluster(text, clock, self)
         except (OSError, ConfigInUse, CorruptConfig) as error:
             raise CannotJoin(f"Cannot use {node.config['cluster-config-file']}: {error}") from None
         bus = Bus(
-            node.clustering.core,
+            clustering.core,
             clock,
             write_config=self.file.write,
-            carry_out=node.clustering.carry_out,
+            carry_out=clustering.carry_out,
             on_fatal=self.on_fatal,
-            on_settled=node.clustering.refresh,
+            on_settled=clustering.refresh,
             source_host=lambda: node.config["bind-source-addr"],
         )
         try:

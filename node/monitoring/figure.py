@@ -5,9 +5,9 @@
             shown("stats", "pubsub_channels", lambda own: len(own.channels), "Channels with subscribers."),
         )
 
-INFO, /metrics, CONFIG RESETSTAT and docs/figures.md derive from such lines; node/figures.py lists the tables. A figure
-stands behind the one before it in its table, or behind the one that it names (`after`), since INFO's sections and
-/metrics mix the figures of many parts and keep their order. Rejected: one table of all figures, in their order. It
+INFO, /metrics, CONFIG RESETSTAT and docs/figures.md derive from such lines; node/figures/catalogue.py lists the tables.
+A figure stands behind the one before it in its table, or behind the one that it names (`after`), since INFO's sections
+and /metrics mix the figures of many parts and keep their order. Rejected: one table of all figures, in their order. It
 would be far from what is counted, and know the inside of every part.
 """
 

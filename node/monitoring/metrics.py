@@ -6,7 +6,7 @@ what they are of, with INFO's; only the histograms of commands are made here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from node.monitoring.figure import Kind, Reading, Samples
 from node.monitoring.percentiles import cumulative
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from node.engine.session.session import Command
 
 PREFIX = "shardis_"
 
@@ -45,9 +45,9 @@ def families(figures: Reading[Any]) -> Iterator[Family]:
         yield Family(figure.metric, figure.kind, figure.help, samples)
 
 
-def histograms(node: NodeCore) -> Iterator[Histogram]:
+def histograms(commands: Iterable[Command]) -> Iterator[Histogram]:
     """How long each command took that has been called."""
-    for command in node.all_commands():
+    for command in commands:
         counts = command.latencies()
         if counts:
             buckets = {us / 1e6: calls for us, calls in cumulative(counts).items()}

@@ -1,8 +1,8 @@
 """Bringing data from files into a node: at its start, when DEBUG asks for it, when a primary has sent a whole data set.
 
-A load is a generator (node/ports/steps.py). It does a little and yields how many keys that were, over and over. So whoever
-runs it decides how long it may take at a stretch: the host between turns of the loop (node/aio/loading.py), `at_once`
-for a command that has to wait, a test one step at a time.
+A load is a generator (node/ports/steps.py). It does a little and yields how many keys that were, over and over. So
+whoever runs it decides how long it may take at a stretch: the host between turns of the loop (node/aio/loading.py),
+`at_once` for a command that has to wait, a test one step at a time.
 
 While `Loading` is active, clients get -LOADING (unless their command may run meanwhile) and INFO tells how far it is.
 The data lies aside until all of the file has been read, then takes the place of what the node has: a broken file leaves

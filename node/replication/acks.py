@@ -111,7 +111,7 @@ class Acknowledgements:
         replicas = self.owner.attached.values()
         self.good = sum(each.is_online and each.lag_s(now_ms) <= longest_s for each in replicas)
         wanted = max(config["min-replicas-to-write"] if longest_s else 0, config["min-acks"])
-        self.node.set_state(flags.STATE_FEW_REPLICAS, self.good < wanted)
+        self.node.basics.set_state(flags.STATE_FEW_REPLICAS, self.good < wanted)
 
     # -- who waits
 

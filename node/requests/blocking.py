@@ -21,8 +21,9 @@ from node.replies import Blocked, CommandError, Reply
 from node.requests.request import Request
 
 if TYPE_CHECKING:
-    from node.clustering import Clustering
-    from node.engine.session.session import Command, Engine, Session
+    from node.basics import Basics
+    from node.engine.session.session import Command, Session
+    from node.ports.host import WakeUps
 
 UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
@@ -136,11 +137,17 @@ class Timers:
 
 
 class BlockedClients:
-    """Who waits for which key, and until when. `wake_at(unix_ms)` asks the host for a tick at that time."""
+    """Who waits for which key, and until when."""
 
-    def __init__(self, engine: Engine, wake_at: Callable[[int], None] = lambda at_ms: None) -> None:
-        self.engine = engine
-        self.wake_at = wake_at
+    def __init__(
+        self, basics: Basics, wake_ups: WakeUps, end_unit: Callable[[], None], suspended: Callable[[], bool]
+    ) -> None:
+        """`end_unit` is told that a write of the stream is whole, `suspended` that a script is: nobody is served."""
+        self._engine = basics.engine
+        self._clock = basics.clock
+        self._end_unit = end_unit
+        self._suspended = suspended
+        self._wake_at = wake_ups.end_waits
         self._by_key: dict[KeyId, dict[Queue, OrderedDict[Waiting, None]]] = {}
         self.timers = Timers()
         self._ready: dict[KeyId, None] = {}
@@ -150,7 +157,7 @@ class BlockedClients:
 
     def block(self, session: Session, command: Command, argv: list[bytes], blocked: Blocked) -> None:
         """Park the session until a key is ready or time is up."""
-        waiting = Waiting(session, command, argv, blocked, self.engine.space.now_ms)
+        waiting = Waiting(session, command, argv, blocked, self._engine.space.now_ms)
         session.flags |= flags.BLOCKED
         session.blocked = waiting
         session.waiting_bytes = WAITING_BYTES + words_bytes(argv) + KEY_BYTES * len(waiting.keys)
@@ -160,11 +167,11 @@ class BlockedClients:
             # Not a plain dict: to find the first of one that has lost many takes as long as it once was.
             queues.setdefault(waiting.queue, OrderedDict())[waiting] = None
         if waiting.keys:
-            self.engine.hooks |= flags.HOOK_BLOCKED
+            self._engine.hooks |= flags.HOOK_BLOCKED
         if blocked.timeout_ms:
             deadline_ms = waiting.started_ms + blocked.timeout_ms
             self.timers.start(waiting, deadline_ms)
-            self.wake_at(deadline_ms)
+            self._wake_at(deadline_ms)
 
     def keys_waited_for(self, db_index: int) -> list[bytes]:
         """The keys of a database that somebody waits for."""
@@ -185,11 +192,11 @@ class BlockedClients:
         """The key changed: whoever waits for it is asked after the running command."""
         if (db_index, key) in self._by_key:
             self._ready[db_index, key] = None
-            self.engine.ready = True
+            self._engine.ready = True
 
     def serve(self) -> None:
         """Ask those whose keys changed; then let the resumed clients go on with their input."""
-        if self._serving or self.engine.node.scripts.suspended:
+        if self._serving or self._suspended():
             return
         self._serving = True
         try:
@@ -203,11 +210,11 @@ class BlockedClients:
                     session.go_on()
         finally:
             self._serving = False
-            self.engine.ready = False
+            self._engine.ready = False
 
     def _serve_key(self, key: KeyId) -> None:
         """Ask who waits for a key, in the order in which they came, until what is there has been taken."""
-        db = self.engine.space.dbs[key[0]]
+        db = self._engine.space.dbs[key[0]]
         for (kind, _), queue in list(self._by_key.get(key, {}).items()):
             if kind == "stream":
                 if db.type_of(key[1]) == kind:
@@ -223,10 +230,10 @@ class BlockedClients:
 
     def _ask(self, waiting: Waiting) -> None:
         """Try the command again: it ends with its reply or an error, or goes on waiting at its place."""
-        session, engine = waiting.session, self.engine
+        session, engine = waiting.session, self._engine
         if session.blocked is not waiting:
             return
-        started_us = engine.node.now_us()
+        started_us = self._clock.now_us()
         dirty = engine.space.dirty
         try:
             reply = session.work(lambda: waiting.resume(session))
@@ -237,20 +244,20 @@ class BlockedClients:
         if engine.propagating:
             if engine.space.dirty != dirty or session.effects is not None:
                 engine.node.propagate(session, waiting.command, waiting.argv)
-            engine.node.stream.end_unit()
+            self._end_unit()
         if reply is not None:
-            self.finish(waiting, reply, engine.node.now_us() - started_us)
+            self.finish(waiting, reply, self._clock.now_us() - started_us)
 
     def finish(self, waiting: Waiting, reply: Reply, work_us: int = 0) -> None:
         """End a wait with this reply. Statistics count the work for it, and not the waiting."""
         self.remove(waiting)
         waiting.command.record(work_us * 1000)
         waiting.command.failed += isinstance(reply, CommandError)
-        if 0 <= self.engine.slow_ns <= work_us * 1000:
-            self.engine.node.slow_command(waiting.session, waiting.command, waiting.argv, work_us * 1000)
+        if 0 <= self._engine.slow_ns <= work_us * 1000:
+            self._engine.node.slow_command(waiting.session, waiting.command, waiting.argv, work_us * 1000)
         waiting.session.unblock(reply)
         self._resumed.append(waiting.session)
-        self.engine.ready = True
+        self._engine.ready = True
 
     def answer(self, session: Session, reply: Reply) -> bool:
         """End the wait of a session with this reply. False: it does not wait."""
@@ -280,12 +287,17 @@ class BlockedClients:
                 if not queues:
                     del self._by_key[key]
         if not self._by_key:
-            self.engine.hooks &= ~flags.HOOK_BLOCKED
+            self._engine.hooks &= ~flags.HOOK_BLOCKED
 
-    def redirect(self, clustering: Clustering) -> None:
-        """Clients that wait for keys which are no longer served here are told where to go."""
+    def forget(self, session: Session) -> None:
+        """The client is gone."""
+        if session.blocked is not None:
+            self.remove(session.blocked)
+
+    def redirect(self, refusal: Callable[[Request], CommandError | None]) -> None:
+        """Clients that wait for keys which are no longer served here are told so: `refusal` says where to go."""
         for waiting in self.all():
-            error = clustering.gate_waiting(Request(waiting.session, waiting.command, waiting.argv))
+            error = refusal(Request(waiting.session, waiting.command, waiting.argv))
             if error is not None:
                 self.finish(waiting, error)
 

@@ -13,9 +13,15 @@ from node.replies import CommandError
 from node.requests.transactions import discard
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from collections.abc import Callable
+
+    from node.basics import Basics
     from node.engine.session.session import Command
     from node.ports.host import Connections
+    from node.requests.blocking import BlockedClients
+    from node.requests.pause import Pause
+    from node.requests.pubsub import PubSub
+    from node.requests.transactions import WatchTable
 
 FREE_OUTPUT_BYTES = 16 * 1024
 """What may wait for a client whatever its output limit is, so that no limit locks everybody out: the buffer that each
@@ -44,9 +50,28 @@ ESCAPES = {34: b'\\"', 92: b"\\\\", 10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a"
 class Clients:
     """Sessions by id."""
 
-    def __init__(self, node: NodeCore, connections: Connections) -> None:
-        self.node = node
+    def __init__(
+        self,
+        basics: Basics,
+        connections: Connections,
+        pubsub: PubSub,
+        blocking: BlockedClients,
+        watches: WatchTable,
+        pause: Pause,
+        cluster_links: Callable[[], int],
+    ) -> None:
+        """`cluster_links` says how many connections the bus has: they count as clients do."""
+        self._basics = basics
+        self._config = basics.config
+        self._log = basics.log
         self._connections = connections
+        self._pubsub = pubsub
+        self._blocking = blocking
+        self._watches = watches
+        self._pause = pause
+        self._cluster_links = cluster_links
+        self._farewells: list[Callable[[Session], None]] = []
+        self.monitors: dict[Session, None] = {}
         self.by_id: dict[int, Session] = {}
         self.next_id = 1
         self._warned_of_http_ms = 0
@@ -58,7 +83,7 @@ class Clients:
 
     def connect(self, peer: bytes, local: bytes, unix_socket: bool = False) -> Session:
         """A new client's session."""
-        session = Session(self.node.engine, self.node.space.dbs[0], self.next_id, peer, local)
+        session = Session(self._basics.engine, self._basics.space.dbs[0], self.next_id, peer, local)
         self.next_id += 1
         if unix_socket:
             session.flags |= flags.UNIX
@@ -70,7 +95,7 @@ class Clients:
     def set_default_user(self, session: Session) -> None:
         """The state of a client that has not authenticated: it has to, where a password is set."""
         session.user = b"default"
-        if self.node.config["requirepass"]:
+        if self._config["requirepass"]:
             session.flags |= flags.NOAUTH
             session.set_trusted(False)
         else:
@@ -79,7 +104,7 @@ class Clients:
 
     def authenticate(self, session: Session, user: bytes, password: bytes) -> bool:
         """Check a password; the session is the user's if it is right. Only the default user exists."""
-        expected = self.node.config["requirepass"].encode("utf-8", "surrogateescape")
+        expected = self._config["requirepass"].encode("utf-8", "surrogateescape")
         if user != b"default" or (expected and not hmac.compare_digest(password, expected)):
             self.denied_logins += 1
             return False
@@ -90,48 +115,50 @@ class Clients:
 
     def reset(self, session: Session) -> None:
         """RESET: the state of a client that has just connected."""
-        self.node.pubsub.forget(session)
+        self._pubsub.forget(session)
         self.stop_monitoring(session)
         session.flags &= flags.UNIX | flags.CLOSE
         session.proto = 2
         session.name = b""
         count_names(session)
-        session.db = self.node.space.dbs[0]
+        session.db = self._basics.space.dbs[0]
         self.set_default_user(session)
 
     def monitor(self, session: Session) -> None:
         """MONITOR: show this client every command."""
         session.flags |= flags.MONITOR
-        self.node.monitors[session] = None
-        self.node.set_state(flags.STATE_MONITORED, True)
+        self.monitors[session] = None
+        self._basics.set_state(flags.STATE_MONITORED, True)
 
     def stop_monitoring(self, session: Session) -> None:
         session.flags &= ~flags.MONITOR
-        self.node.monitors.pop(session, None)
-        if not self.node.monitors:
-            self.node.set_state(flags.STATE_MONITORED, False)
+        self.monitors.pop(session, None)
+        if not self.monitors:
+            self._basics.set_state(flags.STATE_MONITORED, False)
 
     def gone(self, session: Session) -> None:
         """The connection is closed: forget everything about the client."""
-        node = self.node
         self.by_id.pop(session.id, None)
-        node.following.session_gone(session)
-        if session.blocked is not None:
-            node.blocking.remove(session.blocked)
-        node.pause.forget(session)
-        node.pubsub.forget(session)
-        node.replicas.gone(session)
+        for hear in self._farewells:
+            hear(session)
+        self._blocking.forget(session)
+        self._pause.forget(session)
+        self._pubsub.forget(session)
         self.stop_monitoring(session)
-        discard(session, node.watches)
+        discard(session, self._watches)
         session.names_bytes = 0
+
+    def tell_of_gone(self, hear: Callable[[Session], None]) -> None:
+        """Call this for each client that is gone, before it is forgotten here."""
+        self._farewells.append(hear)
 
     def spoke_http(self, session: Session) -> None:
         """Hang up before the commands in what may be the body of a request are run."""
         session.flags |= flags.CLOSE
-        now_ms = self.node.space.now_ms
+        now_ms = self._basics.now_ms
         if now_ms - self._warned_of_http_ms > HTTP_WARNING_MS:
             self._warned_of_http_ms = now_ms
-            self.node.log.warning(HTTP_WARNING.format((session.peer or b"?").decode("utf-8", "backslashreplace")))
+            self._log.warning(HTTP_WARNING.format((session.peer or b"?").decode("utf-8", "backslashreplace")))
 
     def disconnect(self, session: Session) -> None:
         """Close its connection at once: what was not sent yet is lost."""
@@ -141,10 +168,10 @@ class Clients:
 
     def refusal(self, peer_is_local: bool) -> bytes | None:
         """The error that a new connection is closed with, or None to welcome it."""
-        config = self.node.config
-        if len(self.by_id) + self.node.cluster_connections() >= config["maxclients"]:
+        config = self._config
+        if len(self.by_id) + self._cluster_links() >= config["maxclients"]:
             self.connections_rejected += 1
-            if self.node.clustering is not None:
+            if self._basics.engine.cluster:
                 return b"-ERR max number of clients + cluster connections reached\r\n"
             return b"-ERR max number of clients reached\r\n"
         if config["protected-mode"] and not config["requirepass"] and not peer_is_local:
@@ -161,7 +188,7 @@ class Clients:
         """DEBUG may be switched off, or kept to clients on this host."""
         container = command.name.decode().partition("|")[0]
         directive = PROTECTED_BY[container]
-        setting = self.node.config[directive]
+        setting = self._config[directive]
         if setting == "yes" or (setting == "local" and is_local(session)):
             return None
         return CommandError(
@@ -176,6 +203,11 @@ class Clients:
     def ordinary(self) -> list[Session]:
         """All but the links to replicas and to our primary."""
         return [each for each in self.by_id.values() if not each.flags & (flags.REPLICA | flags.PRIMARY)]
+
+    @property
+    def waiting_count(self) -> int:
+        """How many wait for a key, or for the end of a pause."""
+        return self._blocking.count + len(self._pause.waiting)
 
     def by_kind(self) -> dict[str, int]:
         """How many connections there are, by what is at their other end."""
@@ -201,12 +233,12 @@ class Clients:
 
     def hard_limit(self, session: Session) -> int:
         """How many bytes of output may wait for it; 0: any number."""
-        limit: int = self.node.config["client-output-buffer-limit"][self.client_class(session)].hard_bytes
+        limit: int = self._config["client-output-buffer-limit"][self.client_class(session)].hard_bytes
         return limit + FREE_OUTPUT_BYTES if limit else 0
 
     def least_output_limit(self) -> int:
         """The least output at which some client, other than a replica, may have to go."""
-        limits = self.node.config["client-output-buffer-limit"]
+        limits = self._config["client-output-buffer-limit"]
         sizes: list[int] = [NO_LIMIT]
         for name in ("normal", "pubsub"):
             sizes += limits[name].hard_bytes, limits[name].soft_bytes
@@ -214,15 +246,15 @@ class Clients:
 
     def over_output_limit(self, session: Session, waiting_bytes: int) -> bool:
         """True if the client has to go: over the hard limit, or over the soft one for too long."""
-        limit = self.node.config["client-output-buffer-limit"][self.client_class(session)]
+        limit = self._config["client-output-buffer-limit"][self.client_class(session)]
         hard_bytes = limit.hard_bytes
         if session.flags & flags.REPLICA:
             # The snapshot has limits of its own; and what the backlog keeps anyway costs nothing.
             waiting_bytes = session.reader.memory_bytes if session.reader is not None else 0
-            hard_bytes = max(hard_bytes, self.node.config["repl-backlog-size"]) if hard_bytes else 0
+            hard_bytes = max(hard_bytes, self._config["repl-backlog-size"]) if hard_bytes else 0
         else:
             waiting_bytes = max(0, waiting_bytes - FREE_OUTPUT_BYTES)
-        now_ms = self.node.space.now_ms
+        now_ms = self._basics.now_ms
         over = bool(hard_bytes) and waiting_bytes >= hard_bytes
         if limit.soft_bytes and waiting_bytes >= limit.soft_bytes:
             if session.soft_since_ms == 0:
@@ -233,7 +265,7 @@ class Clients:
             session.soft_since_ms = 0
         if over:
             self.output_buffer_disconnections += 1
-            self.node.log.warning(
+            self._log.warning(
                 f"Client id={session.id} closed for overcoming of output buffer limits: {waiting_bytes} bytes"
             )
         return over
@@ -254,7 +286,7 @@ class Clients:
             for session in sorted(may_go, key=sizes.__getitem__, reverse=True):
                 total_bytes -= sizes[session]
                 self.evicted_count += 1
-                self.node.log.notice(f"Evicting client id={session.id}: it takes {sizes[session]} bytes")
+                self._log.notice(f"Evicting client id={session.id}: it takes {sizes[session]} bytes")
                 self.disconnect(session)
                 if total_bytes <= limit_bytes:
                     break
@@ -266,7 +298,7 @@ class Clients:
 
     def buffers_limit(self) -> int:
         """maxmemory-clients in bytes; as good as infinite if there is no limit."""
-        config = self.node.config
+        config = self._config
         limit_bytes: int = config["maxmemory-clients"]
         if limit_bytes < 0:  # percent
             limit_bytes = -limit_bytes * config["maxmemory"] // 100
@@ -274,12 +306,12 @@ class Clients:
 
     def tick(self) -> None:
         """Disconnect who has been idle too long, or over the soft limit of its output."""
-        timeout_ms = self.node.config["timeout"] * 1000
-        now_ms = self.node.space.now_ms
+        timeout_ms = self._config["timeout"] * 1000
+        now_ms = self._basics.now_ms
         for session in list(self.by_id.values()):
             idle = timeout_ms and now_ms - session.active_ms > timeout_ms
             if idle and not session.flags & LISTENING and not session.held_since_ms:
-                self.node.log.verbose("Closing idle client")
+                self._log.verbose("Closing idle client")
                 self.disconnect(session)
             elif session.output_bytes and session.soft_since_ms:
                 if self.over_output_limit(session, session.output_bytes):
@@ -289,11 +321,11 @@ class Clients:
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to every client that monitors."""
-        now_us = self.node.now_us()
+        now_us = self._basics.clock.now_us()
         source = b"lua" if session.flags & flags.SCRIPT else session.peer or b"?"
         line = b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, session.db.index, source)
         line += b"".join(b" " + quoted(arg) for arg in argv) + b"\r\n"
-        for monitor in self.node.monitors:
+        for monitor in self.monitors:
             if not monitor.flags & (flags.REPLY_OFF | flags.REPLY_SKIP):
                 monitor.raw(line)
 
@@ -349,7 +381,7 @@ def figures() -> Table[Clients]:
         shown(
             "clients",
             "blocked_clients",
-            lambda own: own.node.blocking.count + len(own.node.pause.waiting),
+            lambda own: own.waiting_count,
             "Clients that wait for a key, or for the end of a pause.",
         ),
         shown("clients", "tracking_clients", lambda own: 0, "Always 0: keys are not tracked."),

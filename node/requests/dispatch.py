@@ -18,8 +18,12 @@ from node.requests.request import Request
 from node.requests.transactions import discard
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
-    from node.engine.session.session import Command, Session
+    from collections.abc import Callable, Mapping
+
+    from node.engine.session.session import Command, Engine, Session
+    from node.requests.clients import Clients
+    from node.requests.pause import Pause
+    from node.requests.transactions import WatchTable
 
 # Words that begin a line of HTTP. A browser can be made to send such requests, with commands in their body.
 OF_HTTP = frozenset({b"post", b"host:"})
@@ -28,36 +32,71 @@ QUEUED_BYTES = 64
 """What a command in the queue of a transaction takes beside its words."""
 
 
-def execute(node: NodeCore, session: Session, argv: list[bytes]) -> None:
-    """Run one request, queue it, park it, or refuse it."""
-    command = find(node, argv)
-    if isinstance(command, CommandError):
-        if argv[0].lower() in OF_HTTP:
-            node.clients.spoke_http(session)
+class Dispatch:
+    """Takes the engine's long way for one node."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        commands: Mapping[bytes, Command],
+        clients: Clients,
+        pause: Pause,
+        watches: WatchTable,
+        look_for_room: Callable[[], None],
+    ) -> None:
+        """`look_for_room` is told that a request comes, which may find the data over maxmemory."""
+        self._engine = engine
+        self._commands = commands
+        self._clients = clients
+        self._pause = pause
+        self._watches = watches
+        self._look_for_room = look_for_room
+
+    def execute(self, session: Session, argv: list[bytes]) -> None:
+        """Run one request, queue it, park it, or refuse it."""
+        command = find(self._commands, argv)
+        if isinstance(command, CommandError):
+            if argv[0].lower() in OF_HTTP:
+                self._clients.spoke_http(session)
+                return
+            self._refuse(session, None, argv, command)
             return
-        refuse(node, session, None, argv, command)
-        return
-    if not accepts(command, len(argv)):
-        refuse(node, session, command, argv, wrong_arity(command.name.decode()))
-        return
-    node.look_for_room()
-    said = verdict(Request(session, command, argv), node.engine.states | session.flags, source_of(session))
-    match said:
-        case None:
-            session.perform(command, argv)
-            if command.name not in (b"asking", b"multi"):  # it holds for a command, or the transaction that follows
-                session.flags &= ~flags.ASKING
-        case Verdict.HOLD:
-            node.pause.park(session, argv)
-        case Verdict.QUEUE:
-            queue(session, command, argv)
-        case CommandError():
-            refuse(node, session, command, argv, said)
+        if not accepts(command, len(argv)):
+            self._refuse(session, command, argv, wrong_arity(command.name.decode()))
+            return
+        self._look_for_room()
+        said = verdict(Request(session, command, argv), self._engine.states | session.flags, source_of(session))
+        match said:
+            case None:
+                session.perform(command, argv)
+                if command.name not in (b"asking", b"multi"):  # it holds for a command, or the transaction that follows
+                    session.flags &= ~flags.ASKING
+            case Verdict.HOLD:
+                self._pause.park(session, argv)
+            case Verdict.QUEUE:
+                queue(session, command, argv)
+            case CommandError():
+                self._refuse(session, command, argv, said)
+
+    def _refuse(self, session: Session, command: Command | None, argv: list[bytes], error: CommandError) -> None:
+        """Reply the error; a transaction that was being queued will not run."""
+        if command is not None:
+            command.rejected += 1
+        if session.flags & flags.MULTI:
+            session.flags |= flags.DIRTY_EXEC
+        else:
+            session.flags &= ~flags.ASKING
+        if argv[0].lower() == b"exec":
+            discard(session, self._watches)
+            if not isinstance(error, Redirection):
+                reason = error.text.removeprefix(b"ERR ")
+                error = CommandError(b"EXECABORT Transaction discarded because of: " + reason)
+        session.error(error)
 
 
-def find(node: NodeCore, argv: list[bytes]) -> Command | CommandError:
+def find(commands: Mapping[bytes, Command], argv: list[bytes]) -> Command | CommandError:
     """The command or subcommand that a request names."""
-    command = node.commands.get(argv[0].lower())
+    command = commands.get(argv[0].lower())
     if command is None:
         return unknown_command(argv)
     if command.subcommands and len(argv) > 1:
@@ -78,22 +117,6 @@ def unknown_command(argv: list[bytes]) -> CommandError:
             break
         shown += b"'%s' " % arg[: 128 - len(shown)]
     return CommandError(b"ERR unknown command '%s', with args beginning with: %s" % (argv[0][:128], shown))
-
-
-def refuse(node: NodeCore, session: Session, command: Command | None, argv: list[bytes], error: CommandError) -> None:
-    """Reply the error; a transaction that was being queued will not run."""
-    if command is not None:
-        command.rejected += 1
-    if session.flags & flags.MULTI:
-        session.flags |= flags.DIRTY_EXEC
-    else:
-        session.flags &= ~flags.ASKING
-    if argv[0].lower() == b"exec":
-        discard(session, node.watches)
-        if not isinstance(error, Redirection):
-            reason = error.text.removeprefix(b"ERR ")
-            error = CommandError(b"EXECABORT Transaction discarded because of: " + reason)
-    session.error(error)
 
 
 def queue(session: Session, command: Command, argv: list[bytes]) -> None:

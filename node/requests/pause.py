@@ -15,7 +15,7 @@ from node.engine.session.session import words_bytes
 from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from node.basics import Basics
     from node.engine.session.session import Session
 
 NO_END = 1 << 62
@@ -39,8 +39,8 @@ class _Wish:
 class Pause:
     """The pauses that are in force, and who waits for their end."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(self, basics: Basics) -> None:
+        self._basics = basics
         self._wishes: dict[Reason, _Wish] = {}
         self.all_commands = False
         self.waiting: dict[Session, list[bytes]] = {}
@@ -55,7 +55,7 @@ class Pause:
         if not wishes:
             return "none", "none", 0
         longest, reason = max(wishes, key=lambda each: each[0].until_ms)
-        left_ms = max(0, longest.until_ms - self.node.space.now_ms)
+        left_ms = max(0, longest.until_ms - self._basics.now_ms)
         return reason.value, "all" if self.all_commands else "write", left_ms
 
     def is_for(self, reason: Reason) -> bool:
@@ -90,9 +90,9 @@ class Pause:
 
     def _apply(self) -> None:
         self.all_commands = any(each.all_commands for each in self._wishes.values())
-        self.node.set_state(flags.STATE_PAUSED, self.all_commands)
-        self.node.set_state(flags.STATE_PAUSED_WRITES, bool(self._wishes) and not self.all_commands)
-        self.node.space.paused = bool(self._wishes)
+        self._basics.set_state(flags.STATE_PAUSED, self.all_commands)
+        self._basics.set_state(flags.STATE_PAUSED_WRITES, bool(self._wishes) and not self.all_commands)
+        self._basics.space.paused = bool(self._wishes)
 
     def park(self, session: Session, argv: list[bytes]) -> None:
         """Have a command wait until `release`."""

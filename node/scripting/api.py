@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.monitoring.log import LEVELS
 from node.replies import CommandError
-from node.requests import dispatch
+from node.requests.dispatch import find
 from node.scripting.errors import ScriptError
 from node.version import REDIS_VERSION
 
@@ -116,7 +116,7 @@ class Api:
     def acl_check_cmd(self, *words: Any) -> bool:
         """The only user may do everything that there is."""
         self._running("redis.acl_check_cmd")
-        if isinstance(dispatch.find(self._scripts.node, arguments(words)), CommandError):
+        if isinstance(find(self._scripts.commands, arguments(words)), CommandError):
             raise ScriptError(b"ERR Invalid command passed to redis.acl_check_cmd()")
         return True
 
@@ -139,7 +139,7 @@ class Api:
         if not 0 <= chosen < len(LEVELS):
             raise ScriptError(b"ERR Invalid debug level.")
         text = b" ".join(as_string(part) for part in parts if is_number(part) or isinstance(part, bytes))
-        self._scripts.node.log.write(LEVELS[chosen], text.decode("utf-8", "replace"))
+        self._scripts.log.write(LEVELS[chosen], text.decode("utf-8", "replace"))
         return ()
 
 

@@ -9,7 +9,7 @@ What is saved, replicated and shown is the text. Libraries have an interpreter o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from node.scripting.errors import CannotCompile, ScriptError
 from node.scripting.shebang import shebang_words
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from node.ports.host import Clock
     from node.scripting.interpreter import Interpreter
 
 ENGINE = b"LUA"
@@ -63,8 +63,9 @@ class Library:
 class Functions:
     """The libraries of a node, by name."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(self, clock: Clock, make_interpreter: Callable[[], Interpreter]) -> None:
+        self._clock = clock
+        self._make_interpreter = make_interpreter
         self.libraries: dict[bytes, Library] = {}
         self._by_name: dict[bytes, Function] = {}
         self.cache_bytes = 0
@@ -100,15 +101,7 @@ class Functions:
     def interpreter(self) -> Interpreter:
         """Made when the first library is loaded."""
         if self._interpreter is None:
-            from node.scripting.api import Api
-            from node.scripting.interpreter import Interpreter
-
-            scripts = self.node.scripts
-            api = Api(scripts)
-            deprecated = self.node.config["lua-enable-deprecated-api"]
-            self._interpreter = Interpreter(
-                scripts, api.carry_out, api.common(), scripts.random, api.for_libraries(self), deprecated=deprecated
-            )
+            self._interpreter = self._make_interpreter()
         return self._interpreter
 
     def load(self, code: bytes, replace: bool, limited: bool = True) -> bytes:
@@ -176,7 +169,7 @@ class Functions:
         except CannotCompile as error:
             raise CommandError(b"ERR Error compiling function: " + error.text) from None
         self.loading = library
-        self._deadline_us = self.node.now_us() + LOAD_LIMIT_MS * 1000 if limited else None
+        self._deadline_us = self._clock.now_us() + LOAD_LIMIT_MS * 1000 if limited else None
         try:
             error_text = interpreter.load(function)
         finally:
@@ -190,7 +183,7 @@ class Functions:
     @property
     def late(self) -> bool:
         """The text of a library takes too long."""
-        return self._deadline_us is not None and self.node.now_us() > self._deadline_us
+        return self._deadline_us is not None and self._clock.now_us() > self._deadline_us
 
     # -- figures
 

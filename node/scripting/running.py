@@ -26,10 +26,9 @@ from node.scripting.errors import ScriptError
 from node.scripting.shebang import ScriptFlags, flags_at_begin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from node.core import NodeCore
-    from node.engine.session.session import Command, Session
+    from node.engine.session.session import Command, Engine, Session
     from node.requests.gates import Gate
 
 UNKNOWN = CommandError("ERR Unknown Redis command called from script")
@@ -53,9 +52,9 @@ def must_obey(caller: Session) -> bool:
     return bool(caller.flags & (flags.PRIMARY | flags.REPLAY))
 
 
-def refusal(node: NodeCore, call: Call, declared: ScriptFlags) -> CommandError | None:
+def refusal(engine: Engine, call: Call, declared: ScriptFlags) -> CommandError | None:
     """Why a script with these flags may not run now."""
-    states: int = node.engine.states
+    states: int = engine.states
     if not states & STOP_BEGINNING and not call.read_only:
         return None
     if must_obey(call.caller):
@@ -71,13 +70,17 @@ def refusal(node: NodeCore, call: Call, declared: ScriptFlags) -> CommandError |
 class Run:
     """A script that runs. `name` is the digest of its code, or the name of the function."""
 
-    node: NodeCore
+    engine: Engine
+    commands: Mapping[bytes, Command]
+    """All that there are."""
     call: Call
     session: Session
     """Whose commands the script's are."""
     name: bytes
     flags: ScriptFlags
     is_eval: bool
+    allows_noscript: bool = False
+    """It may run commands that are not meant for scripts."""
     read_only: bool = False
     slot: int | None = None
     """Where it keeps to one: that of the keys; None: of none yet."""
@@ -99,7 +102,7 @@ class Run:
             self.unheeded |= flags.STATE_READONLY | flags.STATE_MEMORY | flags.STATE_CLUSTER
         if self._declares(b"allow-oom"):
             self.unheeded |= flags.STATE_MEMORY
-        if self.node.scripts.allows_noscript:
+        if self.allows_noscript:
             self.unheeded |= flags.SCRIPT
 
     def records(self, on: bool) -> None:
@@ -108,12 +111,12 @@ class Run:
 
     def admit(self, argv: list[bytes]) -> Command:
         """The command that may be carried out; ScriptError if it may not."""
-        command = find(self.node, argv)
+        command = find(self.commands, argv)
         if isinstance(command, CommandError):
             raise self._refused(None, UNKNOWN)
         if not accepts(command, len(argv)):
             raise self._refused(command, WRONG_ARITY)
-        states = (self.node.engine.states | self.session.flags | self.states) & ~self.unheeded
+        states = (self.engine.states | self.session.flags | self.states) & ~self.unheeded
         if states & command.script_stops:
             self._pass(Request(self.session, command, argv), states, IN_SCRIPT)
         if command.writes and not self.wrote:
@@ -145,6 +148,6 @@ class Run:
         """Counted as every refusal is."""
         if command is not None:
             command.rejected += 1
-        self.node.engine.count_error(error.code)
-        self.node.engine.errors_told = self.node.engine.errors
+        self.engine.count_error(error.code)
+        self.engine.errors_told = self.engine.errors
         return ScriptError(error.text, counted=True)

@@ -11,17 +11,27 @@ from node.engine.session.session import Session
 from node.engine.session.wire import count_bytes
 from node.monitoring.figure import Table, human, shown
 from node.replies import CommandError, Raw, Reply
+from node.scripting.api import Api
 from node.scripting.errors import ABANDONED, CannotCompile, Failure
+from node.scripting.functions import Functions
 from node.scripting.random import Random
 from node.scripting.running import Call, Run, must_obey, refusal
 from node.scripting.shebang import ScriptFlags, command_flags, read_shebang
 from node.scripting.slices import Slices
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from collections.abc import Callable, Mapping
+
+    from node.basics import Basics
     from node.engine.session.session import Command
     from node.ports.host import WakeUps
+    from node.requests.blocking import BlockedClients
+    from node.requests.pause import Pause
+    from node.requests.standstill import Standstill
     from node.scripting.interpreter import Interpreter
+
+    MakesApi = Callable[[Api], Mapping[bytes, Any]]
+    """What scripts find in `redis`, made of what they may do."""
 
 NOSCRIPT = CommandError("NOSCRIPT No matching script. Please use EVAL.")
 BUSY_EVAL = CommandError(
@@ -60,14 +70,37 @@ class Script:
 class Scripts:
     """EVAL's scripts by digest, and the run of a script, of which there is at most one at a time."""
 
-    def __init__(self, node: NodeCore, wake_ups: WakeUps) -> None:
-        self.node = node
+    def __init__(
+        self,
+        basics: Basics,
+        commands: Mapping[bytes, Command],
+        wake_ups: WakeUps,
+        standstill: Standstill,
+        blocking: BlockedClients,
+        pause: Pause,
+        drop_unit: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        """`commands` are all that there are.
+
+        `drop_unit`: what was written since the last unit of the stream is never sent. `ended`: a script that was
+        suspended is not any more, and whatever had to wait for that goes on.
+        """
+        self._basics = basics
+        self._engine = basics.engine
+        self.log = basics.log
+        self.commands = commands
+        self._standstill = standstill
+        self._pause = pause
+        self._drop_unit = drop_unit
+        self._resume_others = ended
+        self.functions = Functions(basics.clock, self._interpreter_of_libraries)
         self.random = Random()
         self.by_digest: dict[bytes, Script] = {}
         self.cache_bytes = 0
         """What they take beside Lua."""
         self.run: Run | None = None
-        self.slices = Slices(node, wake_ups)
+        self.slices = Slices(basics, wake_ups, blocking.forget)
         self.slices.on_suspended, self.slices.on_ended = self._suspended, self._ended
         self.timed_out = False
         """Others no longer wait for the end of the script that is suspended: they are told BUSY."""
@@ -75,7 +108,7 @@ class Scripts:
         self.allows_noscript = False
         """DEBUG lets scripts run commands that are not meant for them."""
         self._interpreter: Interpreter | None = None
-        self._session = Session(node.engine, node.space.dbs[0], 0)
+        self._session = Session(basics.engine, basics.space.dbs[0], 0)
         """The one of all scripts: their commands are its."""
 
     # -- the cache
@@ -103,7 +136,7 @@ class Scripts:
         """The flags of a command that runs a script, as far as the script itself declares them."""
         usual = command.spec.flags
         if command.name.startswith(b"fcall"):
-            function = self.node.functions.find(argv[1])
+            function = self.functions.find(argv[1])
             return command_flags(usual, function.flags) if function is not None else usual
         by_digest = command.name.startswith(b"evalsha")
         script = self.by_digest.get(argv[1].lower()) if by_digest else None
@@ -122,12 +155,19 @@ class Scripts:
     def interpreter(self) -> Interpreter:
         """That of EVAL, made when it is first needed."""
         if self._interpreter is None:
-            from node.scripting.api import Api
-            from node.scripting.interpreter import Interpreter
-
-            api, deprecated = Api(self), self.node.config["lua-enable-deprecated-api"]
-            self._interpreter = Interpreter(self, api.carry_out, api.for_eval(), self.random, deprecated=deprecated)
+            self._interpreter = self._make_interpreter(Api.for_eval)
         return self._interpreter
+
+    def _interpreter_of_libraries(self) -> Interpreter:
+        """A new one for the libraries of functions."""
+        return self._make_interpreter(Api.common, lambda api: api.for_libraries(self.functions))
+
+    def _make_interpreter(self, running: MakesApi, loading: MakesApi | None = None) -> Interpreter:
+        from node.scripting.interpreter import Interpreter
+
+        api, deprecated = Api(self), self._basics.config["lua-enable-deprecated-api"]
+        loading_api = loading(api) if loading is not None else None
+        return Interpreter(self, api.carry_out, running(api), self.random, loading_api, deprecated=deprecated)
 
     def evaluate(self, call: Call) -> Reply:
         """EVAL."""
@@ -142,26 +182,30 @@ class Scripts:
 
     def call_function(self, call: Call) -> Reply:
         """FCALL."""
-        functions = self.node.functions
+        functions = self.functions
         function = functions.find(call.argv[1])
         assert function is not None
-        error = refusal(self.node, call, function.flags)
+        error = refusal(self._engine, call, function.flags)
         if error is not None:
             return error
         interpreter = functions.interpreter
-        run = Run(self.node, call, self._session_for(call.caller), function.name, function.flags, is_eval=False)
+        run = self._new_run(call, function.name, function.flags, is_eval=False)
         keys, args = interpreter.array(call.keys), interpreter.array(call.args)
         return self._carry_out(run, interpreter, function.callback, keys, args)
 
     def _evaluate(self, call: Call, digest: bytes) -> Reply:
         script, interpreter = self.by_digest[digest], self.interpreter
-        error = refusal(self.node, call, script.flags)
+        error = refusal(self._engine, call, script.flags)
         if error is not None:
             return error
         interpreter.define(b"KEYS", interpreter.array(call.keys))
         interpreter.define(b"ARGV", interpreter.array(call.args))
-        run = Run(self.node, call, self._session_for(call.caller), digest, script.flags, is_eval=True)
+        run = self._new_run(call, digest, script.flags, is_eval=True)
         return self._carry_out(run, interpreter, script.function)
+
+    def _new_run(self, call: Call, name: bytes, declared: ScriptFlags, is_eval: bool) -> Run:
+        session = self._session_for(call.caller)
+        return Run(self._engine, self.commands, call, session, name, declared, is_eval, self.allows_noscript)
 
     def _carry_out(self, run: Run, interpreter: Interpreter, function: Any, *arguments: Any) -> Reply:
         return self.slices.run(
@@ -170,13 +214,12 @@ class Scripts:
 
     def _run_to_its_end(self, run: Run, interpreter: Interpreter, function: Any, *arguments: Any) -> Reply:
         self.run, self._verdict = run, None
-        node, within = self.node, self.node.stopped_us
-        node.stopped_us = within or node.now_us()
+        around_us = self._standstill.begin()
         try:
             result = interpreter.run(function, run.call.caller.proto, *arguments)
         finally:
             self.run = self._verdict = None
-            node.stopped_us = within
+            self._standstill.end(around_us)
         if isinstance(result, bytes):
             return Raw(result)
         return self._error(run, result)
@@ -211,12 +254,12 @@ class Scripts:
 
     def go_on(self) -> None:
         """One more slice of the script that is suspended, if one is."""
-        threshold_ms = self.node.config["busy-reply-threshold"]
+        threshold_ms = self._basics.config["busy-reply-threshold"]
         if self.suspended and not self.timed_out and 0 < threshold_ms <= self.slices.elapsed_ms:
             self.timed_out = True
             self._tell_others()
             self._tell_of_slowness()
-            self.node.pause.release()
+            self._pause.release()
         self.slices.go_on()
 
     def kill(self, is_eval: bool) -> None:
@@ -231,7 +274,7 @@ class Scripts:
         if is_eval != run.is_eval:
             raise self.busy_error
         self._verdict = KILLED
-        self.node.log.warning("Lua script killed by user with SCRIPT KILL.")
+        self.log.warning("Lua script killed by user with SCRIPT KILL.")
 
     def may_leave(self, nosave: bool) -> bool:
         """The node is asked to end. A script that has written is waited for, unless nothing shall be kept."""
@@ -244,12 +287,12 @@ class Scripts:
         if self.suspended:
             self._verdict = ABANDONED
             self.slices.drop()
-            self.node.stream.drop_unit()
+            self._drop_unit()
 
     def abandon(self) -> None:
         """The data is about to be another: a script that is suspended ends now, wherever it is."""
         if self.suspended:
-            self.node.log.warning("The script that is running is given up.")
+            self.log.warning("The script that is running is given up.")
             self._verdict = ABANDONED
             self.slices.go_on()
 
@@ -260,21 +303,19 @@ class Scripts:
     def _ended(self) -> None:
         self.timed_out = False
         self._tell_others()
-        self.node.after_command()
-        self.node.following.carrier.go_on()
-        self.node.pause.release()
+        self._resume_others()
 
     def _tell_others(self) -> None:
         """Other clients' commands wait, or are told that we are busy."""
-        self.node.set_state(flags.STATE_SCRIPT, self.suspended and not self.timed_out)
-        self.node.set_state(flags.STATE_BUSY, self.suspended and self.timed_out)
+        self._basics.set_state(flags.STATE_SCRIPT, self.suspended and not self.timed_out)
+        self._basics.set_state(flags.STATE_BUSY, self.suspended and self.timed_out)
 
     def _tell_of_slowness(self) -> None:
         run = self.run
         if run is None:
             return
         command, name = "SCRIPT KILL" if run.is_eval else "FUNCTION KILL", run.name.decode("utf-8", "replace")
-        self.node.log.warning(
+        self.log.warning(
             f"Slow script detected: still in execution after {self.slices.elapsed_ms} milliseconds. "
             f"You can try killing the script using the {command} command. Script name is: {name}."
         )
@@ -290,7 +331,7 @@ class Scripts:
         return self.run.session.proto if self.run is not None else 2
 
     def interrupt(self) -> bytes | None:
-        if self.node.functions.late:
+        if self.functions.late:
             return LATE
         if self._verdict is None:
             self.slices.yield_if_due()
@@ -299,16 +340,16 @@ class Scripts:
     def count_error(self, code: bytes, counted: bool) -> None:
         """A script's errors may be of any kind. INFO shows so many kinds, and one more for the rest, as Valkey does."""
         if not counted:
-            known = self.node.engine.error_stats
+            known = self._engine.error_stats
             if len(code) > LONGEST_CODE:
                 code = b"ERR"
-            self.node.engine.count_error(code if code in known or len(known) < KINDS_OF_ERRORS else OTHER_ERRORS)
+            self._engine.count_error(code if code in known or len(known) < KINDS_OF_ERRORS else OTHER_ERRORS)
         elif self.run is not None:
             _count_failure(self.run)
 
     def unexpected(self, error: Exception) -> bytes:
         """A bug of ours: the script is told, and the log says what it was."""
-        return self.node.internal_error(self._session, [b"script"], error).text
+        return self._engine.node.internal_error(self._session, [b"script"], error).text
 
     # -- figures
 

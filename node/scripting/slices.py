@@ -25,7 +25,7 @@ from node.replies import Blocked, CommandError, Reply
 if TYPE_CHECKING:
     from greenlet import greenlet
 
-    from node.core import NodeCore
+    from node.basics import Basics
     from node.engine.session.session import Command, Session
     from node.ports.host import WakeUps
 
@@ -35,8 +35,10 @@ SLICE_US = 5000
 class Slices:
     """The work of one client that may be suspended, if the host comes back to it: else it ends before its command."""
 
-    def __init__(self, node: NodeCore, wake_ups: WakeUps) -> None:
-        self.node = node
+    def __init__(self, basics: Basics, wake_ups: WakeUps, forget_wait: Callable[[Session], None]) -> None:
+        """`forget_wait`: a client does not wait any more (BlockedClients.forget)."""
+        self._engine, self._space, self._clock = basics.engine, basics.space, basics.clock
+        self._forget_wait = forget_wait
         self._may_suspend, self._schedule = wake_ups.suspends, wake_ups.go_on_with_script
         self.suspended = False
         self.on_suspended: Callable[[], None] = lambda: None
@@ -55,7 +57,7 @@ class Slices:
 
     @property
     def elapsed_ms(self) -> int:
-        return (self.node.now_us() - self._began_us) // 1000
+        return (self._clock.now_us() - self._began_us) // 1000
 
     def run(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
         """The reply of the work, or a wait for its end."""
@@ -66,7 +68,7 @@ class Slices:
 
             self._worker = greenlet(self._serve)
         self._caller, self._command, self._argv = caller, caller.command, argv
-        self._began_us, self._dirty = self.node.now_us(), self.node.space.dirty
+        self._began_us, self._dirty = self._clock.now_us(), self._space.dirty
         reply = self._step(work)
         if not self.suspended:
             return reply
@@ -78,9 +80,8 @@ class Slices:
         """One more slice."""
         if not self.suspended or self._worker is None:
             return
-        node, caller = self.node, self._caller
+        space, caller = self._space, self._caller
         assert caller is not None
-        space = node.space
         now_ms, space.now_ms = space.now_ms, self._now_ms
         caller.flags |= self._flags
         try:
@@ -100,7 +101,7 @@ class Slices:
 
     def yield_if_due(self) -> None:
         """Called by the work where it may be suspended."""
-        if self._running and self.node.now_us() >= self._ends_us:
+        if self._running and self._clock.now_us() >= self._ends_us:
             self._to_loop()
 
     def _serve(self, work: Callable[[], Reply]) -> None:
@@ -112,7 +113,7 @@ class Slices:
                 self._reply = error
             except Exception as error:
                 assert self._caller is not None
-                self._reply = self.node.internal_error(self._caller, self._argv, error)
+                self._reply = self._engine.node.internal_error(self._caller, self._argv, error)
             self._idle = True
             del work  # the worker waits with empty hands: a request may be large
             work = self._to_loop()
@@ -128,7 +129,7 @@ class Slices:
         """A slice of the work that is suspended, or the first of this one."""
         assert self._worker is not None
         assert self._caller is not None
-        self._ends_us = self.node.now_us() + SLICE_US
+        self._ends_us = self._clock.now_us() + SLICE_US
         self._running, self._idle, self.suspended = True, False, False
         try:
             self._worker.switch(work)
@@ -139,7 +140,7 @@ class Slices:
             self._running = False
         self.suspended = not self._idle
         if self.suspended:
-            self._now_ms = self.node.space.now_ms
+            self._now_ms = self._space.now_ms
             self._flags = self._caller.flags & flags.EXEC
             self._caller.flags &= ~flags.EXEC
         reply, self._reply = self._reply, None
@@ -147,24 +148,23 @@ class Slices:
 
     def _finish(self, caller: Session, reply: Reply) -> None:
         """The end of a command that was suspended."""
-        node, command, argv = self.node, self._command, self._argv
+        engine, command, argv = self._engine, self._command, self._argv
         assert command is not None
-        duration_ns = (node.now_us() - self._began_us) * 1000
+        duration_ns = (self._clock.now_us() - self._began_us) * 1000
         self._caller = self._command = None
         self._argv = []
-        if caller.blocked is not None:
-            node.blocking.remove(caller.blocked)
-        errors = node.engine.errors
+        self._forget_wait(caller)
+        errors = engine.errors
         if not caller.flags & flags.CLOSED:
             caller.unblock(reply)
         command.record(duration_ns)
-        command.failed += node.engine.errors != errors
-        if 0 <= node.engine.slow_ns <= duration_ns:
-            node.slow_command(caller, command, argv, duration_ns)
-        if 0 < node.engine.latency_ns <= duration_ns:
-            node.late_command(command, duration_ns)
-        if node.engine.propagating and node.space.dirty != self._dirty:
-            node.propagate(caller, command, argv)
+        command.failed += engine.errors != errors
+        if 0 <= engine.slow_ns <= duration_ns:
+            engine.node.slow_command(caller, command, argv, duration_ns)
+        if 0 < engine.latency_ns <= duration_ns:
+            engine.node.late_command(command, duration_ns)
+        if engine.propagating and self._space.dirty != self._dirty:
+            engine.node.propagate(caller, command, argv)
         self.on_ended()
         if not caller.flags & flags.CLOSED:
             caller.mark()

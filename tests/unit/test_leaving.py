@@ -212,7 +212,7 @@ def test_a_log_that_begins_anew_keeps_nobody_who_has_handed_over(
     attach(world.node)
     monkeypatch.setattr(world.core.aof, "may_leave", lambda force: force)
     if handed_over:
-        monkeypatch.setattr(world.core.leaving.node, "clustering", HandsOver())
+        monkeypatch.setattr(world.core, "clustering", HandsOver())
     world.core.leaving.schedule(Leave())
     for _ in range(20):
         world.core.space.now_ms += 100

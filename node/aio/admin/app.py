@@ -19,9 +19,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from node.aio.admin.readiness import reasons_not_ready
 from node.monitoring import metrics
 from node.monitoring.log import Log
-from node.monitoring.readiness import reasons_not_ready
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -101,7 +101,7 @@ class _NodeCollector(Collector):
         for family in metrics.families(self._node.figures()):
             yield _metric(family)
         latency = HistogramMetricFamily(f"{metrics.PREFIX}command_seconds", "Duration of commands.", labels=["command"])
-        for each in metrics.histograms(self._node):
+        for each in metrics.histograms(self._node.all_commands()):
             buckets = [(str(limit_s), calls) for limit_s, calls in each.buckets.items()]
             latency.add_metric([each.command], [*buckets, ("+Inf", each.calls)], sum_value=each.total_s)
         yield latency

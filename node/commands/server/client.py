@@ -14,7 +14,6 @@ from node.replies import NO_REPLY, OK, SYNTAX, CommandError, Reply, ReplySet, Ve
 from node.requests.clients import check_name, count_names
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
     from node.engine.session.session import Session
 
 
@@ -82,7 +81,7 @@ def client_id(s: Session, argv: list[bytes]) -> Reply:
     tips="nondeterministic_output",
 )
 def client_info(s: Session, argv: list[bytes]) -> Reply:
-    return Verbatim(describe(s.node, s) + b"\n")
+    return Verbatim(describe(s) + b"\n")
 
 
 @command(
@@ -157,7 +156,7 @@ def client_list(s: Session, argv: list[bytes]) -> Reply:
 
 
 def lines_of(s: Session, clients: list[Session]) -> Reply:
-    return Verbatim(b"".join(describe(s.node, client) + b"\n" for client in clients))
+    return Verbatim(b"".join(describe(client) + b"\n" for client in clients))
 
 
 @command(
@@ -348,10 +347,10 @@ REPLY_BLOCK = 16384
 """Output up to here is shown as `obl`; what is beyond, as `oll` blocks of `omem` bytes, as Redis keeps it."""
 
 
-def describe(node: NodeCore, client: Session) -> bytes:
+def describe(client: Session) -> bytes:
     """One line of CLIENT LIST."""
     own = client.subscriptions
-    now_ms = node.space.now_ms
+    now_ms = client.engine.space.now_ms
     queued = -1 if client.multi is None else len(client.multi)
     waiting = client.output_bytes
     beyond = max(0, waiting - REPLY_BLOCK)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from node.commands.table.help import help_for
 from node.commands.table.spec import command, container
-from node.monitoring.latency import Event
+from node.monitoring.latency import Event, LatencyMonitor
 from node.monitoring.percentiles import cumulative
 from node.replies import CommandError, Reply, Verbatim
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
     from node.engine.session.session import Session
 
 
@@ -36,7 +35,7 @@ container(
     tips="nondeterministic_output request_policy:all_nodes response_policy:special",
 )
 def latency_doctor(s: Session, argv: list[bytes]) -> Reply:
-    return Verbatim(doctor(s.node).encode())
+    return Verbatim(doctor(s.node.latency).encode())
 
 
 @command(
@@ -136,17 +135,17 @@ def latency_reset(s: Session, argv: list[bytes]) -> Reply:
     return s.node.latency.reset([name.decode("utf-8", "replace") for name in argv[2:]])
 
 
-def doctor(node: NodeCore) -> str:
+def doctor(latency: LatencyMonitor) -> str:
     """What the recorded events say, in words."""
-    if not node.latency.threshold_ms:
+    if not latency.threshold_ms:
         return (
             "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Shardis instance. "
             "Turn it on with CONFIG SET latency-monitor-threshold <milliseconds>.\n"
         )
-    if not node.latency.events:
+    if not latency.events:
         return "Dave, no latency spike was observed during the lifetime of this Shardis instance.\n"
     lines = ["Dave, I have observed latency spikes in this Shardis instance:", ""]
-    for number, (name, event) in enumerate(node.latency.events.items(), 1):
+    for number, (name, event) in enumerate(latency.events.items(), 1):
         worst = [duration_ms for _, duration_ms in event.samples]
         average_ms = sum(worst) / len(worst)
         lines.append(f"{number}. {name}: {len(worst)} spikes, {average_ms:.0f} ms on average, worst {event.max_ms} ms.")

@@ -14,8 +14,8 @@ from node.replication.partial import go_on, refusal
 from node.replies import NO_REPLY, NOT_POSITIVE, OK, SYNTAX, CommandError, Reply
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
     from node.engine.session.session import Session
+    from node.replication.following import Following
 
 NO_DATA = CommandError("LOADING This primary has lost its data and waits for a replica to take its place")
 NO_LINK = CommandError("NOMASTERLINK Can't SYNC while not connected with my master")
@@ -138,7 +138,7 @@ def filtered(value: bytes) -> bool:
 def role(s: Session, argv: list[bytes]) -> Reply:
     node = s.node
     if node.following.active:
-        return role_of_replica(node)
+        return role_of_replica(node.following)
     online = [each for each in node.replicas.attached.values() if each.is_online]
     told = [[each.host.encode(), b"%d" % each.port, b"%d" % each.offset] for each in online]
     return [node.role.encode(), node.stream.offset, told]
@@ -255,7 +255,7 @@ def replicaof(s: Session, argv: list[bytes]) -> Reply:
         if following.active:
             following.stop()
             node.config.put("replicaof", None)
-            node.log.notice(f"MASTER MODE enabled (user request from '{describe(node, s).decode()}')")
+            node.log.notice(f"MASTER MODE enabled (user request from '{describe(s).decode()}')")
         return OK
     if s.flags & flags.REPLICA:
         raise CommandError("ERR Command is not valid when client is a replica.")
@@ -271,7 +271,7 @@ def replicaof(s: Session, argv: list[bytes]) -> Reply:
         return "OK Already connected to specified master"
     node.config.put("replicaof", (host, port))
     following.follow(host, port)
-    node.log.notice(f"REPLICAOF {host}:{port} enabled (user request from '{describe(node, s).decode()}')")
+    node.log.notice(f"REPLICAOF {host}:{port} enabled (user request from '{describe(s).decode()}')")
     return OK
 
 
@@ -289,8 +289,7 @@ def slaveof(s: Session, argv: list[bytes]) -> Reply:
     return replicaof(s, argv)
 
 
-def role_of_replica(node: NodeCore) -> Reply:
-    following = node.following
+def role_of_replica(following: Following) -> Reply:
     assert following.primary is not None
     host, port = following.primary
     state = {"loading": "sync"}.get(following.link.state.value, following.link.state.value)

@@ -44,7 +44,7 @@ def _debug_nothing(s: Session) -> None:
 
 def show_to_monitors(s: Session, argv: list[bytes]) -> None:
     """Before the commands of the script, which are shown one by one."""
-    if s.node.monitors:
+    if s.node.clients.monitors:
         s.node.clients.feed_monitors(s, argv)
 
 

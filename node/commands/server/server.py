@@ -47,7 +47,7 @@ def dbsize(s: Session, argv: list[bytes]) -> Reply:
 )
 def flushall(s: Session, argv: list[bytes]) -> Reply:
     lazy = flush_mode(s, argv)
-    s.node.flush_all(s.node.space.dbs, lazy)
+    s.node.changes.flush(s.node.space.dbs, lazy)
     s.node.saving.all_flushed()
     s.effect(*argv)  # replicated even if there was nothing to delete: replicas may have dead keys left
     return OK
@@ -68,7 +68,7 @@ def flushall(s: Session, argv: list[bytes]) -> Reply:
 )
 def flushdb(s: Session, argv: list[bytes]) -> Reply:
     lazy = flush_mode(s, argv)
-    s.node.flush_all([s.db], lazy)
+    s.node.changes.flush([s.db], lazy)
     s.effect(*argv)
     return OK
 
@@ -197,7 +197,7 @@ def swapdb(s: Session, argv: list[bytes]) -> Reply:
     second = require_int(argv[2], CommandError("ERR invalid second DB index"))
     if not (0 <= first < len(node.space.dbs) and 0 <= second < len(node.space.dbs)):
         raise CommandError("ERR DB index is out of range")
-    node.swap_dbs(first, second)
+    node.changes.swap(first, second)
     return OK
 
 
@@ -212,8 +212,8 @@ def swapdb(s: Session, argv: list[bytes]) -> Reply:
     tips="nondeterministic_output",
 )
 def time(s: Session, argv: list[bytes]) -> Reply:
-    stands_still = s.node.stopped_us if s.flags & (flags.EXEC | flags.SCRIPT) else 0
-    now_us = stands_still or s.node.now_us()
+    node = s.node
+    now_us = node.standstill.now_us() if s.flags & (flags.EXEC | flags.SCRIPT) else node.clock.now_us()
     return [b"%d" % (now_us // 1_000_000), b"%d" % (now_us % 1_000_000)]
 
 

@@ -61,7 +61,7 @@ def exec_(s: Session, argv: list[bytes]) -> Reply:
 def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
     node, exec_command = s.node, s.command
     s.flags |= flags.EXEC
-    node.stopped_us = node.now_us()
+    around_us = node.standstill.begin()
     try:
         s.array_header(len(queue))
         for command, queued in queue:
@@ -69,7 +69,7 @@ def run_queue(s: Session, queue: list[tuple[Command, list[bytes]]]) -> Reply:
     finally:
         s.flags &= ~flags.EXEC
         s.command = exec_command  # what the client has sent last
-        node.stopped_us = 0
+        node.standstill.end(around_us)
         s.multi_bytes = 0
     return NO_REPLY
 

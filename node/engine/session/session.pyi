@@ -6,6 +6,7 @@ from typing_extensions import Buffer
 from node.commands.table.spec import CommandSpec
 from node.core import NodeCore
 from node.engine.keyspace.table import Db, Keyspace, Value
+from node.engine.session.hooks import Hooks
 from node.engine.session.journal import Journal, Reader
 from node.replies import CommandError, Reply
 from node.requests.blocking import Waiting
@@ -60,7 +61,7 @@ class Command:
     def record(self, ns: int) -> None: ...
 
 class Engine:
-    node: NodeCore
+    node: Hooks
     cluster: bool
     states: int
     read_only: bool
@@ -94,7 +95,7 @@ class Engine:
     wake: Callable[[], object] | None
     current: Session | None
     ready: bool
-    def __init__(self, space: Keyspace, node: NodeCore | None = None) -> None: ...
+    def __init__(self, space: Keyspace, node: Hooks | None = None) -> None: ...
     @property
     def space(self) -> Keyspace: ...
     @property

@@ -291,7 +291,7 @@ cdef class Engine:
         self.stream_marked = False
         if self.wants_acks:
             self.wants_acks = False
-            self.node.stream.ask_for_acknowledgement()
+            self.node.ask_for_acknowledgement()
         self.journal.deliver()
 
     cpdef hold(self, Session s):
@@ -370,7 +370,7 @@ cdef class Session:
             if self.reader.live:
                 data += self.reader.read(STREAM_BYTES)
             else:
-                self.node.replicas.drained(self)
+                self.node.drained(self)
         return data
 
     def go_on(self) -> None:
@@ -977,7 +977,7 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
         else:
             record(s, c, arguments(a, argc) if argv is None else argv)
     if e.states & STATE_MONITORED and not c.bits & CMD_UNSEEN:
-        e.node.clients.feed_monitors(s, arguments(a, argc) if argv is None else argv)
+        e.node.feed_monitors(s, arguments(a, argc) if argv is None else argv)
     return 0
 
 

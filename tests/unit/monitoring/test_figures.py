@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node.figures import catalogue
+from node.figures.catalogue import catalogue
 from node.monitoring import metrics
 from node.monitoring.figure import Catalogue, Source, Table, by, counted, human, measured, shown
 from node.monitoring.info import ALL, text

@@ -19,13 +19,13 @@ def node() -> Embedded:
 def ways(node: Embedded, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The commands that take the long way, as they come."""
     seen: list[bytes] = []
-    execute = type(node.core).execute
+    execute = node.core.execute
 
-    def noted(core: Any, session: Any, argv: list[bytes]) -> None:
+    def noted(session: Any, argv: list[bytes]) -> None:
         seen.append(argv[0])
-        execute(core, session, argv)
+        execute(session, argv)
 
-    monkeypatch.setattr(type(node.core), "execute", noted)
+    monkeypatch.setattr(node.core, "execute", noted)
     return seen
 
 
@@ -34,7 +34,7 @@ def ways(node: Embedded, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 )
 def test_reads_run_at_once_whatever_stops_writes(node: Embedded, state: int, monkeypatch: pytest.MonkeyPatch) -> None:
     client, seen = node.client(), ways(node, monkeypatch)
-    node.core.set_state(state, True)
+    node.core.basics.set_state(state, True)
     assert client("STRLEN", "k") == 0
     assert client("CLIENT", "ID") == client.session.id
     assert client("client", "id") == client.session.id
@@ -48,7 +48,7 @@ def test_writes_take_the_long_way_only_while_something_may_stop_them(
     client, seen = node.client(), ways(node, monkeypatch)
     assert client("SETRANGE", "k", "0", "v") == 1
     assert seen == []
-    node.core.set_state(flags.STATE_FEW_REPLICAS, True)
+    node.core.basics.set_state(flags.STATE_FEW_REPLICAS, True)
     assert str(client("SETRANGE", "k", "0", "v")).startswith("NOREPLICAS")
     assert seen == [b"SETRANGE"]
 

@@ -82,7 +82,7 @@ def test_watchers_hear_of_its_writes(node: Embedded, client: EmbeddedClient) -> 
 
 
 def test_a_replica_lets_scripts_read_only(node: Embedded, client: EmbeddedClient) -> None:
-    node.core.set_state(flags.STATE_READONLY, True)
+    node.core.basics.set_state(flags.STATE_READONLY, True)
     assert str(evaluate(client, "return redis.call('SET', 'a', 1)")).startswith("READONLY You can't write")
     assert evaluate(client, "return redis.call('GET', 'a')") is None
     assert str(evaluate(client, "#!lua\nreturn 1")).startswith("READONLY You can't write")
@@ -90,7 +90,7 @@ def test_a_replica_lets_scripts_read_only(node: Embedded, client: EmbeddedClient
 
 
 def test_without_enough_replicas_scripts_do_not_write(node: Embedded, client: EmbeddedClient) -> None:
-    node.core.set_state(flags.STATE_FEW_REPLICAS, True)
+    node.core.basics.set_state(flags.STATE_FEW_REPLICAS, True)
     assert str(evaluate(client, "return redis.call('SET', 'a', 1)")).startswith("NOREPLICAS")
     assert str(evaluate(client, "#!lua\nreturn 1")).startswith("NOREPLICAS")
     assert evaluate(client, "return redis.call('GET', 'a')") is None

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from node.config import Config
 from node.engine.memory.alloc import mem_used
 from node.monitoring.allocator import Allocator, measure
 from node.monitoring.figure import Table, human, shown
+from node.ports.host import Process
 from node.version import ALLOCATOR
 
-if TYPE_CHECKING:
-    from node.core import NodeCore
+
+class HasLua(Protocol):
+    """What keeps scripts or functions."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory of its interpreter."""
+
+    cache_bytes: int
+    """The texts, and what goes with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +49,18 @@ class Measured:
 class Memory:
     """Measures, and remembers the most that was used when somebody asked."""
 
-    def __init__(self, node: NodeCore) -> None:
-        self.node = node
+    def __init__(
+        self, config: Config, process: Process, used: Callable[[], int], interpreters: Sequence[HasLua]
+    ) -> None:
+        """`used` is what was allocated for users, in bytes."""
+        self._config = config
+        self._process = process
+        self._used = used
+        self._interpreters = interpreters
         self.peak_bytes = 0
 
     def measure(self) -> Measured:
-        node, used, rss = self.node, self.node.used_memory(), self.node.process.facts().rss_bytes
+        used, rss = self._used(), self._process.facts().rss_bytes
         self.peak_bytes = max(self.peak_bytes, used)
         return Measured(
             memory=self,
@@ -51,10 +68,10 @@ class Memory:
             data=mem_used(),
             rss=rss,
             heap=measure(rss),
-            limit=node.config["maxmemory"],
-            policy=node.config["maxmemory-policy"],
-            lua=node.scripts.used_bytes + node.functions.used_bytes,
-            scripts=node.scripts.cache_bytes + node.functions.cache_bytes,
+            limit=self._config["maxmemory"],
+            policy=self._config["maxmemory-policy"],
+            lua=sum(each.used_bytes for each in self._interpreters),
+            scripts=sum(each.cache_bytes for each in self._interpreters),
         )
 
     def forget_peak(self) -> None:

@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from node import clustering, leaving
+from node.figures import absent, memory, server
 from node.keyspace import eviction
-from node.monitoring import absent, engine, memory, process, rates, server
+from node.monitoring import engine, process, rates
 from node.monitoring.figure import Catalogue, Source
 from node.persistence import loading, saving, snapshots
 from node.persistence.aof import appendonly

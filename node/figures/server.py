@@ -97,7 +97,7 @@ def figures() -> Table[NodeCore]:
         shown("server", "process_supervised", lambda node: "no", "Always no.", after="process_id"),
         shown("server", "run_id", lambda node: node.run_id, "A name that this start of the process has drawn."),
         shown("server", "tcp_port", lambda node: node.config["port"], "The port for clients."),
-        shown("server", "server_time_usec", lambda node: node.now_us(), "Unix time in microseconds."),
+        shown("server", "server_time_usec", lambda node: node.clock.now_us(), "Unix time in microseconds."),
         shown("server", "uptime_in_seconds", uptime_s, "Time since the start."),
         shown("server", "uptime_in_days", lambda node: uptime_s(node) // 86400, "The same in days."),
         shown("server", "hz", lambda node: node.config["hz"], "The directive hz."),
