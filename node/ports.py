@@ -15,8 +15,8 @@ from node.monitoring.process import ProcessFacts
 from node.persistence.aof.files import Files as LogFiles
 from node.persistence.aof.files import NoFiles
 from node.persistence.disk import Disk, NoDisk
-from node.replication.host import Host as PrimaryHost
-from node.replication.host import NoHost as NoPrimary
+from node.primary_port import Host as PrimaryHost
+from node.primary_port import NoHost as NoPrimary
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session

@@ -7,7 +7,7 @@ import asyncio
 from node.aio.clock import monotonic_ms, unix_ms
 from node.config import Config
 from node.persistence.loading import delay_us
-from node.replication.host import Progress
+from node.primary_port import Progress
 from node.steps import Result, Steps
 
 SLICE_MS = 5

@@ -16,7 +16,7 @@ from node.aio.clock import unix_ms
 from node.aio.loading import run_in_slices
 from node.config import Config
 from node.monitoring.log import Log
-from node.replication.host import Events, Progress
+from node.primary_port import Events, Progress
 from node.steps import CannotLoad, Steps
 
 SYNC_EVERY_BYTES = 8 << 20
@@ -28,7 +28,7 @@ MIN_PATIENCE_MS = 1000
 
 
 class ReplicationHost:
-    """What the replication of a node asks of the world (node/replication/host.py)."""
+    """What the replication of a node asks of the world (node/primary_port.py)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: Log) -> None:
         self.loop = loop

@@ -15,7 +15,7 @@ from node.steps import CannotLoad, Steps
 if TYPE_CHECKING:
     from node.basics import Basics
     from node.persistence.rdb.load import Data
-    from node.replication.host import Host
+    from node.primary_port import Host
     from node.replication.local_expiry import LocalExpiry
 
 LOADS = "MASTER <-> REPLICA sync: Loading DB in memory"

@@ -11,6 +11,7 @@ from typing import Protocol
 from gossip.effects import Effect, Note
 from node.monitoring.figure import Table, counted
 from node.monitoring.log import Log
+from node.primary_port import Host, Progress
 from node.replication.applier import Applier
 from node.replication.effects import (
     Apply,
@@ -23,7 +24,6 @@ from node.replication.effects import (
     Send,
     StoreSnapshot,
 )
-from node.replication.host import Host, Progress
 from node.replication.lineage import Lineage
 from node.replication.link import Introduction, PrimaryLink, State
 from node.steps import Steps

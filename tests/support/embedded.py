@@ -23,8 +23,8 @@ from node.engine.session.session import Session
 from node.persistence.aof.files import Files as LogFiles
 from node.persistence.disk import Disk
 from node.ports import Host, NoFilesAtAll, NoProcess, NoWakeUps
-from node.replication.host import Host as PrimaryHost
-from node.replication.host import NoHost as NoPrimary
+from node.primary_port import Host as PrimaryHost
+from node.primary_port import NoHost as NoPrimary
 from tests.support.resp import Word, pack, parse
 
 

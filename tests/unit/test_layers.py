@@ -132,11 +132,17 @@ MAY_KNOW: dict[str, set[str]] = {
     "node.replies": set(),
     "node.flags": set(),
     "node.steps": set(),
+    "node.primary_port": {"node.steps"},
     "node.version": set(),
     "node.scripting.libraries": set(),
     "node.config": {"gossip", "node.engine.structures", "node.replies"},
     "node.persistence.types": {*_BELOW_SESSION, "node.engine.durable"},
     "node.persistence.rdb": {*_BELOW_SESSION, "node.engine.durable", "node.persistence.types", "node.version"},
+    "node.replication": {
+        *("gossip", "node.config", "node.engine.keyspace", "node.engine.session", "node.persistence.rdb"),
+        *("node.persistence.types", "node.basics", "node.flags", "node.monitoring", "node.primary_port"),
+        *("node.replies", "node.steps", "node.version"),
+    },
     "node.commands.table": {"node.engine.structures", "node.engine.session", "node.replies"},
     "node.commands.data": {
         *_BELOW_SESSION,

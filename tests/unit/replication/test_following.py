@@ -10,8 +10,8 @@ from node import flags
 from node.engine.keyspace.table import Keyspace
 from node.persistence.disk import NoDisk
 from node.persistence.rdb.snapshot import snapshot
+from node.primary_port import Events, Progress
 from node.replication.following import Following
-from node.replication.host import Events, Progress
 from node.steps import CannotLoad, Steps
 from tests.support.embedded import Embedded
 from tests.support.resp import ErrorReply, pack
