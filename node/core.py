@@ -42,15 +42,18 @@ from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
 from node.ports.host import Clock, Host
 from node.ports.steps import Steps
+from node.replication.acks import Acknowledgements
 from node.replication.applier import Applier
 from node.replication.arrival import Arrival
 from node.replication.carrier import Carrier
 from node.replication.durable import DurableWrites
 from node.replication.filefacts import FileFacts
 from node.replication.following import Following
+from node.replication.fullsync import FullSync
 from node.replication.history import History
 from node.replication.lineage import Lineage
 from node.replication.local_expiry import LocalExpiry
+from node.replication.replica import Replica
 from node.replication.replicas import Replicas
 from node.replication.stream import WriteStream
 from node.replication.stream_session import StreamSession, StreamSessions
@@ -136,7 +139,7 @@ class NodeCore:
             latency=self.latency,
         )
         self.rates = Rates()
-        self.stream = WriteStream(self.engine)
+        self.stream = WriteStream(self.engine, self.write_lost)
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
         self.watches = WatchTable(self.engine)
@@ -170,8 +173,8 @@ class NodeCore:
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
         self.eviction = Eviction(basics, self.stream, self.changes.key)
         self.history = History(self.rng)
-        self.replicas = Replicas(self, host.connections, host.files)
         self.snapshots = Snapshots(basics, host.wake_ups)
+        self.replicas = self._make_replicas(host)
         self.scripts = Scripts(
             basics,
             self.commands,
@@ -206,7 +209,6 @@ class NodeCore:
             self.snapshots,
             lambda: self.durable.look(),
         )
-        self.durable = DurableWrites(self)
         self.leaving = Leaving(
             basics,
             host.wake_ups,
@@ -235,6 +237,27 @@ class NodeCore:
         self.run_locally = self.following.local_expiry.run_command
         self.stream_error = self.following.sessions.errored
         self._subscribe_to_config()
+
+    def _make_replicas(self, host: Host) -> Replicas:
+        """Put together what makes this node one that others follow."""
+        basics, stream, history, disconnect = self.basics, self.stream, self.history, self.clients.disconnect
+        attached: dict[Session, Replica] = {}
+        self.durable = DurableWrites(
+            self.engine, attached, self.blocking, lambda: self.aof.durable_offset, self.after_command
+        )
+        acks = Acknowledgements(basics, attached, self.blocking, self.durable, disconnect)
+        sync = FullSync(
+            basics,
+            stream,
+            history,
+            attached,
+            acks,
+            self.snapshots,
+            host.files,
+            disconnect,
+            lambda: self.clustering.core.living_replicas() if self.clustering is not None else 0,
+        )
+        return Replicas(basics, stream, history, attached, sync, acks, self.clients, host.connections)
 
     def _make_following(self, host: Host) -> Following:
         """Put together what makes this node a replica."""
@@ -540,7 +563,7 @@ class NodeCore:
             return
         self.blocking.tick(now_ms)
         self.pause.tick(now_ms)
-        self.replicas.tick(now_ms, self.clients.disconnect)
+        self.replicas.tick(now_ms)
         self.saving.tick(now_ms)
         self.following.tick()
         self.aof.tick()

@@ -28,7 +28,7 @@ MIN_PATIENCE_MS = 1000
 
 
 class ReplicationHost:
-    """What the replication of a node asks of the world (node/replication/host.py)."""
+    """What the replication of a node asks of the world (node/ports/primary.py)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, log: Log) -> None:
         self.loop = loop

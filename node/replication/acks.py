@@ -14,17 +14,18 @@ What follows from acknowledgements is decided by the functions at the beginning,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from node import flags
 from node.replies import Blocked, Reply
 
 if TYPE_CHECKING:
+    from node.basics import Basics
     from node.config import Config
     from node.engine.session.session import Session
+    from node.replication.durable import DurableWrites, Waits
     from node.replication.replica import Replica
-    from node.replication.replicas import Replicas
 
 
 class Acknowledging(Protocol):
@@ -82,36 +83,47 @@ def release(
 class Acknowledgements:
     """How far the replicas of one node are, as they told."""
 
-    def __init__(self, owner: Replicas) -> None:
-        self.owner = owner
-        self.node = owner.node
+    def __init__(
+        self,
+        basics: Basics,
+        attached: Mapping[Session, Replica],
+        waits: Waits,
+        durable: DurableWrites,
+        disconnect: Callable[[Session], None],
+    ) -> None:
+        self._basics = basics
+        self._engine = basics.engine
+        self._attached = attached
+        self._waits = waits
+        self._durable = durable
+        self._disconnect = disconnect
         self.waiting: dict[Session, int] = {}
         """Who waits in WAIT, for how many replicas."""
         self.good = 0
         """How many replicas are in reach, by min-replicas-max-lag."""
-        config = self.node.config
+        config = basics.config
         config.subscribe(["min-replicas-to-write", "min-replicas-max-lag", "min-acks"], self._configure)
         self._configure(config)
 
     def _configure(self, config: Config) -> None:
-        self.node.engine.min_acks = config["min-acks"]
+        self._engine.min_acks = config["min-acks"]
         self.look_who_is_good()
         self._release()
 
     def count(self, offset: int) -> int:
         """How many replicas have acknowledged so much."""
-        return count(self.owner.attached.values(), offset)
+        return count(self._attached.values(), offset)
 
     # -- replicas in reach
 
     def look_who_is_good(self) -> None:
         """Close the gate for writes while too few replicas are in reach."""
-        config, now_ms = self.node.config, self.node.space.now_ms
+        config, now_ms = self._basics.config, self._basics.now_ms
         longest_s = config["min-replicas-max-lag"]
-        replicas = self.owner.attached.values()
+        replicas = self._attached.values()
         self.good = sum(each.is_online and each.lag_s(now_ms) <= longest_s for each in replicas)
         wanted = max(config["min-replicas-to-write"] if longest_s else 0, config["min-acks"])
-        self.node.basics.set_state(flags.STATE_FEW_REPLICAS, self.good < wanted)
+        self._basics.set_state(flags.STATE_FEW_REPLICAS, self.good < wanted)
 
     # -- who waits
 
@@ -122,17 +134,17 @@ class Acknowledgements:
         if count >= replicas or session.flags & flags.NEVER_WAITS:
             return count
         self.waiting[session] = replicas
-        self.node.engine.wants_acks = True
+        self._engine.wants_acks = True
         return Blocked([], timeout_ms, lambda _: None, lambda: self.count(offset), kind="wait", forget=self.waiting.pop)
 
     def heard(self, replica: Replica) -> None:
         """A replica has told how far it is."""
         self.look_who_is_good()
-        offsets = descending(self.owner.attached.values())
+        offsets = descending(self._attached.values())
         for session, wanted in list(self.waiting.items()):
             if has_been_read(session.written, wanted, offsets):
-                self.node.blocking.answer(session, self.count(session.written))
-        self.node.durable.look()
+                self._waits.answer(session, self.count(session.written))
+        self._durable.look()
         self._release()
 
     def gone(self, replica: Replica) -> None:
@@ -140,31 +152,31 @@ class Acknowledgements:
 
     def _release(self) -> None:
         """Let the replies go that enough replicas stand behind."""
-        engine = self.node.engine
+        engine = self._engine
         if not engine.held:
             return
         held = [session for session in engine.held if not session.flags & flags.CLOSED]
-        free, engine.held = release(held, engine.min_acks, self.owner.attached.values(), engine.lease_runs())
+        free, engine.held = release(held, engine.min_acks, self._attached.values(), engine.lease_runs())
         for session in free:
             session.held_since_ms = 0
             session.mark()
 
     def give_up(self) -> None:
         """The node becomes a replica: who waits for acknowledgements is told nothing, as neither answer is true."""
-        held, self.node.engine.held = self.node.engine.held, []
+        held, self._engine.held = self._engine.held, []
         for session in held:
-            self.node.clients.disconnect(session)
+            self._disconnect(session)
 
-    def tick(self, now_ms: int, disconnect: Callable[[Session], None]) -> None:
+    def tick(self, now_ms: int) -> None:
         self.look_who_is_good()
-        timeout_ms = self.node.config["min-acks-timeout"]
-        for session in list(self.node.engine.held):
+        timeout_ms = self._basics.config["min-acks-timeout"]
+        for session in list(self._engine.held):
             if timeout_ms and now_ms - session.held_since_ms > timeout_ms and not session.flags & flags.CLOSED:
-                self.node.log.warning(
+                self._basics.log.warning(
                     f"Closing client id={session.id}: its write was not acknowledged by "
-                    f"{self.node.engine.min_acks} replicas within min-acks-timeout"
+                    f"{self._engine.min_acks} replicas within min-acks-timeout"
                 )
-                disconnect(session)
-        if self.node.engine.held:
-            self.node.engine.wants_acks = True
+                self._disconnect(session)
+        if self._engine.held:
+            self._engine.wants_acks = True
             self._release()

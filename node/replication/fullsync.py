@@ -14,23 +14,52 @@ may be is bounded by client-output-buffer-limit, as for any other output of a re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from node import flags
-from node.replication.replica import TRANSFER, WAITS, Replica
+from node.monitoring.figure import Table, counted
+from node.persistence.types.kinds import Form
+from node.replication.replica import ONLINE, TRANSFER, WAITS, Replica
 
 if TYPE_CHECKING:
-    from node.persistence.snapshots import Handle
-    from node.ports.host import Files
-    from node.replication.replicas import Replicas
+    from node.basics import Basics
+    from node.engine.session.session import Session
+    from node.replication.acks import Acknowledgements
+    from node.replication.history import History
+    from node.replication.stream import WriteStream
 
 CHUNK_BYTES = 64 * 1024
 WAITING_BYTES = 256 * 1024
 """A snapshot pauses while a replica's output is longer than this."""
 
 
+class Handle(Protocol):
+    """A snapshot that is being taken."""
+
+    def cancel(self) -> None:
+        """Give it up; the transfer hears nothing more."""
+
+
+class Snapshots(Protocol):
+    """Who takes them (node/persistence/snapshots.py)."""
+
+    @property
+    def wake(self) -> Callable[[], None]:
+        """A transfer has become ready for more."""
+
+    def start(
+        self, consumer: Transfer, *, slots: bytes | None, aux: Mapping[str, object], form: Form
+    ) -> Handle: ...
+
+
+class Files(Protocol):
+    def nameless(self) -> BinaryIO:
+        """A file to write and then to read. OSError: there is none to be had."""
+
+
 class Transfer(Protocol):
-    """A snapshot on its way to some replicas: a consumer of node.snapshots."""
+    """A snapshot on its way to some replicas: the consumer of it."""
 
     replicas: list[Replica]
     handle: Handle | None
@@ -43,14 +72,34 @@ class Transfer(Protocol):
 
 
 class FullSync:
-    """Who waits for a snapshot, and the one that is being made."""
+    """Who waits for a snapshot, and the one that is being made. `expected` tells how many replicas we should have, as
+    far as that is known."""
 
-    def __init__(self, owner: Replicas, files: Files) -> None:
-        self.owner = owner
-        self.node = owner.node
+    def __init__(
+        self,
+        basics: Basics,
+        stream: WriteStream,
+        history: History,
+        attached: Mapping[Session, Replica],
+        acks: Acknowledgements,
+        snapshots: Snapshots,
+        files: Files,
+        disconnect: Callable[[Session], None],
+        expected: Callable[[], int],
+    ) -> None:
+        self.basics = basics
+        self.snapshots = snapshots
+        self.disconnect = disconnect
         self.waiting: list[Replica] = []
         self.transfers: list[Transfer] = []
+        self.asked = 0
+        """How often one was asked for."""
+        self._stream = stream
+        self._history = history
+        self._attached = attached
+        self._acks = acks
         self._files = files
+        self._expected = expected
         self._newline_ms = 0
 
     @property
@@ -60,21 +109,21 @@ class FullSync:
 
     def ask(self, replica: Replica) -> None:
         """Take a replica in."""
-        node, config = self.node, self.node.config
-        self.owner.full_syncs += 1
+        config, log, now_ms = self.basics.config, self.basics.log, self.basics.now_ms
+        self.asked += 1
         replica.state = WAITS
-        replica.asked_ms = node.space.now_ms
+        replica.asked_ms = now_ms
         self.waiting.append(replica)
         if self.active:
-            node.log.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC")
+            log.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC")
         elif self._diskless(replica) and config["repl-diskless-sync-delay"]:
-            node.log.notice("Delay next BGSAVE for diskless SYNC")
-            self._begin_if_due(node.space.now_ms)
+            log.notice("Delay next BGSAVE for diskless SYNC")
+            self._begin_if_due(now_ms)
         else:
             self.begin()
 
     def _diskless(self, replica: Replica) -> bool:
-        return bool(self.node.config["repl-diskless-sync"]) and replica.understands_eof
+        return bool(self.basics.config["repl-diskless-sync"]) and replica.understands_eof
 
     def tick(self, now_ms: int) -> None:
         self._begin_if_due(now_ms)
@@ -88,7 +137,7 @@ class FullSync:
                 replica.session.raw(b"\n")
 
     def _begin_if_due(self, now_ms: int) -> None:
-        config = self.node.config
+        config = self.basics.config
         if not self.waiting or self.active:
             return
         enough = config["repl-diskless-sync-max-replicas"]
@@ -100,46 +149,44 @@ class FullSync:
 
     def _all_are_here(self) -> bool:
         """Whether we know of a cluster which replicas of ours live, and all of them are connected."""
-        clustering = self.node.clustering
-        expected = clustering.core.living_replicas() if clustering is not None else 0
-        here = sum(not each.snapshot_only for each in self.owner.attached.values())
-        return 0 < expected <= here
+        here = sum(not each.snapshot_only for each in self._attached.values())
+        return 0 < self._expected() <= here
 
     def begin(self) -> None:
         """Make a snapshot for those who can share it: the first one, and all like it."""
-        node = self.node
+        stream, log = self._stream, self.basics.log
         diskless = all(self._diskless(each) for each in self.waiting)
         first = self.waiting[0]
         chosen = [each for each in self.waiting if each.takes_the_same_as(first)]
         self.waiting = [each for each in self.waiting if each not in chosen]
-        node.log.notice(f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
+        log.notice(f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
         try:
             file = None if diskless else self._files.nameless()
         except OSError as error:
-            node.log.warning(f"Can't open the file of a snapshot for replicas: {error}")
+            log.warning(f"Can't open the file of a snapshot for replicas: {error}")
             for replica in chosen:
-                node.clients.disconnect(replica.session)
+                self.disconnect(replica.session)
             return
-        node.stream.end_unit()
-        node.engine.journal.select_again()
-        offset = node.stream.offset
+        stream.end_unit()
+        stream.journal.select_again()
+        offset = stream.offset
         for replica in chosen:
             self._welcome(replica, offset)
         transfer: Transfer = ByMark(self, chosen) if file is None else ByFile(self, chosen, file)
         self.transfers.append(transfer)
-        database = -1 if not node.engine.journal.follows else max(node.engine.journal.database, 0)
-        aux = {"repl-stream-db": max(database, 0), "repl-id": node.history.id, "repl-offset": offset}
+        database = max(stream.journal.database, 0) if stream.journal.follows else 0
+        aux = {"repl-stream-db": database, "repl-id": self._history.id, "repl-offset": offset}
         slots = None if first.with_data else bytes(16384)
-        transfer.handle = node.snapshots.start(transfer, slots=slots, aux=aux, form=first.form)
+        transfer.handle = self.snapshots.start(transfer, slots=slots, aux=aux, form=first.form)
 
     def _welcome(self, replica: Replica, offset: int) -> None:
         session = replica.session
         if replica.acknowledges:
-            session.raw(b"+FULLRESYNC %s %d\r\n" % (self.node.history.id.encode(), offset))
+            session.raw(b"+FULLRESYNC %s %d\r\n" % (self._history.id.encode(), offset))
         replica.offset = 0
         replica.in_transfer = True
-        replica.moved_bytes, replica.moved_ms = session.bytes_out, self.node.space.now_ms
-        session.reader = self.node.engine.journal.reader(offset)
+        replica.moved_bytes, replica.moved_ms = session.bytes_out, self.basics.now_ms
+        session.reader = self._stream.journal.reader(offset)
 
     # -- what transfers tell
 
@@ -150,7 +197,7 @@ class FullSync:
 
     def received(self, replica: Replica, on_ack: bool) -> None:
         """The snapshot is through; the stream follows, at once or when the replica says so."""
-        node, session = self.node, replica.session
+        log, session = self.basics.log, replica.session
         replica.in_transfer = False
         if replica.snapshot_only:
             session.flags |= flags.CLOSE
@@ -159,21 +206,23 @@ class FullSync:
         assert session.reader is not None
         replica.starts_on_ack = on_ack
         session.reader.live = not on_ack
-        self.owner.go_online(replica, node.space.now_ms)
+        replica.state = ONLINE
+        replica.acked_ms = self.basics.now_ms
+        self._acks.look_who_is_good()
         session.mark()
         if on_ack:
-            node.log.notice(
+            log.notice(
                 f"Streamed repl transfer with replica {replica.name} succeeded (socket). "
                 "Waiting for REPLCONF ACK from replica to enable streaming"
             )
         else:
-            node.log.notice(f"Synchronization with replica {replica.name} succeeded")
+            log.notice(f"Synchronization with replica {replica.name} succeeded")
 
     def over(self, transfer: Transfer) -> None:
         """The snapshot has come to its end; those who came too late for it are next."""
         transfer.handle = None
         self.forget_if_done(transfer)
-        self._begin_if_due(self.node.space.now_ms)
+        self._begin_if_due(self.basics.now_ms)
 
     def forget_if_done(self, transfer: Transfer) -> None:
         if transfer.handle is None and not transfer.replicas and transfer in self.transfers:
@@ -181,10 +230,10 @@ class FullSync:
 
     def failed(self, transfer: Transfer, reason: str) -> None:
         """No snapshot: the replicas have to ask again."""
-        self.node.log.warning(f"SYNC failed. BGSAVE child returned an error: {reason}")
+        self.basics.log.warning(f"SYNC failed. BGSAVE child returned an error: {reason}")
         transfer.handle = None
         for replica in list(transfer.replicas):
-            self.node.clients.disconnect(replica.session)
+            self.disconnect(replica.session)
         self.forget_if_done(transfer)
 
     def gone(self, replica: Replica) -> None:
@@ -196,7 +245,7 @@ class FullSync:
                 continue
             transfer.replicas.remove(replica)
             if not transfer.replicas and transfer.handle is not None:
-                self.node.log.notice("Diskless rdb transfer, last replica dropped, killing fork child.")
+                self.basics.log.notice("Diskless rdb transfer, last replica dropped, killing fork child.")
                 transfer.handle.cancel()
                 transfer.handle = None
             self.forget_if_done(transfer)
@@ -209,7 +258,7 @@ class ByMark:
         self.sync = sync
         self.replicas = replicas
         self.handle: Handle | None = None
-        self._mark = b"%040x" % sync.node.rng.getrandbits(160)
+        self._mark = b"%040x" % sync.basics.rng.getrandbits(160)
         for replica in replicas:
             replica.session.raw(b"$EOF:%s\r\n" % self._mark)
 
@@ -221,11 +270,11 @@ class ByMark:
         return all(replica.session.output_bytes < WAITING_BYTES for replica in self.replicas)
 
     def drained(self, replica: Replica) -> None:
-        self.sync.node.snapshots.wake()
+        self.sync.snapshots.wake()
 
     def done(self) -> None:
         count = len(self.replicas)
-        self.sync.node.log.notice(f"Diskless rdb transfer, done reading from pipe, {count} replicas still up.")
+        self.sync.basics.log.notice(f"Diskless rdb transfer, done reading from pipe, {count} replicas still up.")
         self.write(self._mark)
         replicas, self.replicas = self.replicas, []
         for replica in replicas:
@@ -275,8 +324,8 @@ class ByFile:
             self._file.seek(sent)
             chunk = self._file.read(CHUNK_BYTES)
         except OSError as error:
-            self.sync.node.log.warning(f"Read error sending DB to replica: {error}")
-            self.sync.node.clients.disconnect(replica.session)
+            self.sync.basics.log.warning(f"Read error sending DB to replica: {error}")
+            self.sync.disconnect(replica.session)
             return
         self._sent[replica] = sent + len(chunk)
         replica.session.raw(chunk)
@@ -288,3 +337,9 @@ class ByFile:
 
     def failed(self, reason: str) -> None:
         self.sync.failed(self, reason)
+
+
+def figures() -> Table[FullSync]:
+    return (
+        counted("stats", "sync_full", "asked", "Full synchronisations of replicas.", after="rejected_connections"),
+    )

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from node.replication.replica import ONLINE
 
 if TYPE_CHECKING:
-    from node.core import NodeCore
+    from node.engine.session.journal import Journal
     from node.engine.session.session import Session
+    from node.replication.history import History
+    from node.replication.replicas import Replicas
 
 
-def refusal(node: NodeCore, name: str, history_id: str, offset: int) -> str | None:
+def refusal(history: History, journal: Journal, name: str, history_id: str, offset: int) -> str | None:
     """Why the replica needs everything, as the log says it; None: it can go on from the byte `offset`."""
-    history, journal = node.history, node.engine.journal
     if not history.covers(history_id, offset):
         if history_id == "?":
             return f"Full resync requested by replica {name}"
@@ -39,22 +40,22 @@ def refusal(node: NodeCore, name: str, history_id: str, offset: int) -> str | No
     return reason
 
 
-def go_on(node: NodeCore, session: Session, offset: int) -> None:
+def go_on(replicas: Replicas, session: Session, offset: int) -> None:
     """Attach the replica where it was."""
-    replica = node.replicas.attach(session)
+    replica = replicas.attach(session)
     replica.acknowledges = True
     replica.offset = offset - 1
     if replica.understands_psync2:
-        session.raw(b"+CONTINUE %s\r\n" % node.history.id.encode())
+        session.raw(b"+CONTINUE %s\r\n" % replicas.history.id.encode())
     else:
         session.raw(b"+CONTINUE\r\n")
-    node.stream.end_unit()
-    reader = session.reader = node.engine.journal.reader(offset - 1)
+    replicas.stream.end_unit()
+    reader = session.reader = replicas.stream.journal.reader(offset - 1)
     reader.live = True
     replica.state = ONLINE
-    node.replicas.partial_syncs += 1
-    node.log.notice(
+    replicas.partial_syncs += 1
+    replicas.basics.log.notice(
         f"Partial resynchronization request from {replica.name} accepted. Sending {reader.bytes_left} bytes of backlog "
         f"starting from offset {offset}."
     )
-    node.replicas.acks.look_who_is_good()
+    replicas.acks.look_who_is_good()

@@ -36,11 +36,13 @@ GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 class WriteStream:
     """The stream of one node: its own, or (`set_relaying`) its primary's."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, write_lost: Callable[[], None]) -> None:
+        """`write_lost` is called where there is no memory to record a write that has been done."""
         self.engine = engine
         self.journal = engine.journal
         self._unit: list[tuple[int, list[bytes]]] = []
         self._writer: Session | None = None
+        self._write_lost = write_lost
 
     @property
     def offset(self) -> int:
@@ -111,7 +113,7 @@ class WriteStream:
         try:
             self._record(session, command, argv)
         except MemoryError:
-            self.engine.node.write_lost()
+            self._write_lost()
 
     def _record(self, session: Session, command: Command, argv: list[bytes]) -> None:
         effects, session.effects = session.effects, None
@@ -158,7 +160,7 @@ class WriteStream:
         try:
             self._send(unit, atomic and len(unit) > 1)
         except MemoryError:
-            self.engine.node.write_lost()
+            self._write_lost()
 
     def _send(self, unit: list[tuple[int, list[bytes]]], atomic: bool) -> None:
         out = bytearray(request(MULTI) if atomic else b"")

@@ -47,9 +47,9 @@ def psync(s: Session, argv: list[bytes]) -> Reply:
         return NO_REPLY
     replica = node.replicas.of(s)
     node.log.notice(f"Replica {replica.name} asks for synchronization")
-    reason = refusal(node, replica.name, wanted, offset)
+    reason = refusal(node.history, s.engine.journal, replica.name, wanted, offset)
     if reason is None:
-        go_on(node, s, offset)
+        go_on(node.replicas, s, offset)
         return NO_REPLY
     node.log.notice(reason)
     if wanted != "?":

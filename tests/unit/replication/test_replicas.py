@@ -8,7 +8,6 @@ import pytest
 
 from node import flags
 from node.config import Config
-from node.monitoring.log import Log
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.rdb import contents
 from tests.support.resp import ErrorReply, parse_all
@@ -206,7 +205,7 @@ def test_replicas_that_ask_in_time_share_a_snapshot(node: Embedded) -> None:
 def test_each_replica_gets_the_form_of_snapshot_that_it_reads(node: Embedded) -> None:
     """Of those that ask in time, the ones that read the same share one."""
     logged: list[str] = []
-    node.core.log = Log(lambda mark, text: logged.append(text), "notice")
+    node.core.log.sink = lambda mark, text: logged.append(text)
     node.client()("CONFIG", "SET", "repl-diskless-sync-delay", "2")
     told = {
         b"REDIS0010": [],
