@@ -18,10 +18,12 @@ import sysconfig
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, ExecError
 
 ASAN = os.environ.get("SHARDIS_ASAN") == "1"
+WHEEL_BUILD = "build/wheel"
 MOST_JOBS = 12
 """The largest module alone takes a tenth of the whole time, so that more jobs would only take memory."""
 
@@ -59,6 +61,16 @@ class BuildEngine(build_ext):
                     f"{each.exception()}\nshardis: the compiled module {running[each]} could not be built; see above"
                 )
             each.result()
+
+
+class BuildAnew(build):
+    """What a wheel holds is what the tree has now, and nothing that an earlier build has left behind."""
+
+    def finalize_options(self) -> None:
+        if "bdist_wheel" in self.distribution.commands:
+            self.build_base = WHEEL_BUILD
+            shutil.rmtree(WHEEL_BUILD, ignore_errors=True)
+        super().finalize_options()
 
 
 def refuse_what_is_missing() -> None:
@@ -138,4 +150,4 @@ def cythonized(modules: list[Extension], jobs: int) -> list[Extension]:
 
 # Where processes are not forked, Cython's helpers import this file anew.
 if __name__ == "__main__":
-    setup(ext_modules=extensions(), cmdclass={"build_ext": BuildEngine})
+    setup(ext_modules=extensions(), cmdclass={"build": BuildAnew, "build_ext": BuildEngine})

@@ -209,6 +209,7 @@ class NodeCore:
             self.snapshots,
             lambda: self.durable.look(),
         )
+        self.aof_loading = AofLoading(basics, self.aof.parts, self.loading, self.loader)
         self.leaving = Leaving(
             basics,
             host.wake_ups,
@@ -531,20 +532,17 @@ class NodeCore:
         if not self.scripts.running:  # for which time stands still
             self.space.now_ms = self.clock.now_us() // 1000
 
-    def aof_loading(self) -> AofLoading:
-        return AofLoading(self.basics, self.aof.parts, self.loading, self.loader)
-
     def load(self) -> Steps[None]:
         """Load the data at the start of the node: append-only files if these are on, or the snapshot. CannotLoad."""
         config = self.config
         if config["appendonly"]:
-            yield from self.aof_loading().steps()
+            yield from self.aof_loading.steps()
             self.aof.open()
             return
         found = yield from self.loader.snapshot_file(self.saving.disk, config["dbfilename"], self._starts_as_replica())
         if found is not None:
             self.file_facts.restored(*found)
-        self.aof_loading().look()
+        self.aof_loading.look()
 
     def data_loaded(self) -> None:
         """The host has loaded what there was."""

@@ -1,4 +1,4 @@
-"""The commands of a server, one module a group.
+"""The commands of a server, one module a group: each declares its commands when it is imported, and all are, here.
 
 The list is written out, so that reading it tells which modules there are and nothing registers itself by accident.
 """
@@ -6,9 +6,8 @@ The list is written out, so that reading it tells which modules there are and no
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
 
-from node.commands.data import (
+from node.commands.data import (  # noqa: F401
     bitmaps,
     dump,
     expire,
@@ -31,7 +30,7 @@ from node.commands.data import (
     streams,
     strings,
 )
-from node.commands.server import (
+from node.commands.server import (  # noqa: F401
     client,
     cluster,
     config,
@@ -51,46 +50,6 @@ from node.commands.server import (
 )
 from node.commands.table.registry import Registry, assemble
 from node.commands.table.spec import CommandSpec, declared
-
-MODULES: tuple[ModuleType, ...] = (
-    bitmaps,
-    dump,
-    expire,
-    geo,
-    hash_expiry,
-    hashes,
-    hyperloglog,
-    keys,
-    lists,
-    scan,
-    sets,
-    sort,
-    sorted_set_algebra,
-    sorted_set_ranges,
-    sorted_sets,
-    stream_claims,
-    stream_groups,
-    stream_info,
-    stream_reads,
-    streams,
-    strings,
-    client,
-    cluster,
-    config,
-    connection,
-    debug,
-    functions,
-    introspect,
-    latency,
-    memory,
-    persistence,
-    pubsub,
-    replication,
-    scripting,
-    server,
-    slowlog,
-    transactions,
-)
 
 
 def load() -> Registry:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -112,3 +113,22 @@ def test_what_only_tests_use_is_compiled_in_place_alone(
     names = {each.name for each in command.extensions}
     assert {name for name in names if not name.startswith("node.")} == ({"tests.support.probe"} if in_place else set())
     assert "node.engine.session.session" in names
+
+
+def test_a_wheel_has_nothing_that_an_earlier_build_has_left(tmp_path: Path) -> None:
+    assert build(tmp_path, {"here": "x = 1\n"}).returncode == 0
+    left = tmp_path / "build" / "wheel"
+    for folder in [left, *(tmp_path / "build").glob("lib.*")]:
+        (folder / "node").mkdir(parents=True, exist_ok=True)
+        (folder / "node" / "gone.py").touch()
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\n[tool.setuptools]\npackages = ["node"]\n'
+    )
+    made = subprocess.run(
+        [sys.executable, "setup.py", "-q", "bdist_wheel"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert made.returncode == 0, made.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = [Path(name) for name in content.namelist()]
+    assert {name.name.split(".")[0] for name in names if name.parts[0] == "node"} == {"__init__", "here"}

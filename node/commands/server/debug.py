@@ -167,7 +167,7 @@ def load_append_only(s: Session, args: list[bytes]) -> Reply:
     node.data_replaced()
     node.space.flush()
     try:
-        at_once(node.aof_loading().steps())
+        at_once(node.aof_loading.steps())
     except CannotLoad as error:
         node.log.warning(str(error))
         raise CommandError("ERR Error trying to load the AOF files, check server logs.") from None

@@ -34,7 +34,7 @@ MEND = "make a backup of your AOF file, then use shardis check-aof --fix <filena
 
 
 class AofLoading:
-    """One loading. `steps` does it, a slice at a time; CannotLoad says why not."""
+    """Loads the append-only files, one time or many. `steps` does it, a slice at a time; CannotLoad says why not."""
 
     def __init__(self, basics: Basics, parts: Parts, loading: Loading, loader: Loader) -> None:
         self.basics = basics
@@ -47,6 +47,7 @@ class AofLoading:
     def steps(self) -> Steps[None]:
         """All of it; ends with CannotLoad if that cannot be."""
         loading = self._loading
+        self._before_bytes = 0
         try:
             manifest = self._manifest()
             total = self._total(manifest)

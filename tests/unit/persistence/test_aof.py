@@ -45,7 +45,7 @@ class Node(Embedded):
         self.disk = disk
 
     def start(self) -> Node:
-        for _ in self.core.aof_loading().steps():
+        for _ in self.core.aof_loading.steps():
             pass
         self.core.aof.open()
         return self
@@ -277,7 +277,7 @@ def test_growth_starts_a_rewrite(disk: MemoryDisk) -> None:
 
 def test_switched_on_it_begins_with_a_rewrite(disk: MemoryDisk) -> None:
     node = Node(disk, appendonly=False)
-    node.core.aof_loading().look()
+    node.core.aof_loading.look()
     node.run("SET before 1", "CONFIG SET appendonly yes", "SET during 1")
     assert node.core.aof.state is State.WAITING
     assert f"{FOLDER}.manifest" not in disk.files
@@ -467,7 +467,7 @@ def test_no_gate_stops_what_is_loaded(disk: MemoryDisk) -> None:
 def test_errors_of_the_file_are_told_and_those_of_clients_are_not(disk: MemoryDisk) -> None:
     commands = b"".join(pack(["SET", f"k{n}", "v" * 1000]) for n in range(200))
     node = Node(logged(disk, commands + pack(["LPUSH", "k1", "x"])))
-    for _ in node.core.aof_loading().steps():
+    for _ in node.core.aof_loading.steps():
         node.run("NOSUCHCOMMAND")
     assert [line for line in node.log_lines if "ended with an error" in line] == [
         "1 commands of appendonly.aof.1.incr.aof ended with an error"
