@@ -24,11 +24,9 @@ def max_epoch(state: ClusterState) -> int:
     return max(state.current_epoch, *(peer.config_epoch for peer in state.members))
 
 
-def observe(state: ClusterState, epoch: int) -> bool:
-    """Somebody is at `epoch`; so are we then. True if that is news, to be persisted before we tell anybody."""
-    news = epoch > state.current_epoch
+def observe(state: ClusterState, epoch: int) -> None:
+    """Somebody is at `epoch`; so are we then."""
     state.current_epoch = max(state.current_epoch, epoch)
-    return news
 
 
 def bump_without_consensus(state: ClusterState) -> bool:

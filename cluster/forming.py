@@ -174,7 +174,7 @@ class Forming:
             me.config_epoch = max(me.config_epoch, mine.epoch)
             core.slotmap.assign(slots & ~core.slotmap.assigned(), me)
             core.bus.note("notice", f"This node now serves {me.slot_count} slots.")
-        core.changed(state=True, durable=True)
+        core.changed(state=True)
         return True
 
     def _join(self, now_ms: int) -> None:

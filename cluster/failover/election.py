@@ -342,7 +342,6 @@ class Election:
         self._patient_until_ms = min(now_ms + self._patience_ms(), self._until_ms)
         self._again_ms = self._next_asking_ms(now_ms)
         self._place = rank(me, self._data())
-        core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
         core.bus.send_to(deciders(core.bus), self._request())
         if core.votes(me):

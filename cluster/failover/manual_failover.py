@@ -90,7 +90,7 @@ class ManualFailover:
     def _promise(self, given: bool) -> None:
         if self._core.state.handing_over != given:
             self._core.state.handing_over = given
-            self._core.changed(durable=given)
+            self._core.changed()
 
     @property
     def under_way(self) -> bool:

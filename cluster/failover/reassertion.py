@@ -119,7 +119,6 @@ class Reassertion:
         record_vote(core.state, me, self._epoch, now_ms)
         self._asked_ms, self._digest = now_ms, core.digest
         self._votes = set() if core.digest else {me.id}
-        core.changed(durable=True)
         core.bus.note("notice", f"This primary may have been replaced unheard: asking to go on in epoch {self._epoch}.")
         voters = sorted((peer for peer in core.voters if peer.ours and not peer.is_myself), key=lambda peer: peer.id)
         core.bus.send_to(voters, AuthRequest(core.bus.header(to_ours=REASSERT)))

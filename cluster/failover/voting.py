@@ -255,7 +255,6 @@ class Voter:
         if isinstance(answer, Grant):
             if not answer.again:
                 record_vote(core.state, candidate, answer.epoch, now_ms)
-                core.changed(durable=True)
             core.bus.note("notice", f"Failover auth granted to {candidate.id} for epoch {answer.epoch}")
             core.bus.send(candidate.link, AuthAck(core.bus.header()))
         return answer

@@ -529,8 +529,8 @@ def test_that_all_members_are_of_this_project_is_on_disk_whoever_finds_it_first(
     core.slotmap.assign(SHARES[2], nodes[1])
     core.changed(state=True)
     core.settle(NOW)
-    core.take_effects()
     core.state.only_ours = False
+    core.take_effects()
     core.changed(state=True)
     assert core.voters
     core.settle(NOW)
