@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from cluster import epochs
+from cluster.agreement import epochs
+from cluster.agreement.errors import ClusterError
+from cluster.agreement.nodesconf import node_line
+from cluster.agreement.slots import SLOTS, SlotSet, parse_integer, parse_slot, range_set
 from cluster.core import ClusterCore
-from cluster.errors import ClusterError
-from cluster.nodesconf import node_line
-from cluster.slots import SLOTS, SlotSet, parse_integer, parse_slot, range_set
 from gossip import flags
 from gossip.failure import count_reports
 from gossip.membership import BAN_MS, make_node_id, normal_ip

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs, open_slots
-from cluster.effects import DropKeys
-from cluster.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
+from cluster.agreement import epochs, open_slots
+from cluster.agreement.effects import DropKeys
+from cluster.agreement.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
 from gossip.messages import Header, Places, Update
 from gossip.peer import Peer
 

@@ -13,25 +13,33 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from cluster import epochs, nodesconf
+from cluster.agreement import epochs, nodesconf
+from cluster.agreement.commitments import Commitments
+from cluster.agreement.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
+from cluster.agreement.electorate import is_pair, quorum, voters
+from cluster.agreement.health import RECHECK_MS, Health
+from cluster.agreement.redirect import Decision, Request, route, route_waiting
+from cluster.agreement.slotmap import SlotMap
+from cluster.agreement.slots import SlotSet, members, range_set, to_bitmap
+from cluster.agreement.state import (
+    FOREVER_MS,
+    ClusterSettings,
+    History,
+    Keyspace,
+    NoKeys,
+    NoReplication,
+    Replication,
+)
 from cluster.claims import Claims
-from cluster.commitments import Commitments
-from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.failover.common_map import Agreement, compare, digest, elected_voters, open_vote_about, open_votes, token
 from cluster.failover.election import Election
-from cluster.failover.electorate import is_pair, quorum, voters
 from cluster.failover.empty_primary import EmptyPrimary
-from cluster.failover.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
+from cluster.failover.lease import consider_grant, granted_ms, lease_end_ms
 from cluster.failover.manual_failover import ManualFailover
 from cluster.failover.reassertion import Reassertion, would_have_it_reassert
 from cluster.failover.replica_migration import ReplicaMigration
 from cluster.failover.voting import Voter
 from cluster.forming import Forming
-from cluster.health import RECHECK_MS, Health
-from cluster.redirect import Decision, Request, route, route_waiting
-from cluster.slotmap import SlotMap
-from cluster.slots import SlotSet, members, range_set, to_bitmap
-from cluster.state import ClusterSettings, History, Keyspace, NoKeys, NoReplication, Replication
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore

@@ -27,10 +27,10 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from cluster import epochs
-from cluster.failover.lease import FOREVER_MS, lease_ms
-from cluster.health import heirs
-from cluster.state import ClusterSettings, History, Replication
+from cluster.agreement import epochs
+from cluster.agreement.health import heirs
+from cluster.agreement.state import FOREVER_MS, ClusterSettings, History, Replication
+from cluster.failover.lease import lease_ms
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer

@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs
+from cluster.agreement import epochs
+from cluster.agreement.electorate import quorum
+from cluster.agreement.state import ClusterState
 from cluster.failover.common_map import open_vote_about, open_votes
-from cluster.failover.electorate import quorum
 from cluster.failover.lease import lease_ms
 from cluster.failover.voting import is_bound, record_vote
-from cluster.state import ClusterState
 from gossip.messages import REASSERT, AuthRequest, Header
 from gossip.peer import Peer
 

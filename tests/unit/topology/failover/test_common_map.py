@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from cluster import nodesconf
+from cluster.agreement import nodesconf
+from cluster.agreement.electorate import voters
+from cluster.agreement.slots import range_set, to_bitmap
+from cluster.agreement.state import History
 from cluster.failover.common_map import compare, digest, hear_candidate, open_votes, same_place, token
-from cluster.failover.electorate import voters
 from cluster.failover.voting import record_vote
-from cluster.slots import range_set, to_bitmap
-from cluster.state import History
 from gossip import flags
 from gossip.effects import Persist
 from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Header, Kind, Update

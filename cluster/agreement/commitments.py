@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster.slots import SlotSet
-from cluster.state import ClusterState
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterState
 from gossip.flags import PRIMARY
 
 
@@ -43,9 +43,7 @@ class Commitments:
             return False
         known, claimed = self._facts, self._claims
         self._outline, self._facts, self._claims = outline, frozenset(_facts(state)), _claims(state)
-        return not self._facts <= known or any(
-            slots & ~claimed.get(owner, 0) for owner, slots in self._claims.items()
-        )
+        return not self._facts <= known or any(slots & ~claimed.get(owner, 0) for owner, slots in self._claims.items())
 
     def forget(self) -> None:
         """Hold nothing to be on disk."""

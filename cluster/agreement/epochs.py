@@ -11,9 +11,9 @@ before they answer: ninety nodes that meet at once would do little else.)
 
 from __future__ import annotations
 
-from cluster.errors import ClusterError
-from cluster.slots import SlotSet
-from cluster.state import ClusterState
+from cluster.agreement.errors import ClusterError
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterState
 from gossip.peer import Peer
 
 EPOCH_MAX = (1 << 64) - 1
