@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from cluster import epochs
+from cluster.agreement import epochs
+from cluster.agreement.errors import ClusterError
+from cluster.agreement.nodesconf import node_line
+from cluster.agreement.slots import SLOTS, SlotSet, parse_integer, parse_slot, range_set
 from cluster.core import ClusterCore
-from cluster.errors import ClusterError
-from cluster.nodesconf import node_line
-from cluster.slots import SLOTS, SlotSet, parse_integer, parse_slot, range_set
 from gossip import flags
 from gossip.failure import count_reports
 from gossip.membership import BAN_MS, make_node_id, normal_ip
@@ -156,7 +156,6 @@ class ClusterAdmin:
             # The slot was moved by hand: a new epoch makes our claim to it beat the old owner's.
             if epochs.bump_without_consensus(core.state):
                 core.bus.note("notice", f"configEpoch updated after importing slot {slot}")
-                core.changed(durable=True)
             slotmap.imported[slot] = slotmap.importing[slot]
             slotmap.import_from(slot, None)
             core.bus.broadcast_pong()
@@ -229,7 +228,7 @@ class ClusterAdmin:
             me.shard_id = make_node_id(core.bus.rng)
             core.bus.note("notice", f"Node hard reset, now I'm {me.id}")
         core.bus.seeds.rest()
-        core.changed(state=True, durable=True)
+        core.changed(state=True)
         core.settle(now_ms)
 
     def replicas(self, node_id: bytes, plain_client: bool = False) -> list[bytes]:
@@ -247,7 +246,6 @@ class ClusterAdmin:
     def bump_epoch(self, now_ms: int) -> str:
         bumped = epochs.bump_without_consensus(self._core.state)
         if bumped:
-            self._core.changed(durable=True)
             self._done(now_ms)
         return f"{'BUMPED' if bumped else 'STILL'} {self._core.myself.config_epoch}"
 
@@ -256,8 +254,7 @@ class ClusterAdmin:
         self._done(now_ms)
 
     def save_config(self) -> None:
-        """Have nodes.conf written, and on disk, with the next effects."""
-        self._core.changed(durable=True)
+        self._core.save()
 
     # Helpers.
 

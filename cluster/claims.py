@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs, open_slots
-from cluster.effects import DropKeys
-from cluster.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
+from cluster.agreement import epochs, open_slots
+from cluster.agreement.effects import DropKeys
+from cluster.agreement.slots import SlotSet, from_bitmap, from_ranges, members, to_bitmap
 from gossip.messages import Header, Places, Update
 from gossip.peer import Peer
 
@@ -45,7 +45,6 @@ class Claims:
         if header.config_epoch == mine and epochs.resolve_collision(self._core.state, sender, claimed):
             epoch = self._core.myself.config_epoch
             self._note("verbose", f"configEpoch collision with node {sender.id}. configEpoch set to {epoch}")
-            self._core.changed(durable=True)
 
     def hear_role(self, sender: Peer, header: Header) -> None:
         if header.primary_id is None:
@@ -96,7 +95,6 @@ class Claims:
         if peer.become_primary():
             self._core.changed(state=True)
         peer.config_epoch = epoch
-        self._core.changed(durable=True)
         self._hear_claim(peer, epoch, claimed)
 
     def hear_other_map(self, sender: Peer) -> None:
@@ -115,13 +113,12 @@ class Claims:
         state = self._core.state
         if open_slots.outbids(state, sender, epoch, claimed) and epochs.bump_without_consensus(state):
             self._note("notice", f"configEpoch updated to keep slots that were imported from {sender.id}")
-            self._core.changed(durable=True)
             self._core.bus.broadcast_pong()
         shard, ends = state.my_primary, open_slots.ends_with_slots(state)
         outcome = self._core.slotmap.claim(sender, epoch, claimed, self._core.myself)
         if outcome.taken:
             open_slots.claimed(state, sender, outcome.taken, ends, self._core.keyspace)
-            self._core.changed(state=True, durable=True)
+            self._core.changed(state=True)
             self._core.drop_channels(outcome.from_my_primary)
         lost = outcome.from_my_primary
         me = self._core.myself

@@ -4,7 +4,8 @@
 changes into effects. Operators' commands live in `admin`, what is shown to clients in `views`.
 
 Whatever a step changed is written to nodes.conf before any packet of the same step leaves: `take_effects` puts the
-`Persist` first. So no node ever hears of an epoch that we could forget.
+`Persist` first, and has it be on disk if the step has added to our `commitments`. So no node ever hears of an epoch
+that we could forget.
 """
 
 from __future__ import annotations
@@ -12,24 +13,33 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from cluster import epochs, nodesconf
+from cluster.agreement import epochs, nodesconf
+from cluster.agreement.commitments import Commitments
+from cluster.agreement.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
+from cluster.agreement.electorate import is_pair, quorum, voters
+from cluster.agreement.health import RECHECK_MS, Health
+from cluster.agreement.redirect import Decision, Request, route, route_waiting
+from cluster.agreement.slotmap import SlotMap
+from cluster.agreement.slots import SlotSet, members, range_set, to_bitmap
+from cluster.agreement.state import (
+    FOREVER_MS,
+    ClusterSettings,
+    History,
+    Keyspace,
+    NoKeys,
+    NoReplication,
+    Replication,
+)
 from cluster.claims import Claims
-from cluster.effects import DropChannels, FollowPrimary, StateChanged, StopFollowing
 from cluster.failover.common_map import Agreement, compare, digest, elected_voters, open_vote_about, open_votes, token
 from cluster.failover.election import Election
-from cluster.failover.electorate import is_pair, quorum, voters
 from cluster.failover.empty_primary import EmptyPrimary
-from cluster.failover.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms
+from cluster.failover.lease import consider_grant, granted_ms, lease_end_ms
 from cluster.failover.manual_failover import ManualFailover
 from cluster.failover.reassertion import Reassertion, would_have_it_reassert
 from cluster.failover.replica_migration import ReplicaMigration
 from cluster.failover.voting import Voter
 from cluster.forming import Forming
-from cluster.health import RECHECK_MS, Health
-from cluster.redirect import Decision, Request, route, route_waiting
-from cluster.slotmap import SlotMap
-from cluster.slots import SlotSet, members, range_set, to_bitmap
-from cluster.state import ClusterSettings, History, Keyspace, NoKeys, NoReplication, Replication
 from gossip import flags
 from gossip.agreement import Facts
 from gossip.core import GossipCore
@@ -96,7 +106,8 @@ class ClusterCore:
         self._seeds: tuple[str, ...] = ()
         self.leaving = False
         self._unsaved = not restored
-        self._unsaved_durable = not restored
+        self._stepped = False  # whether anything has happened since effects were taken
+        self._commitments = Commitments(self.state if restored else None)
         self._reexamine = True
         self._leased = True
         self._told_in_sync = False
@@ -148,12 +159,10 @@ class ClusterCore:
         return self._voters
 
     def _count_voters(self) -> None:
-        """Look who they are. Whether every member votes must be known after a restart, however soon that is."""
-        was_ours, before = self.state.only_ours, self._voters
+        """Look who they are."""
+        before = self._voters
         self._voters, self._voters_known = voters(self.state), True
         self._digest = digest(self._voters) if elected_voters(self.state, self._voters) else 0
-        if self.state.only_ours != was_ours:
-            self.changed(durable=True)
         if self._digest:
             self._new_voters |= self._voters - before
             for peer in self._voters - before:
@@ -217,10 +226,17 @@ class ClusterCore:
     def take_effects(self) -> list[Effect]:
         """What the host must now do, in order."""
         effects = self.bus.take_effects()
-        if self._unsaved:
-            effects.insert(0, Persist(self.nodes_conf(), self._unsaved_durable))
-            self._unsaved = self._unsaved_durable = False
+        if effects or self._unsaved or self._stepped:  # else this is asked after each effect, and there is nothing new
+            durable = self._commitments.added(self.state)
+            if durable or self._unsaved:
+                effects.insert(0, Persist(self.nodes_conf(), durable))
+            self._unsaved = self._stepped = False
         return effects
+
+    def save(self) -> None:
+        """Have nodes.conf written, and on disk, with the next effects."""
+        self._unsaved = True
+        self._commitments.forget()
 
     def new_link_id(self) -> int:
         """The id of a connection that the host has accepted."""
@@ -270,7 +286,7 @@ class ClusterCore:
             else:
                 self.bus.note("warning", f"I have keys for slot {slot} of another node. Setting it to importing state.")
                 self.slotmap.import_from(slot, owner)
-            self.changed(state=True, durable=True)
+            self.changed(state=True)
 
     # The engine's side.
 
@@ -341,13 +357,13 @@ class ClusterCore:
         me.follow(primary)
         me.shard_id = primary.shard_id or me.shard_id
         self.bus.effect(FollowPrimary(primary.id, primary.ip, primary.port))
-        self.changed(state=True, durable=True)
+        self.changed(state=True)
 
     def become_primary(self, *, empty: bool) -> None:
         """Turn this node into a primary, if it is not one."""
         if self.myself.become_primary():
             self.bus.effect(StopFollowing(empty))
-            self.changed(state=True, durable=True)
+            self.changed(state=True)
 
     def take_place(self, epoch: int, now_ms: int, grants: Mapping[str, int] | None = None) -> None:
         """We are our primary's successor: its slots are ours, under this epoch.
@@ -372,7 +388,7 @@ class ClusterCore:
         if grants is not None and self.digest:
             # Whoever had our vote before may have granted leases with it.
             self.state.newcomer_until_ms = now_ms + self.settings.node_timeout_ms
-        self.changed(state=True, durable=True)
+        self.changed(state=True)
         self._settle(now_ms)
         self.bus.broadcast_pong()
         if now_ms >= self.lease_end_ms:
@@ -384,7 +400,7 @@ class ClusterCore:
         self.myself.config_epoch = epoch
         for peer in self.members:
             peer.answered_ms = max(peer.answered_ms, grants.get(peer.id, 0))
-        self.changed(state=True, durable=True)
+        self.changed(state=True)
         self._settle(now_ms)
         self.bus.broadcast_pong()
 
@@ -426,6 +442,7 @@ class ClusterCore:
 
     def _settle(self, now_ms: int) -> None:
         """Re-examine the cluster's state if something that it depends on has changed, or may have by time alone."""
+        self._stepped = True
         self._date_data()
         due_ms = self.health.grace_end_ms if self.health.ok else self._recheck_ms
         look = self._reexamine or now_ms >= due_ms
@@ -546,9 +563,8 @@ class ClusterCore:
     def needs_answers(self, peer: Peer) -> bool:
         return self.myself.is_primary and self.votes(self.myself) and self.votes(peer)
 
-    def changed(self, *, state: bool = False, durable: bool = False) -> None:
+    def changed(self, *, state: bool = False) -> None:
         self._unsaved = True
-        self._unsaved_durable |= durable
         self._reexamine |= state
         if state:
             self._voters_known = False
@@ -582,13 +598,11 @@ class ClusterCore:
         self.changed(state=True)
 
     def heard_header(self, sender: Peer, header: Header, now_ms: int) -> None:
-        if epochs.observe(self.state, header.current_epoch):
-            self.changed(durable=True)
+        epochs.observe(self.state, header.current_epoch)
         # A replica states its primary's epoch. Were it taken for its own while we still hold it for a primary, no claim
         # of its successor could beat it.
         if header.primary_id is None and header.config_epoch > sender.config_epoch:
             sender.config_epoch = header.config_epoch
-            self.changed(durable=True)
         sender.electorate, sender.data_epoch = header.electorate, header.data_epoch
         sender.repl_offset = header.offset if header.offset <= OFFSET_MAX else 0  # no history is as long as that
         sender.repl_offset_ms = now_ms

@@ -23,9 +23,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from cluster.agreement.slots import from_ranges, ranges
 from cluster.placement import place
 from cluster.plan import split_slots
-from cluster.slots import from_ranges, ranges
 from gossip import flags
 from gossip.messages import Place, Places, WishStated
 from gossip.peer import Peer
@@ -174,7 +174,7 @@ class Forming:
             me.config_epoch = max(me.config_epoch, mine.epoch)
             core.slotmap.assign(slots & ~core.slotmap.assigned(), me)
             core.bus.note("notice", f"This node now serves {me.slot_count} slots.")
-        core.changed(state=True, durable=True)
+        core.changed(state=True)
         return True
 
     def _join(self, now_ms: int) -> None:
@@ -214,5 +214,3 @@ def vacancies(primaries: Iterable[Peer], replicas: int) -> list[Peer]:
 def digest(peers: Iterable[Peer]) -> bytes:
     """Eight bytes that tell one set of nodes from another."""
     return hashlib.blake2b(" ".join(sorted(peer.id for peer in peers)).encode(), digest_size=8).digest()
-
-

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.agreement.slots import SLOTS
 from cluster.placement import Address, place
-from cluster.slots import SLOTS
 
 SlotRange = tuple[int, int]
 """First and last slot, both included."""

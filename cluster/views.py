@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cluster.agreement.nodesconf import node_line
+from cluster.agreement.redirect import client_port, endpoint
+from cluster.agreement.slots import ranges
 from cluster.core import ClusterCore
-from cluster.nodesconf import node_line
-from cluster.redirect import client_port, endpoint
-from cluster.slots import ranges
 from gossip.messages import KIND_NAMES
 from gossip.peer import Link, Peer
 

@@ -75,5 +75,5 @@ class Agreement(Protocol):
     def address_changed(self, peer: Peer) -> None:
         """`peer` moved."""
 
-    def changed(self, *, state: bool = False, durable: bool = False) -> None:
+    def changed(self, *, state: bool = False) -> None:
         """Something that nodes.conf records has changed. `state`: also something that cluster_state depends on."""

@@ -55,6 +55,10 @@ class Members:
     def others(self) -> list[Peer]:
         return [peer for peer in self._peers.values() if peer is not self.myself]
 
+    def config_epochs(self) -> list[int]:
+        """Those of all, for comparisons: in an order that stays while nobody comes or goes."""
+        return [peer.config_epoch for peer in self._array]
+
     def pick(self, rng: random.Random) -> Peer:
         return self._array[int(rng.random() * len(self._array))]
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from cluster.admin import ClusterAdmin
-from cluster.core import ClusterCore
-from cluster.effects import (
+from cluster.agreement.effects import (
     DropChannels,
     DropKeys,
     FollowPrimary,
@@ -20,11 +19,11 @@ from cluster.effects import (
     StateChanged,
     StopFollowing,
 )
-from cluster.failover.lease import FOREVER_MS
-from cluster.redirect import Decision, Down, Serve, Why, error_text
-from cluster.redirect import Request as Routed
-from cluster.slots import key_slot
-from cluster.state import ClusterSettings, Wish
+from cluster.agreement.redirect import Decision, Down, Serve, Why, error_text
+from cluster.agreement.redirect import Request as Routed
+from cluster.agreement.slots import key_slot
+from cluster.agreement.state import FOREVER_MS, ClusterSettings, Wish
+from cluster.core import ClusterCore
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
@@ -104,7 +103,7 @@ class Clustering:
         pause: Pause,
         following: Following,
     ) -> None:
-        """`nodes_conf`: the text of the file, empty for a new node; cluster.nodesconf.CorruptConfig if damaged.
+        """`nodes_conf`: the text of the file, empty for a new node; nodesconf.CorruptConfig if it is damaged.
 
         `clock` is the bus' own, which no change of the wall clock moves: with another, peers would fall silent at once.
         """
@@ -202,7 +201,7 @@ class Clustering:
 
     def act(self, change: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run a method of the core or of `admin` and have its effects carried out. ClusterError becomes a reply."""
-        from cluster.errors import ClusterError
+        from cluster.agreement.errors import ClusterError
 
         try:
             return change(*args)

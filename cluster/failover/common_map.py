@@ -32,9 +32,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cluster.failover.electorate import owners_of_slots
-from cluster.slots import SlotSet
-from cluster.state import ClusterState, OpenVote
+from cluster.agreement.electorate import owners_of_slots
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterState, OpenVote
 from gossip.messages import OURS, STANDING, Header
 from gossip.peer import Peer
 

@@ -27,10 +27,10 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from cluster import epochs
-from cluster.failover.lease import FOREVER_MS, lease_ms
-from cluster.health import heirs
-from cluster.state import ClusterSettings, History, Replication
+from cluster.agreement import epochs
+from cluster.agreement.health import heirs
+from cluster.agreement.state import FOREVER_MS, ClusterSettings, History, Replication
+from cluster.failover.lease import lease_ms
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer
@@ -342,7 +342,6 @@ class Election:
         self._patient_until_ms = min(now_ms + self._patience_ms(), self._until_ms)
         self._again_ms = self._next_asking_ms(now_ms)
         self._place = rank(me, self._data())
-        core.changed(durable=True)
         core.bus.note("notice", f"Starting a failover election for epoch {self._epoch}.")
         core.bus.send_to(deciders(core.bus), self._request())
         if core.votes(me):

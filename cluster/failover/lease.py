@@ -25,15 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from cluster.agreement.electorate import quorum
+from cluster.agreement.slots import from_bitmap
+from cluster.agreement.state import FOREVER_MS, ClusterState
 from cluster.failover.common_map import open_vote_about
-from cluster.failover.electorate import quorum
-from cluster.slots import from_bitmap
-from cluster.state import ClusterState
 from gossip.messages import Header
 from gossip.peer import Peer
 
 MARGIN_DIVISOR = 5
-FOREVER_MS = 1 << 62
 
 
 def lease_ms(node_timeout_ms: int) -> int:

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs
-from cluster.effects import PauseWrites, ResumeWrites
-from cluster.errors import ClusterError
+from cluster.agreement import epochs
+from cluster.agreement.effects import PauseWrites, ResumeWrites
+from cluster.agreement.errors import ClusterError
 from cluster.failover.common_map import open_votes
 from cluster.failover.election import data_of
 from gossip import flags
@@ -90,7 +90,7 @@ class ManualFailover:
     def _promise(self, given: bool) -> None:
         if self._core.state.handing_over != given:
             self._core.state.handing_over = given
-            self._core.changed(durable=given)
+            self._core.changed()
 
     @property
     def under_way(self) -> bool:

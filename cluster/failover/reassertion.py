@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster import epochs
+from cluster.agreement import epochs
+from cluster.agreement.electorate import quorum
+from cluster.agreement.state import ClusterState
 from cluster.failover.common_map import open_vote_about, open_votes
-from cluster.failover.electorate import quorum
 from cluster.failover.lease import lease_ms
 from cluster.failover.voting import is_bound, record_vote
-from cluster.state import ClusterState
 from gossip.messages import REASSERT, AuthRequest, Header
 from gossip.peer import Peer
 
@@ -119,7 +119,6 @@ class Reassertion:
         record_vote(core.state, me, self._epoch, now_ms)
         self._asked_ms, self._digest = now_ms, core.digest
         self._votes = set() if core.digest else {me.id}
-        core.changed(durable=True)
         core.bus.note("notice", f"This primary may have been replaced unheard: asking to go on in epoch {self._epoch}.")
         voters = sorted((peer for peer in core.voters if peer.ours and not peer.is_myself), key=lambda peer: peer.id)
         core.bus.send_to(voters, AuthRequest(core.bus.header(to_ours=REASSERT)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster.state import ClusterState
+from cluster.agreement.state import ClusterState
 from gossip import flags
 from gossip.peer import Peer
 

@@ -29,11 +29,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster.agreement.health import heirs
+from cluster.agreement.slots import from_bitmap
+from cluster.agreement.state import ClusterState, OpenVote
 from cluster.failover.common_map import add_open_vote, hear_candidate, open_votes, same_place
 from cluster.failover.election import Data, data_of
-from cluster.health import heirs
-from cluster.slots import from_bitmap
-from cluster.state import ClusterState, OpenVote
 from gossip.failure import is_gone
 from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING, AuthAck, Fail, Header
 from gossip.peer import Peer
@@ -255,7 +255,6 @@ class Voter:
         if isinstance(answer, Grant):
             if not answer.again:
                 record_vote(core.state, candidate, answer.epoch, now_ms)
-                core.changed(durable=True)
             core.bus.note("notice", f"Failover auth granted to {candidate.id} for epoch {answer.epoch}")
             core.bus.send(candidate.link, AuthAck(core.bus.header()))
         return answer

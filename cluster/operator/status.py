@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cluster.agreement.slots import SLOTS
 from cluster.operator.topology import NodeView, slots_text
-from cluster.slots import SLOTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.agreement.slots import SLOTS
 from cluster.placement import Address
 from cluster.plan import SlotRange
-from cluster.slots import SLOTS
 
 
 @dataclass(frozen=True, slots=True)

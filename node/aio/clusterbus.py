@@ -7,8 +7,8 @@ import os
 import socket
 from collections.abc import Callable
 
+from cluster.agreement.nodesconf import CorruptConfig
 from cluster.aio.nodesfile import ConfigInUse, NodesFile
-from cluster.nodesconf import CorruptConfig
 from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock
 from gossip.settings import BUS_PORT_OFFSET

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.slots import key_slot
+from cluster.agreement.slots import key_slot
 from node import flags
 from node.replies import CommandError
 from node.requests.dispatch import accepts, find

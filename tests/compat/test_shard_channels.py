@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.slots import key_slot
+from cluster.agreement.slots import key_slot
 from tests.support import peers
 from tests.support.resp import Connection
 from tests.support.servers import Fleet, Server, form_cluster, wait_until

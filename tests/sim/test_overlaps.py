@@ -5,7 +5,7 @@ Each situation was found by a seed; here it is made by hand, so that it stays wh
 
 import pytest
 
-from cluster.errors import ClusterError
+from cluster.agreement.errors import ClusterError
 from cluster.views import ClusterViews
 from tests.sim.test_failover import TIMEOUT_MS, Trial
 from tests.simulator.faults import Partition

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING
 
-from cluster.failover.electorate import quorum
-from cluster.slots import ranges_text
+from cluster.agreement.electorate import quorum
+from cluster.agreement.slots import ranges_text
 from gossip.messages import EMPTY_SLOTS
 from tests.simulator.clock import MS
 from tests.simulator.packets import AUTH_ACK, PINGS, SLOTS, peek

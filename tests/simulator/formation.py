@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from cluster.nodesconf import dump
-from cluster.slots import SLOTS, range_set
-from cluster.state import ClusterState
+from cluster.agreement.nodesconf import dump
+from cluster.agreement.slots import SLOTS, range_set
+from cluster.agreement.state import ClusterState
 from gossip import flags
 from gossip.membership import Members, make_node_id
 from gossip.peer import Peer

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cluster.admin import ClusterAdmin
+from cluster.agreement.effects import DropKeys, FollowPrimary, PauseWrites, ResumeWrites, StopFollowing
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.effects import DropKeys, FollowPrimary, PauseWrites, ResumeWrites, StopFollowing
-from cluster.slots import SlotSet
-from cluster.state import ClusterSettings
 from gossip.effects import (
     Close,
     Connect,

@@ -141,7 +141,7 @@ class Store:
         if process.world.parameters.persistence == "everysec":
             self._timeline.after(SECOND, self._sync)
 
-    # What the cluster's core asks about the data (cluster.state.Keyspace).
+    # What the cluster's core asks about the data (cluster.agreement.state.Keyspace).
 
     def __len__(self) -> int:
         return len(self.data)
@@ -152,7 +152,7 @@ class Store:
     def slot_keys(self, slot: int, count: int) -> list[bytes]:
         return [b"%d" % number for number, its_slot in self.data.items() if its_slot == slot][:count]
 
-    # What it asks about the copying (cluster.state.Replication).
+    # What it asks about the copying (cluster.agreement.state.Replication).
 
     @property
     def link_up(self) -> bool:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cluster.errors import ClusterError
+from cluster.agreement.errors import ClusterError
 from tests.simulator import checkers, formation
 from tests.simulator.clock import MS, SECOND, Timeline
 from tests.simulator.faults import Fault, draw_plan

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from cluster.slots import SLOTS, key_slot
+from cluster.agreement.slots import SLOTS, key_slot
 from tests.support import peers
 from tests.support.history import Ack, History
 from tests.support.hosts import Host

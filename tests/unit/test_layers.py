@@ -158,12 +158,13 @@ MAY_KNOW: dict[str, set[str]] = {
         "node.flags",
         "node.replies",
     },
-    "cluster": {"gossip", "cluster.failover"},
-    "cluster.failover": {"gossip", "cluster"},
+    "cluster.agreement": {"gossip"},
+    "cluster": {"gossip", "cluster.agreement", "cluster.failover"},
+    "cluster.failover": {"gossip", "cluster.agreement", "cluster"},
     "cluster.aio": {"cluster"},
-    "cluster.operator": {"gossip", "cluster"},
-    "cluster.operator.aio": {"gossip", "cluster", "cluster.aio", "cluster.operator"},
-    "cluster.operator.cli": {"cluster", "cluster.operator", "cluster.operator.aio"},
+    "cluster.operator": {"gossip", "cluster", "cluster.agreement"},
+    "cluster.operator.aio": {"gossip", "cluster", "cluster.agreement", "cluster.aio", "cluster.operator"},
+    "cluster.operator.cli": {"cluster", "cluster.agreement", "cluster.operator", "cluster.operator.aio"},
 }
 
 # Rooms that know each other in a circle. No other may, and one that is broken goes from here.

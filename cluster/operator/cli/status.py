@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from cluster.agreement.slots import SLOTS
 from cluster.operator.cli.fail import fail
 from cluster.operator.local import DEFAULT_DIR, HOST, LocalError
 from cluster.operator.status import ClusterStatus, rows
 from cluster.placement import Address
-from cluster.slots import SLOTS
 
 WIDE = 200
 

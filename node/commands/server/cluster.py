@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster.slots import key_slot, members
+from cluster.agreement.slots import key_slot, members
 from node import flags
 from node.commands.table.cursor import Cursor
 from node.commands.table.help import help_for

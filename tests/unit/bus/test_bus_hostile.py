@@ -5,8 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster import nodesconf
-from cluster.redirect import Request
+from cluster.agreement import nodesconf
+from cluster.agreement.redirect import Request
 from gossip import wire
 from gossip.effects import LinkAccepted, Received, Send
 from gossip.messages import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.effects import DropKeys, FollowPrimary
+from cluster.agreement.effects import DropKeys, FollowPrimary
 from gossip import flags
 from gossip.effects import Deliver, LinkAccepted, Received
 from gossip.messages import Kind, LightPublish

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from cluster.slots import SLOTS
+from cluster.agreement.slots import SLOTS
 from node.commands.server.digest import of_key
 from node.config import Config
 from node.engine.durable.largevalue import set_large

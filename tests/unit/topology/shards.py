@@ -2,10 +2,10 @@
 
 import random
 
-from cluster import nodesconf
+from cluster.agreement import nodesconf
+from cluster.agreement.slots import range_set, to_bitmap
+from cluster.agreement.state import ClusterSettings, NoReplication
 from cluster.core import ClusterCore
-from cluster.slots import range_set, to_bitmap
-from cluster.state import ClusterSettings, NoReplication
 from gossip import flags
 from gossip.effects import Send
 from gossip.messages import OURS, Header

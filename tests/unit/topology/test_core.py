@@ -5,13 +5,20 @@ import random
 import pytest
 
 from cluster.admin import ClusterAdmin
+from cluster.agreement.effects import (
+    DropChannels,
+    FollowPrimary,
+    PauseWrites,
+    ResumeWrites,
+    StateChanged,
+    StopFollowing,
+)
+from cluster.agreement.errors import ClusterError
+from cluster.agreement.nodesconf import CorruptConfig
+from cluster.agreement.redirect import Moved, Request
+from cluster.agreement.slots import SLOTS, range_set
+from cluster.agreement.state import ClusterSettings, NoReplication
 from cluster.core import ClusterCore
-from cluster.effects import DropChannels, FollowPrimary, PauseWrites, ResumeWrites, StateChanged, StopFollowing
-from cluster.errors import ClusterError
-from cluster.nodesconf import CorruptConfig
-from cluster.redirect import Moved, Request
-from cluster.slots import SLOTS, range_set
-from cluster.state import ClusterSettings, NoReplication
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist

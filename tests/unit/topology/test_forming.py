@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from cluster.agreement.state import Wish
 from cluster.forming import vacancies
-from cluster.state import Wish
 from gossip import flags
 from gossip.peer import Peer
 from tests.unit.bus.simnet import Net, Node

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from cluster import nodesconf
-from cluster.health import Health
-from cluster.slots import range_set
-from cluster.state import ClusterSettings
+from cluster.agreement import nodesconf
+from cluster.agreement.health import Health
+from cluster.agreement.slots import range_set
+from cluster.agreement.state import ClusterSettings
 from gossip import flags
 from tests.unit.topology.shards import shards
 from tests.unit.topology.worlds import NOW, primary, world

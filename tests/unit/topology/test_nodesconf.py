@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster import nodesconf
-from cluster.nodesconf import CorruptConfig
+from cluster.agreement import nodesconf
+from cluster.agreement.nodesconf import CorruptConfig
 from gossip import flags
 from tests.unit.topology.worlds import NOW, primary, world
 

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from cluster.admin import ClusterAdmin
+from cluster.agreement.slots import range_set, to_bitmap
+from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.slots import range_set, to_bitmap
-from cluster.state import ClusterSettings
 from gossip.messages import Header, Update
 from tests.unit.topology.shards import SHARES, node_id, shards
 from tests.unit.topology.test_core import Keys

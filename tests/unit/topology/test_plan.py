@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cluster.agreement.slots import SLOTS
 from cluster.plan import NewReplica, PlanError, create, split_slots
-from cluster.slots import SLOTS
 
 
 def addresses(count: int) -> list[tuple[str, int]]:

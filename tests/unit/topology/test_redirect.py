@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.redirect import (
+from cluster.agreement.redirect import (
     Ask,
     CrossSlot,
     Down,
@@ -15,8 +15,8 @@ from cluster.redirect import (
     route,
     route_waiting,
 )
-from cluster.slots import key_slot, range_set
-from cluster.state import ClusterSettings
+from cluster.agreement.slots import key_slot, range_set
+from cluster.agreement.state import ClusterSettings
 from gossip import flags
 from tests.unit.topology.shards import shards
 from tests.unit.topology.worlds import world

@@ -5,8 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.slotmap import Claimed, SlotMap
-from cluster.slots import SLOTS, range_set, slot_set
+from cluster.agreement.slotmap import Claimed, SlotMap
+from cluster.agreement.slots import SLOTS, range_set, slot_set
 from tests.unit.topology.worlds import primary, world
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster import slots
-from cluster.errors import ClusterError
+from cluster.agreement import slots
+from cluster.agreement.errors import ClusterError
 
 some_slots = st.frozensets(st.integers(0, slots.SLOTS - 1), max_size=60)
 

@@ -2,8 +2,8 @@
 
 import random
 
-from cluster import nodesconf
-from cluster.slots import range_set
+from cluster.agreement import nodesconf
+from cluster.agreement.slots import range_set
 from gossip import flags
 from gossip.peer import Peer
 

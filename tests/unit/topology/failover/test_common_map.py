@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from cluster import nodesconf
+from cluster.agreement import nodesconf
+from cluster.agreement.electorate import voters
+from cluster.agreement.slots import range_set, to_bitmap
+from cluster.agreement.state import History
 from cluster.failover.common_map import compare, digest, hear_candidate, open_votes, same_place, token
-from cluster.failover.electorate import voters
 from cluster.failover.voting import record_vote
-from cluster.slots import range_set, to_bitmap
-from cluster.state import History
 from gossip import flags
 from gossip.effects import Persist
 from gossip.messages import FORCE_ACK, OURS, PAUSED, STANDING, Header, Kind, Update
@@ -529,8 +529,8 @@ def test_that_all_members_are_of_this_project_is_on_disk_whoever_finds_it_first(
     core.slotmap.assign(SHARES[2], nodes[1])
     core.changed(state=True)
     core.settle(NOW)
-    core.take_effects()
     core.state.only_ours = False
+    core.take_effects()
     core.changed(state=True)
     assert core.voters
     core.settle(NOW)

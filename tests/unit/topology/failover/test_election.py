@@ -2,8 +2,8 @@
 
 import pytest
 
+from cluster.agreement.state import ClusterSettings, History
 from cluster.failover.election import Data, Unfit, everybody_told, fitness, homeless, rank, rivals, shard_rank, unit_ms
-from cluster.state import ClusterSettings, History
 from gossip import flags
 from tests.unit.topology.shards import TIMEOUT_MS, shards
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cluster.failover.electorate import is_pair, quorum, voters
-from cluster.nodesconf import dump, load
+from cluster.agreement.electorate import is_pair, quorum, voters
+from cluster.agreement.nodesconf import dump, load
 from gossip import flags
 from tests.unit.topology.shards import shards
 from tests.unit.topology.worlds import NOW
@@ -57,6 +57,7 @@ def test_a_pair_is_the_whole_cluster():
     assert is_pair(state)
     assert not is_pair(cluster(1, replicas=2)[0])
     assert not is_pair(cluster(2, replicas=0)[0])
+
 
 @pytest.mark.parametrize(("size", "needed"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4)])
 def test_a_majority(size, needed):

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from cluster import nodesconf
+from cluster.agreement import nodesconf
+from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.state import ClusterSettings
 from gossip import flags
 from gossip.peer import Link
 from tests.unit.topology.shards import TIMEOUT_MS, shards

@@ -2,10 +2,11 @@
 
 import pytest
 
-from cluster.failover.lease import FOREVER_MS, consider_grant, granted_ms, lease_end_ms, lease_ms
+from cluster.agreement.slots import range_set, to_bitmap
+from cluster.agreement.state import FOREVER_MS
+from cluster.failover.lease import consider_grant, granted_ms, lease_end_ms, lease_ms
 from cluster.failover.reassertion import would_have_it_reassert
 from cluster.failover.voting import record_vote
-from cluster.slots import range_set, to_bitmap
 from gossip import flags
 from tests.unit.topology.shards import TIMEOUT_MS, request, shards
 from tests.unit.topology.worlds import NOW

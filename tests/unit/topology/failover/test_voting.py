@@ -2,8 +2,8 @@
 
 import pytest
 
+from cluster.agreement.slots import range_set, to_bitmap
 from cluster.failover.voting import Grant, consider_vote, record_vote, release_vote
-from cluster.slots import range_set, to_bitmap
 from gossip import flags
 from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING
 from tests.unit.topology.shards import TIMEOUT_MS, request, shards

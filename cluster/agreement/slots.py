@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import crcmod.predefined  # type: ignore[import-untyped]
 
-from cluster.errors import ClusterError
+from cluster.agreement.errors import ClusterError
 
 SLOTS = 16384
 SLOTS_BYTES = SLOTS // 8

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.slots import ALL_SLOTS, SLOTS, SlotSet, members, ranges
+from cluster.agreement.slots import ALL_SLOTS, SLOTS, SlotSet, members, ranges
 from gossip.peer import Peer
 
 

@@ -18,8 +18,8 @@ heard without the slot, or when the slot is to leave us.
 
 from __future__ import annotations
 
-from cluster.slots import SlotSet
-from cluster.state import ClusterState, Keyspace
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterState, Keyspace
 from gossip.peer import Peer
 
 

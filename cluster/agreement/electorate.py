@@ -18,7 +18,7 @@ seen that process die; of a host that is silent it cannot know why, and leaves i
 
 from __future__ import annotations
 
-from cluster.state import ClusterState
+from cluster.agreement.state import ClusterState
 from gossip.peer import Peer
 
 MOST_SHARDS = 2

@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from cluster.slots import key_slot
-from cluster.state import ClusterSettings, ClusterState
+from cluster.agreement.slots import key_slot
+from cluster.agreement.state import ClusterSettings, ClusterState
 from gossip.peer import Peer
 
 

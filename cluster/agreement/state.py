@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
-from cluster.slotmap import SlotMap
-from cluster.slots import SlotSet
+from cluster.agreement.slotmap import SlotMap
+from cluster.agreement.slots import SlotSet
 from gossip.membership import Members
 from gossip.peer import Peer
 from gossip.settings import GossipSettings
+
+FOREVER_MS = 1 << 62
+"""A moment that never comes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 
-from cluster.epochs import EPOCH_MAX
-from cluster.slots import SLOTS, parse_range, ranges_text
-from cluster.state import ClusterState, History, OpenVote
+from cluster.agreement.epochs import EPOCH_MAX
+from cluster.agreement.slots import SLOTS, parse_range, ranges_text
+from cluster.agreement.state import ClusterState, History, OpenVote
 from gossip import flags
 from gossip.flags import flags_text, parse_flags
 from gossip.membership import Members, make_node_id

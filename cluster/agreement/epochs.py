@@ -11,9 +11,9 @@ before they answer: ninety nodes that meet at once would do little else.)
 
 from __future__ import annotations
 
-from cluster.errors import ClusterError
-from cluster.slots import SlotSet
-from cluster.state import ClusterState
+from cluster.agreement.errors import ClusterError
+from cluster.agreement.slots import SlotSet
+from cluster.agreement.state import ClusterState
 from gossip.peer import Peer
 
 EPOCH_MAX = (1 << 64) - 1
@@ -24,11 +24,9 @@ def max_epoch(state: ClusterState) -> int:
     return max(state.current_epoch, *(peer.config_epoch for peer in state.members))
 
 
-def observe(state: ClusterState, epoch: int) -> bool:
-    """Somebody is at `epoch`; so are we then. True if that is news, to be persisted before we tell anybody."""
-    news = epoch > state.current_epoch
+def observe(state: ClusterState, epoch: int) -> None:
+    """Somebody is at `epoch`; so are we then."""
     state.current_epoch = max(state.current_epoch, epoch)
-    return news
 
 
 def bump_without_consensus(state: ClusterState) -> bool:

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cluster.failover.electorate import is_pair, owners_of_slots, quorum, voters
-from cluster.failover.lease import FOREVER_MS
-from cluster.state import ClusterSettings, ClusterState
+from cluster.agreement.electorate import is_pair, owners_of_slots, quorum, voters
+from cluster.agreement.state import FOREVER_MS, ClusterSettings, ClusterState
 from gossip import flags
 from gossip.failure import is_gone
 from gossip.peer import Peer
