@@ -148,7 +148,7 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "cluster.agreement": {"gossip"},
     "cluster": {"gossip", "cluster.agreement", "cluster.failover"},
-    "cluster.failover": {"gossip", "cluster.agreement", "cluster"},
+    "cluster.failover": {"gossip", "cluster.agreement"},
     "cluster.aio": {"cluster"},
     "cluster.operator": {"gossip", "cluster", "cluster.agreement"},
     "cluster.operator.aio": {"gossip", "cluster", "cluster.agreement", "cluster.aio", "cluster.operator"},
@@ -157,10 +157,6 @@ MAY_KNOW: dict[str, set[str]] = {
 
 # Rooms that know each other in a circle today. No room may join, and a circle that is broken goes from here.
 CIRCLES: list[set[str]] = [
-    # The core puts the parts of failover together, and each of these has the core, as a type.
-    {"cluster", "cluster.failover"},
-    # The server opens the listener, which takes from the server's side how many files it may have.
-    {"node.aio", "node.aio.admin"},
     # What takes the whole node (NodeCore) where it uses parts of it.
     {
         *("node.basics", "node.clustering", "node.core", "node.figures", "node.leaving", "node.ports"),
