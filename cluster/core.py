@@ -100,7 +100,7 @@ class ClusterCore:
         self.empty = EmptyPrimary(self)
         self.migration = ReplicaMigration(self)
         self.reassertion = Reassertion(self)
-        self.bus = GossipCore(self.state.members, settings, self, rng)
+        self.bus: GossipCore = GossipCore(self.state.members, settings, self, rng)
         self.claims = Claims(self)
         self._announced_ip = ""
         self._seeds: tuple[str, ...] = ()

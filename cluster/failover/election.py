@@ -25,19 +25,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cluster.agreement import epochs
 from cluster.agreement.health import heirs
 from cluster.agreement.state import FOREVER_MS, ClusterSettings, History, Replication
 from cluster.failover.lease import lease_ms
+from cluster.failover.member import Member
 from gossip import flags
 from gossip.messages import FORCE_ACK, AuthRequest, Header
 from gossip.peer import Peer
 from gossip.verdicts import deciders
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
 
 UNIT_MIN_MS = 50
 UNIT_MAX_MS = 500
@@ -153,7 +151,7 @@ def unit_ms(node_timeout_ms: int) -> int:
 class Election:
     """One node as a candidate. The core calls `attend` after every step and tick."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._since_ms = 0  # since when we wait for our turn; 0: there is nothing to wait for
         self._chance = 0.0  # our part of the random delays of this turn

@@ -23,13 +23,9 @@ followed it. So it listens to every member of which it does not know that it bel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cluster.failover.election import Data, data_of
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
-    from gossip.peer import Peer
+from cluster.failover.member import Member
+from gossip.peer import Peer
 
 PATIENCE_MIN_MS = 10_000
 PATIENCE_TIMEOUTS = 2
@@ -45,7 +41,7 @@ ADVICE = (
 class EmptyPrimary:
     """Whether this node is one, and what it does about it."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._since_ms = 0
         self._until_ms = 0  # when it gives up waiting; 0: it is none

@@ -18,19 +18,15 @@ trip and is what makes the rule about the five seconds hold: they are counted fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cluster.agreement import epochs
 from cluster.agreement.effects import PauseWrites, ResumeWrites
 from cluster.agreement.errors import ClusterError
 from cluster.failover.common_map import open_votes
 from cluster.failover.election import data_of
+from cluster.failover.member import Member
 from gossip import flags
 from gossip.messages import PAUSED, Header, MfStart
 from gossip.peer import Peer
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
 
 TIMEOUT_MS = 5000
 CLOCK_MARGIN_MS = 100
@@ -45,7 +41,7 @@ UNABLE = flags.FAILING | flags.NOFAILOVER
 class ManualFailover:
     """One node's part in one, on either side."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._end_ms = 0  # when it must be over; 0: there is none
         self._replica: Peer | None = None  # as the primary: who takes our place

@@ -23,19 +23,15 @@ Redis' voters know nothing of this; they are not asked, and let it go on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cluster.agreement import epochs
 from cluster.agreement.electorate import quorum
 from cluster.agreement.state import ClusterState
 from cluster.failover.common_map import open_vote_about, open_votes
 from cluster.failover.lease import lease_ms
+from cluster.failover.member import Member
 from cluster.failover.voting import is_bound, record_vote
 from gossip.messages import REASSERT, AuthRequest, Header
 from gossip.peer import Peer
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
 
 RETRY_DIVISOR = 4  # of the node timeout: what a primary waits for votes, at least
 PAUSE_DIVISOR = 4  # of that: the longest pause
@@ -52,7 +48,7 @@ def would_have_it_reassert(state: ClusterState, primary: Peer, now_ms: int, node
 class Reassertion:
     """Whether this primary must do so, and how far it is."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._again_ms = 0  # when to ask, or to give up; 0: there is no reason to
         self._waits = False  # we would ask now, but for a vote that we have given

@@ -9,14 +9,10 @@ step with its primary: that may have lost its data, and this may be the last cop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cluster.agreement.state import ClusterState
+from cluster.failover.member import Member
 from gossip import flags
 from gossip.peer import Peer
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
 
 DELAY_MS = 5000
 LOOK_MS = 1000
@@ -45,7 +41,7 @@ def migrant(state: ClusterState, barrier: int) -> Peer | None:
 class ReplicaMigration:
     """Whether it is this node that moves."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._look_ms = 0
         self._orphaned_ms: dict[Peer, int] = {}  # since when

@@ -27,19 +27,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cluster.agreement.health import heirs
 from cluster.agreement.slots import from_bitmap
 from cluster.agreement.state import ClusterState, OpenVote
 from cluster.failover.common_map import add_open_vote, hear_candidate, open_votes, same_place
 from cluster.failover.election import Data, data_of
+from cluster.failover.member import Member
 from gossip.failure import is_gone
 from gossip.messages import FORCE_ACK, OURS, REASSERT, STANDING, AuthAck, Fail, Header
 from gossip.peer import Peer
-
-if TYPE_CHECKING:
-    from cluster.core import ClusterCore
 
 KEEP_MS = 500
 PASSING = frozenset(
@@ -183,7 +180,7 @@ def stands_no_longer(header: Header) -> bool:
 class Voter:
     """One node as a voter. The core tells it of requests, and calls `attend` after every step and tick."""
 
-    def __init__(self, core: ClusterCore) -> None:
+    def __init__(self, core: Member) -> None:
         self._core = core
         self._kept: list[tuple[Peer, Header, int]] = []  # candidate, request, and when it came
         self.denied: Counter[str] = Counter()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import resource
 
+from node.aio.admin.listener import ADMIN_CONNECTIONS
 from node.config import Config
 
 OWN_FILES = 32
 """Files of any node, as Redis keeps them free. At rest a node has half of these open."""
 BUS_LINKS = 200
 """Two for each other member of a cluster of a hundred."""
-ADMIN_CONNECTIONS = 16
 
 
 def own_files(config: Config) -> int:

@@ -160,7 +160,7 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "cluster.agreement": {"gossip"},
     "cluster": {"gossip", "cluster.agreement", "cluster.failover"},
-    "cluster.failover": {"gossip", "cluster.agreement", "cluster"},
+    "cluster.failover": {"gossip", "cluster.agreement"},
     "cluster.aio": {"cluster"},
     "cluster.operator": {"gossip", "cluster", "cluster.agreement"},
     "cluster.operator.aio": {"gossip", "cluster", "cluster.agreement", "cluster.aio", "cluster.operator"},
@@ -169,10 +169,6 @@ MAY_KNOW: dict[str, set[str]] = {
 
 # Rooms that know each other in a circle. No other may, and one that is broken goes from here.
 CIRCLES: list[set[str]] = [
-    # The core puts the parts of failover together, and each of these has the core, as a type.
-    {"cluster", "cluster.failover"},
-    # The server opens the listener, which takes from the server's side how many files it may have.
-    {"node.aio", "node.aio.admin"},
     # The catalogue of figures finds every part of a node at the node, which reads it for INFO.
     {"node.core", "node.figures"},
 ]

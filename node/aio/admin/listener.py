@@ -11,14 +11,14 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from node.aio.filelimit import ADMIN_CONNECTIONS
-
 if TYPE_CHECKING:
     from node.aio.admin.app import Application
     from node.core import NodeCore
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
 
+ADMIN_CONNECTIONS = 16
+"""How many may be open at once."""
 KEPT_BYTES = 64 * 1024
 """What a client may say before it is answered; a request for a page is far shorter."""
 
