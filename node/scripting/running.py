@@ -50,7 +50,7 @@ class Call:
 
 def must_obey(caller: Session) -> bool:
     """Our primary, or our own log of writes: what comes from there has passed all gates already."""
-    return bool(caller.flags & (flags.PRIMARY | flags.REPLAY))
+    return bool(caller.flags & flags.OBEYED)
 
 
 def refusal(node: NodeCore, call: Call, declared: ScriptFlags) -> CommandError | None:
