@@ -462,7 +462,7 @@ class NodeCore:
     def internal_error(self, session: Session, argv: list[bytes], error: Exception) -> CommandError:
         """A bug of ours must not take the node down: the client is told and the log says where it was."""
         name = argv[0].decode("utf-8", "replace") if argv else ""
-        if isinstance(error, MemoryError) and session.flags & (flags.PRIMARY | flags.REPLAY):
+        if isinstance(error, MemoryError) and session.flags & flags.OBEYED:
             # What it lacks from now on nobody would notice; a node that starts again has all of it.
             self.panic(f"Out of memory for the command {name!r} of the primary or the log of writes. Exiting.")
         self.log.warning(f"Internal error in command {name!r}: {error!r}\n{traceback.format_exc()}")

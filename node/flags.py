@@ -24,7 +24,7 @@ RESTRICTED = 32768
 NO_TOUCH = 65536
 NO_EVICT = 131072
 CLOSED = 262144
-PRIMARY = 524288
+OBEYED = 524288
 REPLICA = 1048576
 PAUSED = 2097152
 EXEC = 4194304
@@ -32,8 +32,16 @@ UNIX = 8388608
 REPLAY = 16777216
 UNRECORDED = 33554432
 DEBUGS = 67108864
+UNANSWERED = 134217728
+RELAYED = 268435456
+SEES_DEAD = 536870912
+FOREIGN = 1073741824
 
-NEVER_WAITS = EXEC | SCRIPT | PRIMARY | REPLAY
+PRIMARY = OBEYED | UNANSWERED | RELAYED | SEES_DEAD | FOREIGN
+"""Of the session that carries out our primary's stream, when it is made. Whoever asks, asks for one of them."""
+LOG = OBEYED | REPLAY
+"""Of the session that repeats the append-only file."""
+NEVER_WAITS = EXEC | SCRIPT | OBEYED
 """Whose commands do not wait: they reply at once what they would when time is up."""
 
 HOOK_WATCH = 1

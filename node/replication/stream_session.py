@@ -43,7 +43,7 @@ class StreamSession:
 
     def input(self, data: bytes) -> None:
         space = self._space
-        space.show_dead = True  # the primary knows what it has deleted: for its commands nothing is dead by time alone
+        space.show_dead = bool(self.session.flags & flags.SEES_DEAD)  # a primary knows what it has deleted
         try:
             self.session.input(data)
         finally:

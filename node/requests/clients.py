@@ -40,7 +40,7 @@ HTTP_WARNING = (
 HTTP_WARNING_MS = 60_000  # one warning in such a time
 
 # Clients that are silent because they wait for what others do: no timeout ends them.
-LISTENING = flags.BLOCKED | flags.PAUSED | flags.SUBSCRIBED | flags.MONITOR | flags.REPLICA | flags.PRIMARY
+LISTENING = flags.BLOCKED | flags.PAUSED | flags.SUBSCRIBED | flags.MONITOR | flags.REPLICA | flags.RELAYED
 
 PROTECTED_BY = {"debug": "enable-debug-command"}
 
@@ -202,7 +202,7 @@ class Clients:
     @property
     def ordinary(self) -> list[Session]:
         """All but the links to replicas and to our primary."""
-        return [each for each in self.by_id.values() if not each.flags & (flags.REPLICA | flags.PRIMARY)]
+        return [each for each in self.by_id.values() if not each.flags & (flags.REPLICA | flags.RELAYED)]
 
     @property
     def waiting_count(self) -> int:
@@ -229,7 +229,7 @@ class Clients:
 
     def type_of(self, session: Session) -> str:
         """Its type for CLIENT LIST and CLIENT KILL."""
-        return "master" if session.flags & flags.PRIMARY else self.client_class(session)
+        return "master" if session.flags & flags.RELAYED else self.client_class(session)
 
     def hard_limit(self, session: Session) -> int:
         """How many bytes of output may wait for it; 0: any number."""
@@ -277,7 +277,7 @@ class Clients:
         it is worth looking again.
         """
         limit_bytes = self.buffers_limit()
-        exempt = flags.REPLICA | flags.PRIMARY
+        exempt = flags.REPLICA | flags.RELAYED
         sizes = {each: each.memory_bytes for each in self.by_id.values() if not each.flags & exempt}
         total_bytes = sum(sizes.values())
         others_bytes = max(0, used_by_buffers() - total_bytes)

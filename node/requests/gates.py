@@ -360,9 +360,9 @@ def _is_for(gate: Gate, source: Source) -> bool:
 
 def source_of(session: Session) -> Source:
     """Where the commands of a session come from."""
-    if session.flags & flags.REPLAY:
-        return Source.LOG
-    return Source.STREAM if session.flags & flags.PRIMARY else Source.CLIENT
+    if not session.flags & flags.OBEYED:
+        return Source.CLIENT
+    return Source.LOG if session.flags & flags.REPLAY else Source.STREAM
 
 
 # -- the list, read

@@ -49,7 +49,7 @@ class Call:
 
 def must_obey(caller: Session) -> bool:
     """Our primary, or our own log of writes: what comes from there has passed all gates already."""
-    return bool(caller.flags & (flags.PRIMARY | flags.REPLAY))
+    return bool(caller.flags & flags.OBEYED)
 
 
 def refusal(engine: Engine, call: Call, declared: ScriptFlags) -> CommandError | None:

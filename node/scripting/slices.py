@@ -61,7 +61,7 @@ class Slices:
 
     def run(self, caller: Session, argv: list[bytes], work: Callable[[], Reply]) -> Reply:
         """The reply of the work, or a wait for its end."""
-        if self._running or not self._may_suspend or caller.flags & (flags.PRIMARY | flags.REPLAY):
+        if self._running or not self._may_suspend or caller.flags & flags.OBEYED:
             return work()
         if self._worker is None:
             from greenlet import greenlet

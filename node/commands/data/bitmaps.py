@@ -217,7 +217,7 @@ def _field_offset(s: Session, text: bytes, bits: int) -> int:
         raise BAD_OFFSET
     if text.startswith(b"#"):
         offset *= bits
-    if offset < 0 or (offset >> 3 >= s.node.config["proto-max-bulk-len"] and not s.flags & flags.PRIMARY):
+    if offset < 0 or (offset >> 3 >= s.node.config["proto-max-bulk-len"] and not s.flags & flags.OBEYED):
         raise BAD_OFFSET
     return offset
 

@@ -352,8 +352,8 @@ def _parse_trim(args: Cursor, by_id: bool) -> Trim:
 
 
 def _set_limit(s: Session, trim: Trim | None, limit: int | None) -> None:
-    """How much may be trimmed at once. What a primary sends is exact already, and always done in full."""
-    if s.flags & flags.PRIMARY:
+    """How much may be trimmed at once. What a primary or the log says is exact already, and done in full."""
+    if s.flags & flags.OBEYED:
         return
     if limit is not None and (trim is None or not trim.whole_nodes):
         raise LIMIT_WHEN_EXACT

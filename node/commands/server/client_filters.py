@@ -146,7 +146,7 @@ _MAKERS: dict[bytes, Callable[[Session, bytes, bytes], Test]] = {
 
 LETTERS = (
     (flags.REPLICA, "S"),
-    (flags.PRIMARY, "M"),
+    (flags.RELAYED, "M"),
     (flags.MONITOR, "O"),
     (flags.BLOCKED, "b"),
     (flags.MULTI, "x"),

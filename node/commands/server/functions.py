@@ -204,7 +204,7 @@ def function_load(s: Session, argv: list[bytes]) -> Reply:
     for word in argv[2:-1]:
         if word.upper() != b"REPLACE":
             raise CommandError(b"ERR Unknown option given: " + word)
-    limited = not s.flags & (flags.PRIMARY | flags.REPLAY)
+    limited = not s.flags & flags.OBEYED
 
     def load() -> Reply:
         name = s.node.functions.load(argv[-1], replace=len(argv) > 3, limited=limited)

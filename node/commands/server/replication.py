@@ -96,7 +96,7 @@ def replconf(s: Session, argv: list[bytes]) -> Reply:
             case b"fack":
                 replicas.of(s).durable_offset = max(replicas.of(s).durable_offset, require_int(value))
             case b"getack":
-                if s.flags & flags.PRIMARY:
+                if s.flags & flags.RELAYED:
                     s.node.following.carrier.acknowledge()
                 return NO_REPLY
             case _:

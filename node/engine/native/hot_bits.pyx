@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 
 from node.engine.structures.dict cimport Entry
 from node.engine.native.hot cimport arg_int, find_read, find_write, wrong_type
-from node.engine.session.session cimport F_PRIMARY, Session, register_native, session_error, touched
+from node.engine.session.session cimport F_OBEYED, Session, register_native, session_error, touched
 from node.engine.keyspace.table cimport TYPE_STRING, entry_string, entry_type
 from node.engine.session.framer cimport Arg
 from node.engine.session.wire cimport w_int
@@ -14,7 +14,7 @@ from node.engine.session.wire cimport w_int
 cdef inline bint arg_offset(Session s, Arg* a, int64_t* offset) except -1:
     """False after having written the error. What our primary sends is obeyed whatever our own limit says."""
     if arg_int(a, offset) and offset[0] >= 0:
-        if offset[0] >> 3 < s.engine.max_bulk or s.flags & F_PRIMARY:
+        if offset[0] >> 3 < s.engine.max_bulk or s.flags & F_OBEYED:
             return True
     session_error(s, "ERR bit offset is not an integer or out of range")
     return False

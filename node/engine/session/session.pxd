@@ -30,7 +30,7 @@ cdef enum SessionFlag:
     F_NO_TOUCH = 65536       # CLIENT NO-TOUCH: reads leave the access clock alone
     F_NO_EVICT = 131072
     F_CLOSED = 262144
-    F_PRIMARY = 524288       # the stream of our primary
+    F_OBEYED = 524288        # has passed all gates elsewhere: it is done as it stands, at once
     F_REPLICA = 1048576
     F_PAUSED = 2097152       # its command waits for CLIENT UNPAUSE
     F_EXEC = 4194304         # inside EXEC: blocking commands do not block
@@ -38,6 +38,10 @@ cdef enum SessionFlag:
     F_REPLAY = 16777216      # repeats the append-only file
     F_UNRECORDED = 33554432  # what it writes is not replicated (a script has asked for that)
     F_DEBUGS = 67108864      # it has asked to debug its scripts, so that they must not run
+    F_UNANSWERED = 134217728 # nobody reads replies: the node is told of errors, the rest is dropped
+    F_RELAYED = 268435456    # our primary: what it says goes on to our replicas byte for byte
+    F_SEES_DEAD = 536870912  # for its commands nothing is dead by time alone
+    F_FOREIGN = 1073741824   # what it writes is another's data, not ours to record, or to delete when it runs out
     F_HALTED = 16 | 32 | 262144 | 2097152     # no further input is looked at
 
 cdef enum CommandBit:

@@ -509,7 +509,7 @@ cdef class Session:
         # Shared errors are raised again and again, and every raise would lengthen the traceback that they keep.
         error.__traceback__ = error.__context__ = None
         self.engine.count_error(error.code)
-        if self.flags & F_PRIMARY:
+        if self.flags & F_UNANSWERED:
             self.engine.node.stream_error(self, error.text)
         w_error(&self.out, PyBytes_AS_STRING(error.text), PyBytes_GET_SIZE(error.text))
         session_mark(self)
@@ -705,7 +705,7 @@ cdef int session_error(Session s, const char* text) except -1:
     while i < n and text[i] != 32:
         i += 1
     s.engine.count_error(PyBytes_FromStringAndSize(text, i))
-    if s.flags & F_PRIMARY:
+    if s.flags & F_UNANSWERED:
         s.engine.node.stream_error(s, PyBytes_FromStringAndSize(text, n))
     w_error(&s.out, text, n)
     return 0
@@ -785,8 +785,8 @@ cdef int run_requests(Session s, const char* p, size_t n, size_t* used, size_t* 
         if s.parser.argc:
             s.request_bytes = s.parser.at
             run_request(s)
-            if s.flags & F_PRIMARY:
-                s.out.len = 0                        # nobody waits for replies to the stream
+            if s.flags & F_UNANSWERED:
+                s.out.len = 0
         request_done(s)
     return 0
 
@@ -912,7 +912,7 @@ cdef int run_request(Session s) except -1:
             c = subcommand(c, a, argc)
         if c is None:
             return run_argv(s, arguments(a, argc))
-    if s.flags & (F_PRIMARY | F_REPLAY):
+    if s.flags & F_OBEYED:
         stops = c.stops[FROM_LOG if s.flags & F_REPLAY else FROM_STREAM]
         states &= ~STATE_CLUSTER
     else:
@@ -959,7 +959,7 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
     """
     cdef Engine e = s.engine
     cdef uint64_t dirty = e.space.dirty
-    if e.read_only and c.bits & CMD_WRITE and not s.flags & F_PRIMARY:
+    if e.read_only and c.bits & CMD_WRITE and not s.flags & F_FOREIGN:
         if argv is None:
             argv = arguments(a, argc)
         e.node.run_locally(s, c, argv)
@@ -1026,7 +1026,7 @@ cdef inline int answer(Session s, Command c, list argv, value) except -1:
     """Write what a handler has returned."""
     kind = type(value)
     if kind is Blocked:
-        if s.flags & (F_EXEC | F_SCRIPT | F_PRIMARY | F_REPLAY):
+        if s.flags & (F_EXEC | F_SCRIPT | F_OBEYED):
             w_value(&s.out, value.on_timeout, s.proto)
         else:
             s.engine.node.block(s, c, argv, value)

@@ -174,7 +174,7 @@ class AofLoading:
 
     def _session(self) -> Session:
         session = Session(self.basics.engine, self.basics.space.dbs[0], 0, b"", b"")
-        session.flags |= flags.REPLAY
+        session.flags |= flags.LOG
         session.user = b"default"
         return session
 

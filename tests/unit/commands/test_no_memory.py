@@ -100,7 +100,7 @@ def test_a_wait_that_fails_when_it_is_tried_again_ends(node: Embedded) -> None:
     assert waiting("ECHO", "heard") == b"heard"
 
 
-@pytest.mark.parametrize("flag", [flags.PRIMARY, flags.REPLAY])
+@pytest.mark.parametrize("flag", [flags.PRIMARY, flags.LOG])
 def test_the_stream_of_the_primary_must_not_be_lost(node: Embedded, flag: int) -> None:
     node.core.commands[b"setrange"].handler = fail
     client = node.client()
