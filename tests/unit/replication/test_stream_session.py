@@ -16,7 +16,7 @@ BITS = ("OBEYED", "UNANSWERED", "RELAYED", "SEES_DEAD", "FOREIGN")
 def passes_gates(bits: int) -> bool:
     """Where clients may not write."""
     node = Embedded()
-    node.core.set_state(flags.STATE_FEW_REPLICAS, True)
+    node.core.basics.set_state(flags.STATE_FEW_REPLICAS, True)
     client = node.client()
     client.session.flags |= bits
     client.send("SET", "k", "v")
