@@ -37,7 +37,7 @@ from cluster.failover.empty_primary import EmptyPrimary
 from cluster.failover.lease import consider_grant, granted_ms, lease_end_ms
 from cluster.failover.manual_failover import ManualFailover
 from cluster.failover.reassertion import Reassertion, would_have_it_reassert
-from cluster.failover.replica_migration import ReplicaMigration
+from cluster.failover.replica_moves import ReplicaMigration
 from cluster.failover.voting import Voter
 from cluster.forming import Forming
 from gossip import flags

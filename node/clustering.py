@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.effects import (
     DropChannels,
     DropKeys,
@@ -24,6 +23,7 @@ from cluster.agreement.redirect import Request as Routed
 from cluster.agreement.slots import key_slot
 from cluster.agreement.state import FOREVER_MS, ClusterSettings, Wish
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note

@@ -55,8 +55,8 @@ from node.replication.lineage import Lineage
 from node.replication.local_expiry import LocalExpiry
 from node.replication.replica import Replica
 from node.replication.replicas import Replicas
-from node.replication.stream import WriteStream
 from node.replication.stream_session import StreamSession, StreamSessions
+from node.replication.write_stream import WriteStream
 from node.replies import CommandError
 from node.requests import gates
 from node.requests.blocking import BlockedClients

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from node.ports.host import Process, WakeUps
     from node.replication.replica import Replica
     from node.replication.replicas import Replicas
-    from node.replication.stream import WriteStream
+    from node.replication.write_stream import WriteStream
     from node.requests.blocking import BlockedClients
     from node.scripting.scripts import Scripts
 

@@ -14,7 +14,7 @@ from mmap import mmap
 
 from cluster.aio.durable import put_in_place, replace_file
 from node.aio.disk import FileDraft, map_file
-from node.ports.logs import Done
+from node.ports.aof_files import Done
 
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 

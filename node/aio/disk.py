@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, cast
 
 from cluster.aio.durable import flush, put_in_place, replace_file
+from node.ports.aof_files import Files as LogFiles
 from node.ports.disk import Disk
-from node.ports.logs import Files as LogFiles
 
 FLUSH_BYTES = 4 << 20
 """A draft is flushed to the disk each time so much has come, so that the end does not flood it."""

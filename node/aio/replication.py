@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 from cluster.aio.durable import flush, put_in_place
 from gossip.aio.source import local_address
 from node.aio.clock import unix_ms
-from node.aio.loading import run_in_slices
+from node.aio.stepping import run_in_slices
 from node.config import Config
 from node.monitoring.log import Log
 from node.ports.primary import Events, Progress

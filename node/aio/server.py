@@ -24,11 +24,11 @@ from node.aio.crash import report_crashes, stop_reporting
 from node.aio.disk import DiskOfNode, WorkingDirectory, remove_old_drafts, remove_own_draft
 from node.aio.filelimit import allow_files, clients_among, own_files
 from node.aio.listening import CannotListen, Listeners, Move, endpoint, listen_tcp, listen_unix
-from node.aio.loading import run_in_slices
 from node.aio.logfile import LogFile, SystemLog
 from node.aio.process import ThisProcess, die
 from node.aio.replication import ReplicationHost
 from node.aio.sockets import SocketDriver
+from node.aio.stepping import run_in_slices
 from node.aio.supervision import Supervisor
 from node.aio.turns import Turns
 from node.config import BadValue, Config

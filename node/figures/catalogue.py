@@ -15,7 +15,7 @@ from node.monitoring import engine, process, rates
 from node.monitoring.figure import Catalogue, Source
 from node.persistence import loading, saving, snapshots
 from node.persistence.aof import appendonly
-from node.replication import carrier, following, fullsync, history, local_expiry, replicas, stream, stream_session
+from node.replication import carrier, following, fullsync, history, local_expiry, replicas, stream_session, write_stream
 from node.requests import blocking, clients, pause, pubsub, transactions
 from node.scripting import functions, scripts
 
@@ -54,7 +54,7 @@ def _sources() -> tuple[Source[NodeCore, Any], ...]:
         Source(local_expiry.figures(), lambda node: node.following.local_expiry),
         Source(stream_session.figures(), lambda node: node.following.sessions),
         Source(following.figures(), lambda node: node.following),
-        Source(stream.figures(), lambda node: node.stream),
+        Source(write_stream.figures(), lambda node: node.stream),
         Source(fullsync.figures(), lambda node: node.replicas.sync),
         Source(replicas.figures(), lambda node: node.replicas),
         Source(history.figures(), lambda node: node.history),

@@ -18,7 +18,7 @@ from node.engine.memory.alloc import mem_used
 from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
 from node.monitoring.figure import Table, shown
-from node.replication.stream import WriteStream
+from node.replication.write_stream import WriteStream
 
 KeyChanged = Callable[[Session | None, Db, bytes, str, str], None]
 

@@ -1,7 +1,7 @@
 """Bringing data from files into a node: at its start, when DEBUG asks for it, when a primary has sent a whole data set.
 
 A load is a generator (node/ports/steps.py). It does a little and yields how many keys that were, over and over. So
-whoever runs it decides how long it may take at a stretch: the host between turns of the loop (node/aio/loading.py),
+whoever runs it decides how long it may take at a stretch: the host between turns of the loop (node/aio/stepping.py),
 `at_once` for a command that has to wait, a test one step at a time.
 
 While `Loading` is active, clients get -LOADING (unless their command may run meanwhile) and INFO tells how far it is.

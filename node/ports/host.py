@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from node.monitoring.process import ProcessFacts
+from node.ports.aof_files import Files as LogFiles
+from node.ports.aof_files import NoFiles
 from node.ports.disk import Disk, NoDisk
-from node.ports.logs import Files as LogFiles
-from node.ports.logs import NoFiles
 from node.ports.primary import Host as PrimaryHost
 from node.ports.primary import NoHost as NoPrimary
 

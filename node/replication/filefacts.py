@@ -10,7 +10,7 @@ from node.replication.lineage import Lineage
 if TYPE_CHECKING:
     from node.basics import Basics
     from node.replication.applier import Applier
-    from node.replication.stream import WriteStream
+    from node.replication.write_stream import WriteStream
 
 
 class FileFacts:

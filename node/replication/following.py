@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from node.replication.carrier import Carrier
     from node.replication.lineage import Lineage
     from node.replication.local_expiry import LocalExpiry
-    from node.replication.stream import WriteStream
     from node.replication.stream_session import StreamSessions
+    from node.replication.write_stream import WriteStream
 
 FORCED = CommandError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 DIRECTIVES = ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from node.engine.session.session import Session
     from node.replication.acks import Acknowledgements
     from node.replication.history import History
-    from node.replication.stream import WriteStream
+    from node.replication.write_stream import WriteStream
 
 CHUNK_BYTES = 64 * 1024
 WAITING_BYTES = 256 * 1024

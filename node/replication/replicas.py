@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from node.replication.acks import Acknowledgements
     from node.replication.fullsync import FullSync
     from node.replication.history import History
-    from node.replication.stream import WriteStream
+    from node.replication.write_stream import WriteStream
 
 MOST_REPLICAS = 5
 """What a primary is made for. More work, and slow everybody down: a warning in the log."""

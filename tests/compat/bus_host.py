@@ -9,10 +9,10 @@ import subprocess
 
 import hiredis
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.state import ClusterSettings
 from cluster.aio.nodesfile import NodesFile
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from cluster.views import ClusterViews
 from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock

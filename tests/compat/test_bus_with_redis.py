@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement import nodesconf
 from cluster.agreement.errors import ClusterError
 from cluster.agreement.state import ClusterSettings
 from cluster.aio.nodesfile import ConfigInUse, NodesFile
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from gossip.effects import Deliver
 from tests.compat.bus_host import REDIS_SERVER, Ours, Redis, eventually
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement import nodesconf
 from cluster.agreement.epochs import EPOCH_MAX
 from cluster.agreement.slots import range_set
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import LinkAccepted, Received

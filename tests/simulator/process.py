@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.effects import DropKeys, FollowPrimary, PauseWrites, ResumeWrites, StopFollowing
 from cluster.agreement.slots import SlotSet
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from gossip.effects import (
     Close,
     Connect,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 
-from node.ports.logs import Done
+from node.ports.aof_files import Done
 
 
 class Died(BaseException):
@@ -17,7 +17,7 @@ class Died(BaseException):
 
 
 class MemoryDisk:
-    """node.ports.logs.Files. `room` is how many bytes still fit, `broken` what every write says."""
+    """node.ports.aof_files.Files. `room` is how many bytes still fit, `broken` what every write says."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytearray] = {}

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 from node.config import Config
 from node.core import NodeCore
 from node.engine.session.session import Session
+from node.ports.aof_files import Files as LogFiles
 from node.ports.disk import Disk
 from node.ports.host import Host, NoFilesAtAll, NoProcess, NoWakeUps
-from node.ports.logs import Files as LogFiles
 from node.ports.primary import Host as PrimaryHost
 from node.ports.primary import NoHost as NoPrimary
 from tests.support.resp import Word, pack, parse

@@ -1,7 +1,7 @@
 """The stream of writes as bytes, in blocks of raw memory that the backlog and all replicas share.
 
 A native command appends its RESP form here without a Python object; units of several parts come from
-node/replication/stream.py. A replica is a Reader, a place in the blocks: its bytes are sent straight from there, so five
+node/replication/write_stream.py. A replica is a Reader, a place in the blocks: its bytes are sent straight from there, so five
 replicas cost the memory of one. A block goes when nobody reads in it and the backlog is long enough without it: the
 slowest replica thus lengthens the backlog for all, and client-output-buffer-limit bounds how much.
 

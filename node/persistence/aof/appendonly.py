@@ -27,10 +27,10 @@ from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
+from node.ports.aof_files import Files, error_text
 from node.ports.host import Process
-from node.ports.logs import Files, error_text
 from node.ports.steps import CannotLoad
-from node.replication.stream import WriteStream
+from node.replication.write_stream import WriteStream
 from node.replies import CommandError
 
 FIRST_REWRITE_FAILED = "Unable to turn on AOF. Check server logs."

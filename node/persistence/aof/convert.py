@@ -11,7 +11,7 @@ from node.engine.durable.rdb import Malformed, Reader
 from node.persistence.aof.commands import commands_for
 from node.persistence.rdb import opcodes
 from node.persistence.rdb.values import read_value
-from node.replication.stream import request
+from node.replication.write_stream import request
 
 HEADER = len(opcodes.MAGIC) + 4
 CHECKSUM = 8

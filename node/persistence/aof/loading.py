@@ -23,7 +23,7 @@ from node.persistence.aof.manifest import BadManifest, Manifest, Part
 from node.persistence.aof.parts import Parts
 from node.persistence.loading import Loader, Loading
 from node.persistence.rdb import opcodes
-from node.ports.logs import error_text
+from node.ports.aof_files import error_text
 from node.ports.steps import CannotLoad, Steps
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import errno
 from collections.abc import Callable
 
 from node.basics import Basics
-from node.ports.logs import LogFile, error_text
-from node.replication.stream import WriteStream
+from node.ports.aof_files import LogFile, error_text
+from node.replication.write_stream import WriteStream
 
 POSTPONE_MS = 2000
 LOG_ERRORS_EVERY_MS = 30_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from node.config import Config
 from node.monitoring.log import Log
 from node.persistence.aof.manifest import Manifest, parse
-from node.ports.logs import Files, error_text
+from node.ports.aof_files import Files, error_text
 
 
 class Parts:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from node.persistence.aof.convert import Converter
+from node.ports.aof_files import error_text
 from node.ports.disk import Draft
-from node.ports.logs import error_text
 
 WAITING_BYTES_MAX = 8 << 20
 """Above this the snapshot waits for the disk."""

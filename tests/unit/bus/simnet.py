@@ -8,9 +8,9 @@ import heapq
 import random
 from dataclasses import dataclass, field
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from cluster.views import ClusterViews
 from gossip.effects import (
     Close,

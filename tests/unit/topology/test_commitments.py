@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement import nodesconf
 from cluster.agreement.commitments import Commitments
 from cluster.agreement.slotmap import SlotMap
 from cluster.agreement.slots import range_set, to_bitmap
 from cluster.agreement.state import ClusterSettings, ClusterState, History, OpenVote
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from gossip.effects import Persist, Send
 from gossip.messages import Pong, Update
 from gossip.peer import Link, Peer

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.effects import (
     DropChannels,
     FollowPrimary,
@@ -19,6 +18,7 @@ from cluster.agreement.redirect import Moved, Request
 from cluster.agreement.slots import SLOTS, range_set
 from cluster.agreement.state import ClusterSettings, NoReplication
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from cluster.admin import ClusterAdmin
 from cluster.agreement.slots import range_set, to_bitmap
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
+from cluster.orders import ClusterAdmin
 from gossip.messages import Header, Update
 from tests.unit.topology.shards import SHARES, node_id, shards
 from tests.unit.topology.test_core import Keys

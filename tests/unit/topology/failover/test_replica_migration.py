@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.failover.replica_migration import DELAY_MS, is_orphan, migrant
+from cluster.failover.replica_moves import DELAY_MS, is_orphan, migrant
 from gossip import flags
 from tests.unit.topology.shards import SomeData, core_of, shards
 from tests.unit.topology.worlds import NOW
