@@ -1,7 +1,7 @@
 """The cluster as one node sees it: the bus below, what the members agree on above, behind one step and one tick.
 
 `ClusterCore` receives what the bus hears (it is the bus' `Agreement`), keeps the slot map and the epochs, and turns
-changes into effects. Operators' commands live in `admin`, what is shown to clients in `views`.
+changes into effects. Operators' commands live in `orders`, what is shown to clients in `views`.
 
 Whatever a step changed is written to nodes.conf before any packet of the same step leaves: `take_effects` puts the
 `Persist` first, and has it be on disk if the step has added to our `commitments`. So no node ever hears of an epoch
@@ -332,7 +332,7 @@ class ClusterCore:
         """How much of our shard's history we have, as we tell it. What is of another shard is nothing here."""
         return 0 if self.state.history is History.OTHER_SHARD else self.replication.offset
 
-    # Changes, used by `admin` and below.
+    # Changes, used by `orders` and below.
 
     def settle(self, now_ms: int) -> None:
         """Draw the conclusions of changes made outside of a step."""

@@ -24,7 +24,7 @@ NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 FORGET_TTL_S = BAN_MS // 1000
 
 
-class ClusterAdmin:
+class ClusterOrders:
     """The operator's hand on one node's ClusterCore."""
 
     def __init__(self, core: ClusterCore) -> None:

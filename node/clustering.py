@@ -23,7 +23,7 @@ from cluster.agreement.redirect import Request as Routed
 from cluster.agreement.slots import key_slot
 from cluster.agreement.state import FOREVER_MS, ClusterSettings, Wish
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from cluster.views import ClusterViews
 from gossip.core import RECONNECT_MS
 from gossip.effects import Deliver, Effect, Note
@@ -120,7 +120,7 @@ class Clustering:
         apply_directives(basics.config, self.settings)
         copying = _Copying(following, pause)
         self.core = ClusterCore(self.settings, basics.rng, clock(), nodes_conf, _Keys(basics.space.dbs[0]), copying)
-        self.admin = ClusterAdmin(self.core)
+        self.orders = ClusterOrders(self.core)
         self.views = ClusterViews(self.core)
         self.attend = bus.attend
         self.buffers = bus.buffer_sizes
@@ -200,7 +200,7 @@ class Clustering:
     # -- the core's wishes
 
     def act(self, change: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
-        """Run a method of the core or of `admin` and have its effects carried out. ClusterError becomes a reply."""
+        """Run a method of the core or of `orders` and have its effects carried out. ClusterError becomes a reply."""
         from cluster.agreement.errors import ClusterError
 
         try:

@@ -202,7 +202,7 @@ class NodeCore:
         self.following = self._make_following(host)
         self.aof = AppendOnly(
             basics,
-            host.files.logs,
+            host.files.aof,
             self.process,
             self.stream,
             self.saving,

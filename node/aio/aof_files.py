@@ -22,7 +22,7 @@ APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 class AppendFile:
     """A log file."""
 
-    def __init__(self, fd: int, files: DiskFiles) -> None:
+    def __init__(self, fd: int, files: AofFilesOnDisk) -> None:
         self._fd = fd
         self._files = files
 
@@ -66,7 +66,7 @@ def _sync_and_close(fd: int) -> None:
         os.close(fd)
 
 
-class DiskFiles:
+class AofFilesOnDisk:
     """The files of the process, in its working directory."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, die: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from node.config import Config, load
 from node.config.words import to_bytes, to_text
 
 
-class DiskFiles:
+class ConfigFilesOnDisk:
     """Files by their paths, relative to the working directory."""
 
     def read(self, path: str) -> str:
@@ -28,7 +28,7 @@ class DiskFiles:
         return to_text(sys.stdin.buffer.read())
 
 
-class DiskConfigFile:
+class ConfigFileOnDisk:
     """The file that CONFIG REWRITE replaces: written beside it, flushed, then renamed over it."""
 
     def __init__(self, path: str) -> None:
@@ -47,7 +47,7 @@ class DiskConfigFile:
 
 def load_config(argv: list[str]) -> Config:
     """The configuration of a command line, ready for CONFIG REWRITE; raises ConfigFileError."""
-    config = load(argv, DiskFiles())
+    config = load(argv, ConfigFilesOnDisk())
     if config.path:
-        config.file = DiskConfigFile(config.path)
+        config.file = ConfigFileOnDisk(config.path)
     return config

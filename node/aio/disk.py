@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, cast
 
 from cluster.aio.durable import flush, put_in_place, replace_file
-from node.ports.aof_files import Files as LogFiles
+from node.ports.aof_files import AofFiles
 from node.ports.disk import Disk
 
 FLUSH_BYTES = 4 << 20
@@ -28,9 +28,9 @@ OnEnd = Callable[[OSError | None], None]
 class DiskOfNode:
     """The files of a node, as its port (node/ports/)."""
 
-    def __init__(self, disk: WorkingDirectory, logs: LogFiles) -> None:
+    def __init__(self, disk: WorkingDirectory, aof: AofFiles) -> None:
         self.disk: Disk = disk
-        self.logs = logs
+        self.aof = aof
 
     def nameless(self) -> BinaryIO:
         """A file to read and write that is gone when it is closed."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from node.aio import signals
 from node.aio.admin.listener import AdminListener
-from node.aio.aof_files import DiskFiles
+from node.aio.aof_files import AofFilesOnDisk
 from node.aio.clock import SystemClock, unix_ms
 from node.aio.clusterbus import CannotJoin, ClusterBus
 from node.aio.crash import report_crashes, stop_reporting
@@ -60,7 +60,7 @@ class Server:
         self.loop = loop
         self.supervisor = supervisor
         self.turns = Turns(loop)
-        self.aof_files = DiskFiles(loop, die)
+        self.aof_files = AofFilesOnDisk(loop, die)
         self.replication = ReplicationHost(loop, config, log)
         host = Host(
             clock=SystemClock(),

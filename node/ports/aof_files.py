@@ -24,7 +24,7 @@ Done = Callable[[OSError | None], None]
 """Called on the node's loop when work in the background has ended, with what went wrong."""
 
 
-class LogFile(Protocol):
+class AofFile(Protocol):
     """A file that is being appended to."""
 
     def append(self, data: bytes) -> int:
@@ -46,7 +46,7 @@ class LogFile(Protocol):
         """Flush and close."""
 
 
-class Files(Protocol):
+class AofFiles(Protocol):
     """The files of one node."""
 
     def exists(self, path: str) -> bool: ...
@@ -71,7 +71,7 @@ class Files(Protocol):
     def remove_later(self, path: str) -> None:
         """Delete in the background; it does not matter if there is none."""
 
-    def open_log(self, path: str, fresh: bool) -> LogFile:
+    def open_log(self, path: str, fresh: bool) -> AofFile:
         """Append to a file; `fresh`: to an empty one."""
 
     def draft(self, path: str, draft_path: str, flushing: bool, on_end: Done) -> Draft:
@@ -81,7 +81,7 @@ class Files(Protocol):
         """End the process at once: something was promised that cannot be kept."""
 
 
-class NoFiles:
+class NoAofFiles:
     """Of a node without a host that gives it files."""
 
     def __getattr__(self, name: str) -> Callable[..., object]:

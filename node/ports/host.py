@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from node.monitoring.process import ProcessFacts
-from node.ports.aof_files import Files as LogFiles
-from node.ports.aof_files import NoFiles
+from node.ports.aof_files import AofFiles, NoAofFiles
 from node.ports.disk import Disk, NoDisk
 from node.ports.primary import Host as PrimaryHost
 from node.ports.primary import NoHost as NoPrimary
@@ -79,7 +78,7 @@ class Files(Protocol):
 
     disk: Disk
     """The snapshot's file."""
-    logs: LogFiles
+    aof: AofFiles
     """Those of the append-only file."""
 
     def nameless(self) -> BinaryIO:
@@ -135,7 +134,7 @@ class NoConnections:
 class NoFilesAtAll:
     def __init__(self) -> None:
         self.disk: Disk = NoDisk()
-        self.logs: LogFiles = NoFiles()  # type: ignore[assignment]
+        self.aof: AofFiles = NoAofFiles()  # type: ignore[assignment]
 
     def nameless(self) -> BinaryIO:
         raise OSError("this node has no disk")

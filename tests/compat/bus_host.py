@@ -12,7 +12,7 @@ import hiredis
 from cluster.agreement.state import ClusterSettings
 from cluster.aio.nodesfile import NodesFile
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from cluster.views import ClusterViews
 from gossip.aio.bus import Bus
 from gossip.aio.clock import steady_clock
@@ -108,7 +108,7 @@ class Ours:
     async def start(self):
         self.clock = steady_clock()
         self.core = ClusterCore(self.settings, random.Random(), self.clock(), self.file.open())
-        self.admin, self.views = ClusterAdmin(self.core), ClusterViews(self.core)
+        self.orders, self.views = ClusterOrders(self.core), ClusterViews(self.core)
         self.bus = Bus(
             self.core,
             self.clock,
@@ -129,7 +129,7 @@ class Ours:
             self.effects.append(effect)
 
     def do(self, operation, *args):
-        result = getattr(self.admin, operation)(*args, self.clock())
+        result = getattr(self.orders, operation)(*args, self.clock())
         self.bus.run()
         return result
 

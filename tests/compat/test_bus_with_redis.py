@@ -10,7 +10,7 @@ from cluster.agreement.errors import ClusterError
 from cluster.agreement.state import ClusterSettings
 from cluster.aio.nodesfile import ConfigInUse, NodesFile
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from gossip.effects import Deliver
 from tests.compat.bus_host import REDIS_SERVER, Ours, Redis, eventually
 
@@ -287,15 +287,15 @@ METHODS = {
 }
 
 
-def ask_ours(admin, command, *args):
+def ask_ours(orders, command, *args):
     """What a node would reply."""
     raw = [arg.encode() for arg in args]
     try:
         if command == "RESET":
-            admin.reset(args[0] == "HARD", 1)
+            orders.reset(args[0] == "HARD", 1)
             return b"OK"
         method, as_list, timed = METHODS[command]
-        result = getattr(admin, method)(*([raw] if as_list else raw), *([1] if timed else []))
+        result = getattr(orders, method)(*([raw] if as_list else raw), *([1] if timed else []))
     except ClusterError as error:
         return error.text
     return result.encode() if isinstance(result, str) else b"OK" if result is None else result
@@ -303,7 +303,7 @@ def ask_ours(admin, command, *args):
 
 async def test_the_operators_commands_reply_the_same(stage):
     redis = await stage(Redis, "redis")
-    admin = ClusterAdmin(ClusterCore(ClusterSettings(), random.Random(1), 1))
-    ours = [(words, ask_ours(admin, *words)) for words in COMMANDS]
+    orders = ClusterOrders(ClusterCore(ClusterSettings(), random.Random(1), 1))
+    ours = [(words, ask_ours(orders, *words)) for words in COMMANDS]
     theirs = [(words, await redis("CLUSTER", *words)) for words in COMMANDS]
     assert ours == theirs

@@ -20,7 +20,7 @@ from cluster.agreement.epochs import EPOCH_MAX
 from cluster.agreement.slots import range_set
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import LinkAccepted, Received
@@ -170,7 +170,7 @@ def test_the_largest_numbers_of_a_member_can_be_shown_kept_and_told(said: list[M
     peer = core.members.add(Peer(PEER, flags.PRIMARY, NOW_MS, ip="127.0.0.1", port=7001, bus_port=17001))
     core.slotmap.assign(range_set(0, 99), core.myself)
     core.slotmap.assign(range_set(100, 16383), peer)
-    views, admin = ClusterViews(core), ClusterAdmin(core)
+    views, admin = ClusterViews(core), ClusterOrders(core)
     link_id = core.new_link_id()
     core.step(LinkAccepted(link_id, "127.0.0.1", "127.0.0.1"), NOW_MS)
     for number, message in enumerate(said):

@@ -17,7 +17,7 @@ from cluster.agreement.effects import DropKeys, FollowPrimary, PauseWrites, Resu
 from cluster.agreement.slots import SlotSet
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from gossip.effects import (
     Close,
     Connect,
@@ -129,7 +129,7 @@ class Process:
             self.store,
         )
         self.core.data_loaded(self.clock.now_ms())
-        self.admin = ClusterAdmin(self.core)
+        self.orders = ClusterOrders(self.core)
         primary = self.core.myself.primary
         if primary is not None:
             self.store.follow(primary.id, primary.ip)
@@ -176,7 +176,7 @@ class Process:
     def do(self, operation: str, *args: Any) -> Any:
         """An operator's command. ClusterError if it is refused."""
         try:
-            return getattr(self.admin, operation)(*args, self.clock.now_ms())
+            return getattr(self.orders, operation)(*args, self.clock.now_ms())
         finally:
             self.flush()
 

@@ -17,7 +17,7 @@ class Died(BaseException):
 
 
 class MemoryDisk:
-    """node.ports.aof_files.Files. `room` is how many bytes still fit, `broken` what every write says."""
+    """node.ports.aof_files.AofFiles. `room` is how many bytes still fit, `broken` what every write says."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytearray] = {}

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from node.config import Config
 from node.core import NodeCore
 from node.engine.session.session import Session
-from node.ports.aof_files import Files as LogFiles
+from node.ports.aof_files import AofFiles
 from node.ports.disk import Disk
 from node.ports.host import Host, NoFilesAtAll, NoProcess, NoWakeUps
 from node.ports.primary import Host as PrimaryHost
@@ -80,9 +80,9 @@ class EmbeddedWakeUps(NoWakeUps):
 
 
 class EmbeddedFiles(NoFilesAtAll):
-    def __init__(self, disk: Disk | None, logs: LogFiles | None) -> None:
+    def __init__(self, disk: Disk | None, aof: AofFiles | None) -> None:
         super().__init__()
-        self.disk, self.logs = disk or self.disk, logs or self.logs
+        self.disk, self.aof = disk or self.disk, aof or self.aof
 
     def nameless(self) -> BinaryIO:
         return io.BytesIO()
@@ -117,7 +117,7 @@ class Embedded:
         config: Config | None = None,
         *,
         disk: Disk | None = None,
-        logs: LogFiles | None = None,
+        aof: AofFiles | None = None,
         primary: PrimaryHost | None = None,
         suspends: bool = False,
     ) -> None:
@@ -125,7 +125,7 @@ class Embedded:
         host = Host(
             clock=self.clock,
             wake_ups=self.wake_ups,
-            files=EmbeddedFiles(disk, logs),
+            files=EmbeddedFiles(disk, aof),
             process=self.process,
             primary=primary or NoPrimary(),
         )

@@ -58,7 +58,7 @@ container(
 )
 def cluster_addslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.add_slots, argv[2:], c.now_ms)
+    c.act(c.orders.add_slots, argv[2:], c.now_ms)
     return OK
 
 
@@ -76,7 +76,7 @@ def cluster_addslotsrange(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
     if len(argv) % 2:
         raise wrong_arity("cluster|addslotsrange")
-    c.act(c.admin.add_slots_range, argv[2:], c.now_ms)
+    c.act(c.orders.add_slots_range, argv[2:], c.now_ms)
     return OK
 
 
@@ -92,7 +92,7 @@ def cluster_addslotsrange(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_bumpepoch(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.bump_epoch, c.now_ms)
+    return c.act(c.orders.bump_epoch, c.now_ms)
 
 
 @command(
@@ -108,7 +108,7 @@ def cluster_bumpepoch(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_count_failure_reports(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.count_failure_reports, argv[2], c.now_ms)
+    return c.act(c.orders.count_failure_reports, argv[2], c.now_ms)
 
 
 @command(
@@ -123,7 +123,7 @@ def cluster_count_failure_reports(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_countkeysinslot(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.count_keys_in_slot, argv[2])
+    return c.act(c.orders.count_keys_in_slot, argv[2])
 
 
 @command(
@@ -138,7 +138,7 @@ def cluster_countkeysinslot(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_delslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.del_slots, argv[2:], c.now_ms)
+    c.act(c.orders.del_slots, argv[2:], c.now_ms)
     return OK
 
 
@@ -156,7 +156,7 @@ def cluster_delslotsrange(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
     if len(argv) % 2:
         raise wrong_arity("cluster|delslotsrange")
-    c.act(c.admin.del_slots_range, argv[2:], c.now_ms)
+    c.act(c.orders.del_slots_range, argv[2:], c.now_ms)
     return OK
 
 
@@ -174,7 +174,7 @@ def cluster_failover(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
     if len(argv) > 3:
         raise wrong_syntax(argv[1], "CLUSTER")
-    c.act(c.admin.failover, argv[2:], c.now_ms)
+    c.act(c.orders.failover, argv[2:], c.now_ms)
     return OK
 
 
@@ -189,7 +189,7 @@ def cluster_failover(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_flushslots(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.flush_slots, c.now_ms)
+    c.act(c.orders.flush_slots, c.now_ms)
     return OK
 
 
@@ -205,7 +205,7 @@ def cluster_flushslots(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_forget(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.forget, argv[2], c.now_ms)
+    c.act(c.orders.forget, argv[2], c.now_ms)
     return OK
 
 
@@ -222,7 +222,7 @@ def cluster_forget(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_getkeysinslot(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.get_keys_in_slot, argv[2], argv[3])
+    return c.act(c.orders.get_keys_in_slot, argv[2], argv[3])
 
 
 help_for("CLUSTER", group="cluster", since="5.0.0")
@@ -286,7 +286,7 @@ def cluster_links(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_meet(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.meet, argv[2:], c.now_ms)
+    c.act(c.orders.meet, argv[2:], c.now_ms)
     return OK
 
 
@@ -347,7 +347,7 @@ def cluster_nodes(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_replicas(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.replicas, argv[2])
+    return c.act(c.orders.replicas, argv[2])
 
 
 @command(
@@ -362,7 +362,7 @@ def cluster_replicas(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_replicate(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.replicate, argv[2], c.now_ms)
+    c.act(c.orders.replicate, argv[2], c.now_ms)
     return OK
 
 
@@ -381,7 +381,7 @@ def cluster_reset(s: Session, argv: list[bytes]) -> Reply:
     mode = argv[2].lower() if len(argv) > 2 else b"soft"
     if len(argv) > 3 or mode not in (b"soft", b"hard"):
         raise SYNTAX
-    c.act(c.admin.reset, mode == b"hard", c.now_ms)
+    c.act(c.orders.reset, mode == b"hard", c.now_ms)
     return OK
 
 
@@ -396,7 +396,7 @@ def cluster_reset(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_saveconfig(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.save_config)
+    c.act(c.orders.save_config)
     return OK
 
 
@@ -412,7 +412,7 @@ def cluster_saveconfig(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_set_config_epoch(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.set_config_epoch, argv[2], c.now_ms)
+    c.act(c.orders.set_config_epoch, argv[2], c.now_ms)
     return OK
 
 
@@ -428,7 +428,7 @@ def cluster_set_config_epoch(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_setslot(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    c.act(c.admin.set_slot, argv[2:], c.now_ms)
+    c.act(c.orders.set_slot, argv[2:], c.now_ms)
     return OK
 
 
@@ -463,7 +463,7 @@ def cluster_shards(s: Session, argv: list[bytes]) -> Reply:
 )
 def cluster_slaves(s: Session, argv: list[bytes]) -> Reply:
     c = clustering(s)
-    return c.act(c.admin.replicas, argv[2])
+    return c.act(c.orders.replicas, argv[2])
 
 
 @command(

@@ -27,7 +27,7 @@ from node.persistence.aof.parts import Parts
 from node.persistence.aof.rewrite import Rewrite
 from node.persistence.saving import Saving
 from node.persistence.snapshots import Snapshots
-from node.ports.aof_files import Files, error_text
+from node.ports.aof_files import AofFiles, error_text
 from node.ports.host import Process
 from node.ports.steps import CannotLoad
 from node.replication.write_stream import WriteStream
@@ -48,7 +48,7 @@ class AppendOnly:
     def __init__(
         self,
         basics: Basics,
-        files: Files,
+        files: AofFiles,
         process: Process,
         stream: WriteStream,
         saving: Saving,

@@ -22,7 +22,7 @@ import errno
 from collections.abc import Callable
 
 from node.basics import Basics
-from node.ports.aof_files import LogFile, error_text
+from node.ports.aof_files import AofFile, error_text
 from node.replication.write_stream import WriteStream
 
 POSTPONE_MS = 2000
@@ -51,7 +51,7 @@ class AppendLog:
         self._disk_is_busy = disk_is_busy
         self._on_reached_disk = reached_disk
         self._die = die
-        self.file: LogFile | None = None
+        self.file: AofFile | None = None
         self.buffer = bytearray()
         self.size = 0
         """Of the file."""
@@ -99,7 +99,7 @@ class AppendLog:
         self.offset = self._stream.offset
         self.flush()
 
-    def open(self, file: LogFile, size: int, written_before: int) -> None:
+    def open(self, file: AofFile, size: int, written_before: int) -> None:
         """Go on in this file. What waits for the one before has to be flushed first."""
         if self.file is not None:
             self.file.close_later()

@@ -8,13 +8,13 @@ from __future__ import annotations
 from node.config import Config
 from node.monitoring.log import Log
 from node.persistence.aof.manifest import Manifest, parse
-from node.ports.aof_files import Files, error_text
+from node.ports.aof_files import AofFiles, error_text
 
 
 class Parts:
     """The files of one node."""
 
-    def __init__(self, config: Config, log: Log, files: Files) -> None:
+    def __init__(self, config: Config, log: Log, files: AofFiles) -> None:
         self._config = config
         self._log = log
         self.files = files

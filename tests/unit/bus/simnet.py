@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from cluster.views import ClusterViews
 from gossip.effects import (
     Close,
@@ -66,7 +66,7 @@ class Node:
         self.given = settings = settings or getattr(self, "given", {})
         self.settings = ClusterSettings(node_timeout_ms=self.net.timeout_ms, **settings)
         self.core = ClusterCore(self.settings, random.Random(self.net.rng.random()), self.net.now, self.disk, self.keys)
-        self.admin, self.views = ClusterAdmin(self.core), ClusterViews(self.core)
+        self.orders, self.views = ClusterOrders(self.core), ClusterViews(self.core)
         self.ends = {}
         self.alive = True
         self.net.run_effects(self)
@@ -78,7 +78,7 @@ class Node:
 
     def do(self, operation, *args):
         """An operator's command."""
-        result = getattr(self.admin, operation)(*args, self.net.now)
+        result = getattr(self.orders, operation)(*args, self.net.now)
         self.net.run_effects(self)
         return result
 

@@ -39,7 +39,7 @@ class Node(Embedded):
         config = Config()
         for name, value in {"appendonly": True, **directives}.items():
             config.put(name.replace("_", "-"), value)
-        super().__init__(config=config, logs=disk)
+        super().__init__(config=config, aof=disk)
         self.log_lines: list[str] = []
         self.core.log.sink, self.core.log.level = lambda mark, text: self.log_lines.append(text), "verbose"
         self.disk = disk

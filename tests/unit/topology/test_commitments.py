@@ -12,7 +12,7 @@ from cluster.agreement.slotmap import SlotMap
 from cluster.agreement.slots import range_set, to_bitmap
 from cluster.agreement.state import ClusterSettings, ClusterState, History, OpenVote
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from gossip.effects import Persist, Send
 from gossip.messages import Pong, Update
 from gossip.peer import Link, Peer
@@ -135,7 +135,7 @@ def test_what_an_operator_gives_a_node_is_on_disk_before_others_hear_of_it(opera
     """These two were written without a sync while it had to be said by hand."""
     core = ClusterCore(ClusterSettings(), random.Random(1), NOW)
     core.take_effects()
-    getattr(ClusterAdmin(core), operation)(argument, NOW)
+    getattr(ClusterOrders(core), operation)(argument, NOW)
     first = core.take_effects()[0]
     assert first == Persist(core.nodes_conf(), durable=True)
 

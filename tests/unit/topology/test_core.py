@@ -18,7 +18,7 @@ from cluster.agreement.redirect import Moved, Request
 from cluster.agreement.slots import SLOTS, range_set
 from cluster.agreement.state import ClusterSettings, NoReplication
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from cluster.views import ClusterViews
 from gossip import flags
 from gossip.effects import Note, Persist
@@ -50,7 +50,7 @@ class One:
     def __init__(self, keys=None, conf="", **settings):
         self.settings = ClusterSettings(port=7000, bus_port=17000, **settings)
         self.core = ClusterCore(self.settings, random.Random(5), NOW, conf, keys)
-        self.admin, self.views = ClusterAdmin(self.core), ClusterViews(self.core)
+        self.orders, self.views = ClusterOrders(self.core), ClusterViews(self.core)
         self.effects()
 
     def effects(self):
@@ -62,7 +62,7 @@ class One:
 
     def fails(self, operation, *args):
         with pytest.raises(ClusterError) as error:
-            getattr(self.admin, operation)(*args)
+            getattr(self.orders, operation)(*args)
         return error.value.text
 
 
@@ -86,14 +86,14 @@ def test_slots_make_the_cluster_ok_and_serve():
     table = bytearray(SLOTS)
     one.core.fill_served(table)
     assert not any(table)
-    one.admin.add_slots_range(ALL, NOW)
+    one.orders.add_slots_range(ALL, NOW)
     kinds = [type(effect) for effect in one.effects()]
     assert kinds == [Persist, StateChanged]
     assert one.core.ok
     assert one.core.served_version != version
     one.core.fill_served(table)
     assert all(table)
-    one.admin.del_slots([b"7"], NOW)
+    one.orders.del_slots([b"7"], NOW)
     effects = one.effects()
     assert DropChannels((7,)) in effects
     assert StateChanged(False) in effects
@@ -169,21 +169,21 @@ def test_slots_that_hold_keys_are_adopted_or_opened():
 def test_set_slot():
     one = One(Keys(s1=1))
     peer, peer_id = one.with_peer()
-    one.admin.add_slots([b"0", b"1", b"2"], NOW)
-    one.admin.set_slot([b"0", b"MIGRATING", peer_id], NOW)
+    one.orders.add_slots([b"0", b"1", b"2"], NOW)
+    one.orders.set_slot([b"0", b"MIGRATING", peer_id], NOW)
     assert one.core.slotmap.migrating == {0: peer}
-    one.admin.set_slot([b"0", b"stable"], NOW)
+    one.orders.set_slot([b"0", b"stable"], NOW)
     assert not one.core.slotmap.migrating
-    one.admin.set_slot([b"0", b"migrating", peer_id], NOW)
-    one.admin.set_slot([b"0", b"node", peer_id], NOW)
+    one.orders.set_slot([b"0", b"migrating", peer_id], NOW)
+    one.orders.set_slot([b"0", b"node", peer_id], NOW)
     assert one.core.slotmap.owners[0] is peer
     assert not one.core.slotmap.migrating
     assert one.fails("set_slot", [b"1", b"node", peer_id], NOW) == (
         "ERR Can't assign hashslot 1 to a different node while I still hold keys for this hash slot."
     )
-    one.admin.set_slot([b"0", b"importing", peer_id], NOW)
+    one.orders.set_slot([b"0", b"importing", peer_id], NOW)
     one.effects()
-    one.admin.set_slot([b"0", b"node", one.core.myself.id.encode()], NOW)
+    one.orders.set_slot([b"0", b"node", one.core.myself.id.encode()], NOW)
     assert one.core.myself.config_epoch == 1
     assert one.effects()[0].durable
     assert one.core.slotmap.owners[0] is one.core.myself
@@ -194,15 +194,15 @@ def test_giving_the_last_slot_away_makes_a_replica():
     one = One()
     peer, peer_id = one.with_peer()
     peer.ip, peer.port = "10.0.0.2", 6379
-    one.admin.add_slots([b"9"], NOW)
+    one.orders.add_slots([b"9"], NOW)
     one.effects()
-    one.admin.set_slot([b"9", b"node", peer_id], NOW)
+    one.orders.set_slot([b"9", b"node", peer_id], NOW)
     assert one.core.myself.primary is peer
     assert FollowPrimary(peer.id, "10.0.0.2", 6379) in one.effects()
     assert one.fails("set_slot", [b"1", b"stable"], NOW) == "ERR Please use SETSLOT only with masters."
     assert one.fails("forget", peer_id, NOW) == "ERR Can't forget my master!"
     assert one.core.facts().primary_id == peer.id
-    one.admin.reset(False, NOW)
+    one.orders.reset(False, NOW)
     assert StopFollowing(empty=True) in one.effects()
     assert one.core.myself.is_primary
 
@@ -210,8 +210,8 @@ def test_giving_the_last_slot_away_makes_a_replica():
 def test_unless_replicas_may_not_migrate():
     one = One(allow_replica_migration=False)
     _, peer_id = one.with_peer()
-    one.admin.add_slots([b"9"], NOW)
-    one.admin.set_slot([b"9", b"node", peer_id], NOW)
+    one.orders.add_slots([b"9"], NOW)
+    one.orders.set_slot([b"9", b"node", peer_id], NOW)
     assert one.core.myself.is_primary
 
 
@@ -222,16 +222,16 @@ def test_replicate():
     assert one.fails("replicate", one.core.myself.id.encode(), NOW) == "ERR Can't replicate myself"
     assert one.fails("replicate", peer_id, NOW).startswith("ERR To set a master the node must be empty")
     one.core.keyspace.by_slot.clear()
-    one.admin.replicate(peer_id, NOW)
+    one.orders.replicate(peer_id, NOW)
     assert one.core.myself.primary is peer
-    assert one.admin.replicas(peer_id) == [one.views.nodes().split(b"\n")[0]]
+    assert one.orders.replicas(peer_id) == [one.views.nodes().split(b"\n")[0]]
 
 
 def test_a_new_replica_is_known_before_the_next_ping():
     one = One()
     peer, peer_id = one.with_peer()
     peer.link = Link(id=1, created_ms=NOW, inbound=False, peer=peer, established=True)
-    one.admin.replicate(peer_id, NOW)
+    one.orders.replicate(peer_id, NOW)
     (told,) = sent(one.core)
     assert isinstance(told, Pong)
     assert told.header.primary_id == peer.id
@@ -241,12 +241,12 @@ def test_epochs_by_hand():
     one = One()
     assert one.fails("set_config_epoch", b"x", NOW) == "ERR value is not an integer or out of range"
     assert one.fails("set_config_epoch", b"-1", NOW) == "ERR Invalid config epoch specified: -1"
-    one.admin.set_config_epoch(b"3", NOW)
+    one.orders.set_config_epoch(b"3", NOW)
     assert one.fails("set_config_epoch", b"4", NOW) == "ERR Node config epoch is already non-zero"
-    assert one.admin.bump_epoch(NOW) == "STILL 3"
+    assert one.orders.bump_epoch(NOW) == "STILL 3"
     one.with_peer(epoch=9)
     assert one.fails("set_config_epoch", b"4", NOW).startswith("ERR The user can assign a config epoch only when")
-    assert one.admin.bump_epoch(NOW) == "BUMPED 4"
+    assert one.orders.bump_epoch(NOW) == "BUMPED 4"
 
 
 def test_reset_refuses_to_lose_keys():
@@ -257,8 +257,8 @@ def test_reset_refuses_to_lose_keys():
 
 def test_keys_of_a_slot():
     one = One(Keys(s1=3))
-    assert one.admin.count_keys_in_slot(b"1") == 3
-    assert one.admin.get_keys_in_slot(b"1", b"2") == [b"key0", b"key1"]
+    assert one.orders.count_keys_in_slot(b"1") == 3
+    assert one.orders.get_keys_in_slot(b"1", b"2") == [b"key0", b"key1"]
     assert one.fails("count_keys_in_slot", b"16384") == "ERR Invalid slot"
     assert one.fails("get_keys_in_slot", b"1", b"-1") == "ERR Invalid slot or number of keys"
     assert one.fails("get_keys_in_slot", b"1", b"x") == "ERR value is not an integer or out of range"
@@ -267,7 +267,7 @@ def test_keys_of_a_slot():
 def test_the_answer_to_cluster_slots_is_kept_until_it_changes():
     one = One()
     peer, peer_id = one.with_peer()
-    one.admin.add_slots([b"0", b"1", b"5"], NOW)
+    one.orders.add_slots([b"0", b"1", b"5"], NOW)
     one.core.slotmap.assign(1 << 2, peer)
     me_id = one.core.myself.id.encode()
     mine, theirs = [b"", 7000, me_id, {}], [b"10.0.0.2", 6379, peer_id, {}]
@@ -287,7 +287,7 @@ def test_the_answer_to_cluster_slots_is_kept_until_it_changes():
 def test_replicas_are_shown_once_they_have_data():
     one = One()
     replica, replica_id = one.with_peer()
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     replica.become_replica()
     replica.follow(one.core.myself)
     assert len(one.views.slots()[0]) == 3
@@ -314,15 +314,15 @@ def replica_of_one_of_two():
 
 def test_a_replica_that_moves_to_another_shard_listens_no_more_for_the_old_one():
     one, first, second = replica_of_one_of_two()
-    one.admin.replicate(first.id.encode(), NOW)
+    one.orders.replicate(first.id.encode(), NOW)
     assert DropChannels((0,)) not in one.effects()
-    one.admin.replicate(second.id.encode(), NOW)
+    one.orders.replicate(second.id.encode(), NOW)
     assert DropChannels((0,)) in one.effects()
 
 
 def test_a_replica_that_is_reset_listens_no_more_for_its_shard():
     one, _, _ = replica_of_one_of_two()
-    one.admin.reset(False, NOW)
+    one.orders.reset(False, NOW)
     assert DropChannels((0,)) in one.effects()
 
 
@@ -358,7 +358,7 @@ def test_a_primary_that_was_replaced_stands_with_its_successor_until_it_comes_ba
 def test_a_replica_without_anything_to_replicate_is_shown_as_soon_as_it_says_that_it_is_in_sync():
     one = One()
     replica, _ = one.with_peer()
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     replica.become_replica()
     replica.follow(one.core.myself)
     for to_ours, shown in ((OURS, False), (OURS | IN_SYNC, True), (OURS, False), (IN_SYNC, False)):
@@ -372,7 +372,7 @@ def test_a_replica_tells_everybody_that_it_is_in_sync_in_that_moment():
     one.core.replication = Copies()
     peer, peer_id = one.with_peer()
     peer.link = Link(1, NOW, False, peer, established=True)
-    one.admin.replicate(peer_id, NOW)
+    one.orders.replicate(peer_id, NOW)
     said = told(one)
     assert said
     assert not any(header.mflags[1] & IN_SYNC for header in said)
@@ -399,7 +399,7 @@ def test_a_replica_that_must_not_fail_over_takes_nothing_handed_to_it(forbidden)
     one = One(no_failover=forbidden)
     old, old_id = one.with_peer()
     one.core.slotmap.assign(range_set(0, 100), old)
-    one.admin.replicate(old_id, NOW)
+    one.orders.replicate(old_id, NOW)
     one.core.manual.hear_start(old, NOW)
     assert one.core.manual.under_way is not forbidden
 
@@ -410,11 +410,11 @@ def test_whoever_comes_too_late_to_force_a_failover_hears_no_error():
     assert one.fails("failover", [b"FORCE"], NOW) == refusal
     old, old_id = one.with_peer()
     one.core.slotmap.assign(range_set(0, 100), old)
-    one.admin.replicate(old_id, NOW)
+    one.orders.replicate(old_id, NOW)
     one.core.take_place(7, NOW)
     assert one.core.myself.slot_count == 101
-    one.admin.failover([b"FORCE"], NOW + 5000)
-    one.admin.failover([b"TAKEOVER"], NOW + 5000)
+    one.orders.failover([b"FORCE"], NOW + 5000)
+    one.orders.failover([b"TAKEOVER"], NOW + 5000)
     assert one.core.myself.config_epoch == 7
     assert one.fails("failover", [], NOW + 5000) == refusal
     assert one.fails("failover", [b"FORCE"], NOW + 5001) == refusal
@@ -422,7 +422,7 @@ def test_whoever_comes_too_late_to_force_a_failover_hears_no_error():
 
 def test_tls_ports():
     one = One(tls=True, plain_port=7001)
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     assert one.views.slots()[0][2][1] == 7000
     assert one.views.slots(plain_client=True)[0][2][1] == 7001
     assert b":7001@17000" in one.views.nodes(plain_client=True)
@@ -442,7 +442,7 @@ def test_settings_reach_the_node_itself():
 def test_writes_stay_held_back_when_a_replica_asks_again():
     """Its request is repeated until it is answered, and another replica may ask as well."""
     one = One()
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     replicas = [one.with_peer(number)[0] for number in (2, 3)]
     for replica in replicas:
         replica.become_replica()
@@ -462,7 +462,7 @@ def test_writes_stay_held_back_when_a_replica_asks_again():
 def test_the_final_offset_is_stated_now_and_then_whatever_else_is_heard(monkeypatch):
     """Were it stated after every packet, its answer would be one: a storm of messages until somebody is elected."""
     one = One()
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     replica, _ = one.with_peer()
     replica.become_replica()
     replica.follow(one.core.myself)
@@ -478,7 +478,7 @@ def test_the_final_offset_is_stated_now_and_then_whatever_else_is_heard(monkeypa
 def test_a_promise_of_our_place_outlives_every_restart_within_its_time():
     """A replica may win with it until then; what a restart forgot, the next one did not know."""
     one = One()
-    one.admin.add_slots([b"0"], NOW)
+    one.orders.add_slots([b"0"], NOW)
     replica = one.with_peer()[0]
     replica.become_replica()
     replica.follow(one.core.myself)

@@ -7,7 +7,7 @@ import pytest
 from cluster.agreement.slots import range_set, to_bitmap
 from cluster.agreement.state import ClusterSettings
 from cluster.core import ClusterCore
-from cluster.orders import ClusterAdmin
+from cluster.orders import ClusterOrders
 from gossip.messages import Header, Update
 from tests.unit.topology.shards import SHARES, node_id, shards
 from tests.unit.topology.test_core import Keys
@@ -171,7 +171,7 @@ def test_a_slot_that_is_to_go_back_may_be_claimed_by_its_old_owner():
     """Which closes its import first; we hear of it before we are told."""
     member = imported()
     epoch = member.core.myself.config_epoch
-    ClusterAdmin(member.core).set_slot([str(SECOND).encode(), b"MIGRATING", node_id(2).encode()], NOW)
+    ClusterOrders(member.core).set_slot([str(SECOND).encode(), b"MIGRATING", node_id(2).encode()], NOW)
     member.hears(2, SHARES[1], epoch + 5)
     assert member.owner(SECOND) == 2
     assert member.core.myself.config_epoch == epoch
@@ -180,7 +180,7 @@ def test_a_slot_that_is_to_go_back_may_be_claimed_by_its_old_owner():
 def imported():
     """A member that has just closed the import of a slot of the second shard."""
     member = Member()
-    admin = ClusterAdmin(member.core)
-    admin.set_slot([str(SECOND).encode(), b"IMPORTING", node_id(2).encode()], NOW)
-    admin.set_slot([str(SECOND).encode(), b"NODE", node_id(1).encode()], NOW)
+    orders = ClusterOrders(member.core)
+    orders.set_slot([str(SECOND).encode(), b"IMPORTING", node_id(2).encode()], NOW)
+    orders.set_slot([str(SECOND).encode(), b"NODE", node_id(1).encode()], NOW)
     return member
