@@ -212,7 +212,7 @@ def gossip_entry(peer: Peer) -> GossipEntry:
 
 
 def oldest_of_a_few(members: Members, rng: random.Random, few: int = 5) -> Peer | None:
-    """Of a few random peers that could be pinged now, the one that answered longest ago."""
+    """The one that answered longest ago among a few random peers that could be pinged now."""
     oldest: Peer | None = None
     for _ in range(few):
         peer = members.pick(rng)

@@ -38,9 +38,9 @@ SEES_DEAD = 536870912
 FOREIGN = 1073741824
 
 PRIMARY = OBEYED | UNANSWERED | RELAYED | SEES_DEAD | FOREIGN
-"""Of the session that carries out our primary's stream, when it is made. Whoever asks, asks for one of them."""
+"""What the session that carries out our primary's stream is made with. Whoever asks, asks for one of these bits."""
 LOG = OBEYED | REPLAY
-"""Of the session that repeats the append-only file."""
+"""What the session that repeats the append-only file is made with."""
 NEVER_WAITS = EXEC | SCRIPT | OBEYED
 """Whose commands do not wait: they reply at once what they would when time is up."""
 

@@ -1,4 +1,4 @@
-"""Of whom a majority decides: about failures, elections and leases.
+"""The members of whom a majority decides about failures, elections and leases.
 
 In Redis Cluster these are the primaries that own slots. With one or two of them no majority is left when one dies, so
 such clusters never fail over. Here, in a cluster of at most two shards whose members all are nodes of this project,

@@ -96,7 +96,7 @@ class Replication(Protocol):
 
 
 class NoReplication:
-    """Of a node that has no data to copy."""
+    """What a node that has no data to copy says of its replication."""
 
     offset = 0
     link_up = False

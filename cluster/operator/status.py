@@ -17,11 +17,11 @@ class Replication:
 
     offset: int = 0
     link_up: bool = True
-    """Of a replica: whether its stream from the primary runs. A primary has no such link and lacks nothing."""
+    """Whether a replica's stream from its primary runs. A primary has no such link and lacks nothing."""
     silent_s: int = 0
-    """Of a replica: since when it has heard nothing from its primary."""
+    """For how long a replica has heard nothing from its primary."""
     acknowledged_s: Mapping[int, int] = field(default_factory=dict)
-    """Of a primary: how long ago each replica has acknowledged what it got, by the replica's port."""
+    """How long ago each replica of a primary has acknowledged what it got, by the replica's port."""
 
     @classmethod
     def parse(cls, info: Mapping[str, str]) -> Replication:

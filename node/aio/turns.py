@@ -152,14 +152,14 @@ class Turns:
     # -- slices
 
     def _free(self) -> None:
-        """Of lazy freeing and of giving memory back; while there is more, every turn of the loop has one."""
+        """A slice of lazy freeing and of giving memory back; while there is more, every turn of the loop has one."""
         if self._node.space.free_some(FREE_BUDGET):
             self._loop.call_soon(self._free)
         else:
             self._freeing = False
 
     def _expire(self) -> None:
-        """Of the expiry cycle; it goes on while many keys are found dead."""
+        """A slice of the expiry cycle; it goes on while many keys are found dead."""
         self._expiring = self._node.expire_some(unix_ms(), EXPIRE_BUDGET_US, EXPIRE_HASHES)
         if self._expiring:
             self._loop.call_later(EXPIRE_PAUSE_S, self._expire)
@@ -168,7 +168,7 @@ class Turns:
         self._node.go_on_with_script(unix_ms())
 
     def _snapshot(self) -> None:
-        """Of the snapshots that are being taken; clients have a turn before the next one."""
+        """A slice of the snapshots that are being taken; clients have a turn before the next one."""
         self._snapshot_timer = None
         wish = self._node.snapshots.step(SNAPSHOT_BUDGET_US)
         if self._snapshot_timer is not None:

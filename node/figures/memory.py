@@ -37,7 +37,7 @@ class Measured:
     limit: int
     policy: str
     lua: int
-    """Of both interpreters."""
+    """Memory of both interpreters."""
     scripts: int
     """The texts of scripts and functions."""
 

@@ -82,7 +82,7 @@ class AofFiles(Protocol):
 
 
 class NoAofFiles:
-    """Of a node without a host that gives it files."""
+    """The files of a node without a host that gives it files."""
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         raise OSError(f"this node has no files to {name}")

@@ -44,7 +44,7 @@ class Disk(Protocol):
 
 
 class NoDisk:
-    """Of a node without a host that gives it one."""
+    """The disk of a node without a host that gives it one."""
 
     def map(self, name: str) -> Data | None:
         return None

@@ -60,7 +60,7 @@ class Host(Protocol):
 
 
 class NoHost:
-    """Of a node that nobody connects with anything."""
+    """The port of a node that nobody connects with anything."""
 
     def connect(self, host: str, port: int, events: Events) -> None:
         pass

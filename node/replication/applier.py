@@ -22,7 +22,7 @@ class Executor(Protocol):
 
     @property
     def bytes_whole(self) -> int:
-        """Of the requests that have been carried out since it was made, up to the last one outside of a transaction."""
+        """How many bytes were carried out since it was made, up to the last request outside of a transaction."""
 
     @property
     def database(self) -> int:
@@ -38,7 +38,10 @@ class Executor(Protocol):
 
 
 class Applier:
-    """Of one node. `start` makes who carries the stream out; while `waits` says so, the data must not change."""
+    """Applies the primary's stream to one node.
+
+    `start` makes who carries the stream out; while `waits` says so, the data must not change.
+    """
 
     def __init__(self, lineage: Lineage, start: Callable[[], Executor], waits: Callable[[], bool]) -> None:
         self._lineage = lineage

@@ -52,7 +52,10 @@ class Disk(Protocol):
 
 
 class Arrival:
-    """Of one node. `flush` empties its databases, `replaced` is told that other data has taken the place of all."""
+    """Keeps and loads the primary's data for one node.
+
+    `flush` empties its databases, `replaced` is told that other data has taken the place of all.
+    """
 
     def __init__(
         self,

@@ -53,8 +53,9 @@ class Arrival(Protocol):
 
 
 class Carrier:
-    """Of one node. `introduction` says what the primary is told of us, `durable` how much of the stream is on disk.
+    """Carries out what the link of one node asks for.
 
+    `introduction` says what the primary is told of us, `durable` how much of the stream is on disk.
     `settled` is called after whatever has happened, when all that was asked for is done.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Waits(Protocol):
-    """Of clients (node/requests/blocking.py)."""
+    """Ends the waits of clients (node/requests/blocking.py)."""
 
     def answer(self, session: Session, reply: Reply) -> bool:
         """End one's wait; False: it does not wait."""

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class FileFacts:
-    """Of one node. `starts_as_replica` tells what it is going to be once it has loaded its data."""
+    """What the files of one node say of its history.
+
+    `starts_as_replica` tells what it is going to be once it has loaded its data.
+    """
 
     def __init__(
         self,

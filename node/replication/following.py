@@ -39,7 +39,7 @@ class Clients(Protocol):
 
 
 class Waits(Protocol):
-    """Of clients, for keys and acknowledgements (node/requests/blocking.py)."""
+    """Clients that wait, for keys and acknowledgements (node/requests/blocking.py)."""
 
     def answer(self, session: Session, reply: Reply) -> bool:
         """End one's wait; False: it does not wait."""

@@ -41,7 +41,7 @@ class Stream(Protocol):
 
 
 class Lineage:
-    """Of one node. `send_away` has all replicas of ours come again."""
+    """Where the data of one node stands. `send_away` has all replicas of ours come again."""
 
     def __init__(self, history: History, stream: Stream, send_away: Callable[[], None]) -> None:
         self.history = history

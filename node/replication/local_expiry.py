@@ -18,7 +18,7 @@ KEYS_A_RUN = 1000
 
 
 class LocalExpiry:
-    """Of one node; `is_replica` tells whether it is a replica now."""
+    """The keys with an expiry that clients wrote to a replica; `is_replica` tells whether it is a replica now."""
 
     def __init__(self, space: Keyspace, is_replica: Callable[[], bool]) -> None:
         self._space = space

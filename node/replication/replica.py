@@ -24,7 +24,7 @@ class Replica:
         """It takes a snapshot whose length nobody knows beforehand (`capa eof`)."""
         self.understands_psync2 = False
         self.form = Form.REDIS_70
-        """Of snapshots: the newest that it has told us, by its version or by what it is capable of, that it reads."""
+        """The newest form of snapshots that it has told us, by its version or its capabilities, that it reads."""
         self.snapshot_only = False
         """It wants the data and nothing after: `redis-cli --rdb`."""
         self.with_data = True

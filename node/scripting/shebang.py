@@ -28,7 +28,7 @@ class Shebang:
 
 
 def read_shebang(body: bytes) -> Shebang:
-    """Of a script for EVAL. CommandError."""
+    """What the first line of a script for EVAL declares. CommandError."""
     if not body.startswith(b"#!"):
         return Shebang()
     end = body.find(b"\n")

@@ -40,7 +40,7 @@ def test_a_frozen_primary_is_replaced_and_accepts_nothing_when_it_wakes(fleet: F
 
 @long_drill
 def test_two_primaries_die_at_once(fleet: Fleet) -> None:
-    """Of five, since two of three dead primaries leave no majority; both get a successor, in elections of their own."""
+    """Five shards, since two of three dead primaries leave no majority; both get successors, each by an election."""
     drill = Drill(fleet, shards=5)
     dying = (0, 1)
     with drill.load() as history:

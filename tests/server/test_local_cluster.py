@@ -283,7 +283,7 @@ def test_a_cluster_with_crashed_nodes_is_made_whole(launch: Callable[..., Launch
 
 
 def test_nodes_that_were_started_by_hand_are_found(launch: Callable[..., Launcher]) -> None:
-    """Of six, two run on, two crash and are started by hand, two crash: `up` starts those, and `down` stops all six."""
+    """Six nodes: two run on, two crash and start by hand, two crash: `up` starts those, and `down` stops all six."""
     first = launch(OURS)
     shape = first.up(Wish(shards=3, replicas=1, port=port_range(6)))
     for port in shape.ports[2:]:

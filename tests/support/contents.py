@@ -14,7 +14,7 @@ Contents = dict[Any, Any]
 
 
 def contents(server: Server, in_cluster: bool = False, mortal_fields: bool = True) -> Contents:
-    """Of every key its type, when it dies and its value; of the server its libraries. In Redis 7.0 no fields die."""
+    """The type of every key, when it dies and its value, and the libraries. In Redis 7.0 no fields die."""
     found: Contents = {}
     with server.connect() as connection:
         libraries = connection.call("FUNCTION", "LIST", "WITHCODE")

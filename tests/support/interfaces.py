@@ -55,7 +55,7 @@ class Members:
     attributes: dict[str, Attribute] = field(default_factory=dict)
     classes: dict[str, Members] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    """Of an interface: names for types, which do not exist at run time."""
+    """Names that an interface has for types; they do not exist at run time."""
 
     @property
     def names(self) -> set[str]:

@@ -295,7 +295,7 @@ cdef class Snapshot:
         return len(self.large) > 0
 
     cdef int put_rest(self) except -1:
-        """Of the large value that is being written, since it is about to change."""
+        """Write the rest of the large value that is being written, since it is about to change."""
         cdef LargeValue large = self.large[0][0]
         self.writer.compress = False
         while self.large and self.large[0][0] is large:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Hooks(Protocol):
-    """Of one node."""
+    """What one node answers."""
 
     # -- requests
 

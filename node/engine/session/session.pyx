@@ -444,7 +444,7 @@ cdef class Session:
 
     @property
     def names_bytes(self) -> int:
-        """Of the names that it gave itself."""
+        """What the names take that it gave itself."""
         return self.holdings.names
 
     @names_bytes.setter
@@ -453,7 +453,7 @@ cdef class Session:
 
     @property
     def multi_bytes(self) -> int:
-        """Of the commands that it has queued."""
+        """What the commands take that it has queued."""
         return self.holdings.multi
 
     @multi_bytes.setter
@@ -462,7 +462,7 @@ cdef class Session:
 
     @property
     def watched_bytes(self) -> int:
-        """Of the keys that it watches."""
+        """What the keys take that it watches."""
         return self.holdings.watched
 
     @watched_bytes.setter
@@ -471,7 +471,7 @@ cdef class Session:
 
     @property
     def subscription_bytes(self) -> int:
-        """Of the channels and patterns that it listens to."""
+        """What the channels and patterns take that it listens to."""
         return self.holdings.subscriptions
 
     @subscription_bytes.setter
@@ -480,7 +480,7 @@ cdef class Session:
 
     @property
     def waiting_bytes(self) -> int:
-        """Of the command that waits, or was held back."""
+        """What the command takes that waits, or was held back."""
         return self.holdings.waiting
 
     @waiting_bytes.setter

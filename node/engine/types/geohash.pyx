@@ -275,7 +275,7 @@ cdef class Shape:
         return True
 
     def inside(self, scored) -> list:
-        """Of the (member, score) pairs, those within the shape, as (member, score, distance in metres, lon, lat)."""
+        """Those of the (member, score) pairs that lie within the shape, as (member, score, distance in metres, lon, lat)."""
         cdef double score, lon = 0, lat = 0, away = 0
         found = []
         for member, score in scored:

@@ -18,7 +18,7 @@ CHECKSUM = 8
 
 
 class Converter:
-    """Of one snapshot."""
+    """Makes commands of one snapshot."""
 
     def __init__(self) -> None:
         self.complete = False

@@ -42,7 +42,7 @@ class AofLoading:
         self._loading = loading
         self._loader = loader
         self._before_bytes = 0
-        """Of the files that are through."""
+        """How many bytes the files have that are through."""
 
     def steps(self) -> Steps[None]:
         """All of it; ends with CannotLoad if that cannot be."""

@@ -54,7 +54,7 @@ class AppendLog:
         self.file: AofFile | None = None
         self.buffer = bytearray()
         self.size = 0
-        """Of the file."""
+        """How many bytes the file has."""
         self.synced_size = 0
         self.written_before = 0
         """Bytes of the other files that are loaded beside this one."""
@@ -78,7 +78,7 @@ class AppendLog:
 
     @property
     def total_size(self) -> int:
-        """Of all files that would be loaded."""
+        """How many bytes would be loaded at a start."""
         return self.written_before + self.size
 
     @property

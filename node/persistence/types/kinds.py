@@ -15,13 +15,13 @@ class Form(IntEnum):
 
 
 VERSION = 10
-"""Of REDIS_70, unless it has hashes with fields that die."""
+"""The version of files of REDIS_70, unless the data has hashes with fields that die."""
 
 VERSION_72 = 11
-"""Of REDIS_72, with the same exception."""
+"""The version of files of REDIS_72, with the same exception."""
 
 VERSION_EXPIRING = 12
-"""Of both where hashes have fields that die: only Redis 7.4 and later reads those."""
+"""The version of both where hashes have fields that die: only Redis 7.4 and later reads those."""
 
 VERSION_MAX = 12
 """What we read: Redis 7.4's. Values of kinds that we do not know are refused one by one."""

@@ -20,7 +20,7 @@ ID = "a" * 40
 
 
 class Files(NoDisk):
-    """Of a node whose only file is the one that its primary has sent."""
+    """The disk of a node whose only file is the one that its primary has sent."""
 
     def __init__(self, primary: Primary) -> None:
         self.primary = primary

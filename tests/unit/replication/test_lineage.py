@@ -52,7 +52,7 @@ def node() -> Node:
 
 @pytest.fixture
 def replica(node: Node) -> Node:
-    """Of the history A, at 100."""
+    """A node in the history A, at 100."""
     node.lineage.follow()
     node.lineage.drop_past()
     node.lineage.replaced(A, 100, 3)

@@ -203,7 +203,7 @@ def test_replicas_that_ask_in_time_share_a_snapshot(node: Embedded) -> None:
 
 
 def test_each_replica_gets_the_form_of_snapshot_that_it_reads(node: Embedded) -> None:
-    """Of those that ask in time, the ones that read the same share one."""
+    """Those that ask in time and read the same form share one."""
     logged: list[str] = []
     node.core.log.sink = lambda mark, text: logged.append(text)
     node.client()("CONFIG", "SET", "repl-diskless-sync-delay", "2")

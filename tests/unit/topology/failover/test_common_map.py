@@ -72,7 +72,7 @@ def nothing(state, nodes):
 
 
 def older_claim(state, nodes):
-    """Of an election before ours, heard late."""
+    """The news of an election before ours, heard late."""
     nodes[22].become_primary()
     nodes[22].config_epoch = 3
     state.slotmap.assign(state.slotmap.owned_by(nodes[2]), nodes[22])

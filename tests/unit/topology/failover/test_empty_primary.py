@@ -99,7 +99,7 @@ def test_what_was_promised_may_be_with_who_has_not_told(min_acks, hands_over):
 
 
 def test_where_more_have_acknowledged_than_are_silent_nothing_is_lost():
-    """Of two that had to acknowledge, one at most is silent."""
+    """One at most is silent of two that had to acknowledge."""
     core, nodes = waiting(min_acks=2)
     nodes[11].repl_offset, nodes[12].repl_offset_ms = 50, 0
     assert handed_over(core, LISTENED)
