@@ -53,6 +53,7 @@ from node.replication.lineage import Lineage
 from node.replication.local_expiry import LocalExpiry
 from node.replication.replica import Replica
 from node.replication.replicas import Replicas
+from node.replication.slots import SlotsOfCommands
 from node.replication.stream import WriteStream
 from node.replication.stream_session import StreamSession, StreamSessions
 from node.replies import Blocked, CommandError
@@ -149,7 +150,7 @@ class NodeCore:
         """What SORT ALPHA compares instead of the bytes (locale-collate)."""
         self.checks_payloads = True
         """False while DEBUG lets RESTORE take payloads with wrong checksums."""
-        self.stream = WriteStream(self.engine, self.write_lost)
+        self.stream = WriteStream(self.engine, self.write_lost, lambda argv: self.slot_of_command(argv))
         self.eviction = Eviction(basics, self.stream, self.key_changed)
         self.propagate = self.stream.record
         self.history = History(self.rng)
@@ -281,6 +282,7 @@ class NodeCore:
                 command.subcommands = {sub: make_command(each) for sub, each in spec.subcommands.items()}
             made[name] = command
         self.commands = made
+        self.slot_of_command = SlotsOfCommands(made)
         self.engine.set_commands(made)
 
     def execute(self, session: Session, argv: list[bytes]) -> None:
