@@ -20,6 +20,7 @@ from node.commands import groups
 from node.commands.table.spec import CommandSpec
 from node.config import Config
 from node.config.kinds import INT64_MAX
+from node.engine.keyspace.keyslot import slot_of
 from node.engine.keyspace.table import Db, Keyspace
 from node.engine.memory.alloc import mem_used
 from node.engine.session.session import Command, Engine, Session
@@ -169,7 +170,7 @@ class NodeCore:
             saves_for_replicas=lambda: self.replicas.sync.active,
         )
         self.loading = Loading(basics)
-        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced)
+        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced, self.slots_replaced)
         self.following = self._make_following(host)
         self.aof = AppendOnly(
             basics,
@@ -590,6 +591,16 @@ class NodeCore:
             if self.engine.hooks & flags.HOOK_WATCH:
                 self.watches.touch_all(db)
             self._wake_those_who_wait(db.index)
+
+    def slots_replaced(self, slots: bytes) -> None:
+        """Other keys are in these slots now (one byte for each): whoever follows some of them looks for itself."""
+        self.watches.touch_slots(slots)
+        for db in self.space.dbs:
+            for key in self.blocking.keys_waited_for(db.index):
+                if slots[slot_of(key)]:
+                    self.blocking.signal(db.index, key)
+        if self.engine.ready and self.engine.current is None:
+            self.after_command()
 
     def swap_dbs(self, first: int, second: int) -> None:
         """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""
