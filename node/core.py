@@ -55,6 +55,7 @@ from node.replication.lineage import Lineage
 from node.replication.local_expiry import LocalExpiry
 from node.replication.replica import Replica
 from node.replication.replicas import Replicas
+from node.replication.slots import SlotsOfCommands
 from node.replication.stream_session import StreamSession, StreamSessions
 from node.replication.write_stream import WriteStream
 from node.replies import CommandError
@@ -139,7 +140,7 @@ class NodeCore:
             latency=self.latency,
         )
         self.rates = Rates()
-        self.stream = WriteStream(self.engine, self.write_lost)
+        self.stream = WriteStream(self.engine, self.write_lost, SlotsOfCommands(self.commands))
         self.pubsub = PubSub()
         self.notifications = Notifications(self.pubsub.publish)
         self.watches = WatchTable(self.engine)
@@ -198,7 +199,7 @@ class NodeCore:
             saves_for_replicas=lambda: self.replicas.sync.active,
         )
         self.loading = Loading(basics)
-        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced)
+        self.loader = Loader(basics, self.loading, self.functions, self.data_replaced, self.slots_replaced)
         self.following = self._make_following(host)
         self.aof = AppendOnly(
             basics,
@@ -607,6 +608,12 @@ class NodeCore:
         self.scripts.abandon()
         for db in self.space.dbs:
             self.changes.database(db)
+
+    def slots_replaced(self, slots: bytes) -> None:
+        """Other keys are in these slots now (one byte for each): whoever follows some of them looks for itself."""
+        self.changes.slots(slots)
+        if self.engine.ready and self.engine.current is None:
+            self.after_command()
 
 
 class ClockOfKeyspace:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from node.persistence.rdb.load import Data
 
 STEP_BYTES = 64 * 1024
+KEYS_A_STEP = 1000
 DELAY_A_STEP_US = 2000
 """How long key-load-delay may hold one step."""
 
@@ -105,13 +106,20 @@ class Loader:
     """Puts the data of files into one node."""
 
     def __init__(
-        self, basics: Basics, loading: Loading, libraries: Libraries, data_replaced: Callable[[], None]
+        self,
+        basics: Basics,
+        loading: Loading,
+        libraries: Libraries,
+        data_replaced: Callable[[], None],
+        slots_replaced: Callable[[bytes], None],
     ) -> None:
-        """`data_replaced` is called before another data set takes the place of all databases."""
+        """`data_replaced` is called before another data set takes the place of all databases, `slots_replaced` after
+        one has taken the place of what was in these slots."""
         self.basics = basics
         self._loading = loading
         self._libraries = libraries
         self._data_replaced = data_replaced
+        self._slots_replaced = slots_replaced
 
     def rdb(
         self,
@@ -143,16 +151,7 @@ class Loader:
             merge=merge,
         )
         load.tell_of_dead(on_dead)
-        try:
-            yield from self._read(load)
-        except (Malformed, MemoryError) as error:
-            load.drop()
-            key = load.current_key()
-            where = f", reading key {key[:100].decode('utf-8', 'backslashreplace')!r}" if key is not None else ""
-            raise CannotLoad(f"{error}{where}") from error
-        except GeneratorExit:
-            load.drop()
-            raise
+        yield from self._read_or_drop(load)
         try:
             libraries = self._libraries.prepare(load.functions)
             if in_place:
@@ -175,6 +174,46 @@ class Loader:
         log.notice(f"Done loading RDB, keys loaded: {load.loaded}, keys expired: {load.dead}{skipped}.")
         return Loaded(load.loaded, load.dead, load.facts, end)
 
+    def slots(self, data: Data, slots: bytes, *, keep_dead: bool = False) -> Steps[Loaded]:
+        """Load the keys of these slots from a file whose bytes are at hand; CannotLoad as for `rdb`.
+
+        `slots` has 16384 bytes, one a slot, 0 for those to leave out. What the node has in these slots stays, in
+        everybody's sight, until the file is whole; then it goes, whether the file has anything for its slot or not. All
+        other keys, here and in the file, are left alone, and so are the functions. Clients are served meanwhile, and
+        nothing of it is a write of the stream: whoever loads slots tells replicas in their own way.
+        """
+        load = RdbLoad(
+            self.basics.space, data, check=self.basics.config["rdbchecksum"], keep_dead=keep_dead, slots=slots
+        )
+        yield from self._read_or_drop(load)
+        try:
+            while load.prepare(KEYS_A_STEP):
+                yield 0
+        except GeneratorExit:
+            load.drop()
+            raise
+        end = load.at
+        load.install()
+        self.basics.space.dirty += load.loaded + load.replaced
+        self._slots_replaced(slots)
+        self.basics.log.notice(
+            f"Loaded {load.loaded} keys of {len(slots) - slots.count(0)} slots in the place of {load.replaced}."
+        )
+        return Loaded(load.loaded, load.dead, load.facts, end)
+
+    def _read_or_drop(self, load: RdbLoad) -> Steps[None]:
+        """All of a file, aside; CannotLoad, and nothing is left of it."""
+        try:
+            yield from self._read(load)
+        except (Malformed, MemoryError) as error:
+            load.drop()
+            key = load.current_key()
+            where = f", reading key {key[:100].decode('utf-8', 'backslashreplace')!r}" if key is not None else ""
+            raise CannotLoad(f"{error}{where}") from error
+        except GeneratorExit:
+            load.drop()
+            raise
+
     def _read(self, load: RdbLoad) -> Steps[None]:
         """All of a file, aside; the number of keys of each step."""
         config, told, seen, more = self.basics.config, False, 0, True
@@ -182,7 +221,7 @@ class Loader:
             interval = config["loading-process-events-interval-bytes"]
             more = load.some(min(STEP_BYTES, interval or STEP_BYTES), _keys_a_step(config["key-load-delay"]))
             self._loading.loaded_bytes = load.at
-            keys = load.loaded + load.dead + load.empty
+            keys = load.loaded + load.dead + load.empty + load.elsewhere
             if not told and (keys or not more):
                 told = True
                 self._tell_origin(load.facts)

@@ -24,6 +24,7 @@ from node.monitoring.figure import Table, shown
 if TYPE_CHECKING:
     from node.engine.keyspace.table import Db
     from node.engine.session.session import Command, Engine, Session
+    from node.engine.session.slotfeed import SlotFeed
 
 Sink = Callable[[bytes], None]
 
@@ -36,13 +37,17 @@ GETACK = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 class WriteStream:
     """The stream of one node: its own, or (`set_relaying`) its primary's."""
 
-    def __init__(self, engine: Engine, write_lost: Callable[[], None]) -> None:
-        """`write_lost` is called where there is no memory to record a write that has been done."""
+    def __init__(
+        self, engine: Engine, write_lost: Callable[[], None], slot_of: Callable[[list[bytes]], int]
+    ) -> None:
+        """`write_lost` is called where there is no memory to record a write that has been done. `slot_of` tells the
+        slot of a command's keys (node/replication/slots.py)."""
         self.engine = engine
         self.journal = engine.journal
         self._unit: list[tuple[int, list[bytes]]] = []
         self._writer: Session | None = None
         self._write_lost = write_lost
+        self._slot_of = slot_of
 
     @property
     def offset(self) -> int:
@@ -63,6 +68,22 @@ class WriteStream:
     def detach(self, sink: Sink) -> None:
         self.end_unit()
         self.journal.detach(sink)
+        self._look_who_reads()
+
+    def follow_slots(self, slots: bytes) -> SlotFeed:
+        """Tell of each write to these slots from here on: for whoever moves them elsewhere.
+
+        `slots` has 16384 bytes, one a slot, 0 for those to leave out. A snapshot of the slots that is begun before
+        anything else happens has all that the feed does not tell of.
+        """
+        self.end_unit()
+        feed = self.journal.feed(slots)
+        self._look_who_reads()
+        return feed
+
+    def leave_slots(self, feed: SlotFeed) -> None:
+        self.end_unit()
+        self.journal.end_feed(feed)
         self._look_who_reads()
 
     def keep(self) -> None:
@@ -101,7 +122,7 @@ class WriteStream:
     def _look_who_reads(self) -> None:
         engine, journal = self.engine, self.journal
         engine.holds_replies = bool(journal.sinks) or journal.keeps
-        engine.propagating = bool(journal.sinks) or (journal.keeps and not journal.follows)
+        engine.propagating = bool(journal.sinks or journal.feeds) or (journal.keeps and not journal.follows)
         if not engine.propagating:
             self._unit.clear()
             journal.unit_open = False
@@ -164,19 +185,27 @@ class WriteStream:
 
     def _send(self, unit: list[tuple[int, list[bytes]]], atomic: bool) -> None:
         out = bytearray(request(MULTI) if atomic else b"")
-        database = self.journal.database
+        journal = self.journal
+        database = journal.database
+        if journal.feeds:
+            journal.begin_unit()
         for db_index, argv in unit:
             if db_index != database:
                 out += request([b"SELECT", b"%d" % db_index])
                 database = db_index
-            out += request(argv)
+            data = request(argv)
+            if journal.feeds:
+                journal.tell(self._slot_of(argv), db_index, data)
+                if not atomic:
+                    journal.begin_unit()
+            out += data
         if atomic:
             out += request(EXEC)
-        self.journal.append(database, bytes(out))
+        journal.append(database, bytes(out))
         self._mark()
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.written = self.journal.offset
+            writer.written = journal.offset
             if self.engine.min_acks:
                 self.engine.hold(writer)
 

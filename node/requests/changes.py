@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.engine.keyspace.keyslot import slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,14 @@ class Changes:
         if self._engine.hooks & flags.HOOK_WATCH:
             self._watches.touch_all(db)
         self._wake_those_who_wait(db.index)
+
+    def slots(self, slots: bytes) -> None:
+        """Other keys are in these slots of all databases (one byte for each slot: whether it is one of them)."""
+        self._watches.touch_slots(slots)
+        for db in self._space.dbs:
+            for key in self._blocking.keys_waited_for(db.index):
+                if slots[slot_of(key)]:
+                    self._blocking.signal(db.index, key)
 
     def swap(self, first: int, second: int) -> None:
         """SWAPDB: two databases change places; watchers and waiting clients see keys come and go."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node import flags
+from node.engine.keyspace.keyslot import slot_of
 from node.monitoring.figure import Table, shown
 
 if TYPE_CHECKING:
@@ -65,6 +66,13 @@ class WatchTable:
         """The whole database is about to be flushed, or swapped with another one: every key that is there changes."""
         for (index, key), sessions in self._by_key.items():
             if index == db.index and (db.exists(key) or (others is not None and others.exists(key))):
+                for session in sessions:
+                    session.flags |= flags.DIRTY_CAS
+
+    def touch_slots(self, slots: bytes) -> None:
+        """Other keys have come into these slots (one byte for each of all)."""
+        for (_, key), sessions in self._by_key.items():
+            if slots[slot_of(key)]:
                 for session in sessions:
                     session.flags |= flags.DIRTY_CAS
 

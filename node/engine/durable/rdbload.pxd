@@ -14,6 +14,8 @@ cdef class KeyLoader:
     cdef public bint foreign        # the file is Valkey's, where one kind of value has another meaning
     cdef public object on_dead      # callable(db, key: bytes) | None: told of each key that is left out because it is dead
     cdef readonly uint64_t loaded, dead, empty          # keys: stored; left out because they are dead, or empty
+    cdef readonly uint64_t elsewhere                    # keys left out because their slots are not wanted
+    cdef bytes slots                # one byte for each slot, 0: its keys are left out; None: all are wanted
     cdef readonly list empty_keys   # the first of those that had no elements
     # The key in the making: what stood before it, and how far its value is.
     cdef Text key, first, second
@@ -26,6 +28,7 @@ cdef class KeyLoader:
     cdef Coming coming
     cdef int64_t first_ms           # of a hash of Redis 7.4 with fields that die: when the first does
 
+    cdef uint64_t keys_read(self) noexcept
     cdef bint note(self, int code) except -1
     cdef int begin(self, int kind) except -1
     cdef int open_value(self, int kind) except -1
@@ -39,5 +42,6 @@ cdef class KeyLoader:
     cdef int put(self, int type, object value) except -1
     cdef int put_text(self) except -1
     cdef int stored(self, Entry* e, size_t before) except -1
+    cdef bint is_elsewhere(self) noexcept
     cdef bint unwanted(self) except -1
     cdef void forget(self) noexcept

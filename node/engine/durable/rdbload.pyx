@@ -17,7 +17,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from node.engine.structures.dict cimport FETCH_AHEAD, Dict, Entry, dict_fetch
 from node.engine.types.hash cimport NEVER, Hash, hash_has_ttls, hash_len, hash_of_listpack, hash_set
-from node.engine.keyspace.keyslot cimport key_slot
+from node.engine.keyspace.keyslot cimport SLOTS, key_slot
 from node.engine.types.list cimport List, list_add_node, list_len, list_push, list_settle
 from node.engine.durable.rdb cimport (
     KIND_HASH, KIND_HASH_EXPIRING, KIND_HASH_LISTPACK, KIND_HASH_VALKEY, KIND_LIST, KIND_LIST_NODES, KIND_SET,
@@ -69,7 +69,10 @@ NATIVE = frozenset(kind for kind in range(KIND_MAX) if native_type(kind, False) 
 @cython.final
 cdef class KeyLoader:
     def __cinit__(self, Reader reader not None, Keyspace space, read_value, bint keep_dead=False,
-                  bint merge=False):
+                  bint merge=False, bytes slots=None):
+        if slots is not None and len(slots) != SLOTS:
+            raise ValueError("one byte for each slot")
+        self.slots = slots
         self.reader = reader
         self.empty_keys = []
         self.space = space
@@ -95,12 +98,12 @@ cdef class KeyLoader:
         cdef Keyspace space = self.space
         cdef bint show_dead = space.show_dead
         cdef object on_created = space.on_created
-        cdef uint64_t last = self.loaded + self.dead + self.empty + keys
+        cdef uint64_t last = self.keys_read() + keys
         cdef int code
         space.show_dead = True
         space.on_created = None
         try:
-            while self.reader.at < until and self.loaded + self.dead + self.empty < last:
+            while self.reader.at < until and self.keys_read() < last:
                 if self.kind == NO_KEY:
                     code = self.reader.get(1)[0]
                     if code > KIND_MAX:
@@ -114,6 +117,9 @@ cdef class KeyLoader:
         finally:
             space.show_dead = show_dead
             space.on_created = on_created
+
+    cdef uint64_t keys_read(self) noexcept:
+        return self.loaded + self.dead + self.empty + self.elsewhere
 
     cdef bint note(self, int code) except -1:
         """What an opcode says about the key that follows; False: it is about something else."""
@@ -306,7 +312,7 @@ cdef class KeyLoader:
         cdef object value
         if kind == KIND_STRING:
             self.reader.get_text(&self.first)
-            if not self.unwanted():
+            if not self.is_elsewhere() and not self.unwanted():
                 self.put_text()
         elif native != NO_KEY:
             self.put(native, self.complete())
@@ -323,6 +329,12 @@ cdef class KeyLoader:
         elif self.value is not None and (self.kind == KIND_LIST or self.kind == KIND_LIST_NODES):
             list_settle(<List>self.value)
         return self.value
+
+    cdef bint is_elsewhere(self) noexcept:
+        if self.slots is None or (<const unsigned char*><const char*>self.slots)[key_slot(self.key.p, self.key.n)]:
+            return False
+        self.elsewhere += 1
+        return True
 
     cdef bint unwanted(self) except -1:
         if self.at_ms == NO_EXPIRE or self.keep_dead or self.at_ms >= self.space.now_ms:
@@ -344,6 +356,8 @@ cdef class KeyLoader:
         cdef size_t before = db.size
         cdef int slot
         cdef Entry* e
+        if self.is_elsewhere():
+            return 0
         if value is None:
             self.empty += 1
             if len(self.empty_keys) < EMPTY_KEYS_TOLD:

@@ -104,6 +104,7 @@ cdef class Db:
                          int64_t at_ms, bint as_number) except NULL
     cpdef void prepare(self) noexcept
     cdef void insert(self, Entry* e, int slot, uint64_t h) noexcept
+    cdef void exchange_slot(self, Db other, int slot) noexcept     # with its counts; both are prepared
     cdef Entry* detach(self, const char* key, uint32_t klen, int slot) noexcept
     cdef void count_volatile(self, int slot, int by) noexcept
     cdef int discard(self, Entry* e, bint lazy) except -1

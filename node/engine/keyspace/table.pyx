@@ -295,6 +295,19 @@ cdef class Db:
         if self.space.on_created is not None:
             self.space.on_created(self, entry_key(e)[:entry_klen(e)])
 
+    cdef void exchange_slot(self, Db other, int slot) noexcept:
+        cdef int64_t more, more_volatile
+        cdef int group = slot >> GROUP_BITS
+        self.slots[slot], other.slots[slot] = other.slots[slot], self.slots[slot]
+        more = <int64_t>self.slots[slot].used - <int64_t>other.slots[slot].used
+        more_volatile = <int64_t>other.volatile_in_slot[slot] - <int64_t>self.volatile_in_slot[slot]
+        self.groups[group] += more
+        other.groups[group] -= more
+        self.size += more
+        other.size -= more
+        self.count_volatile(slot, <int>more_volatile)
+        other.count_volatile(slot, -<int>more_volatile)
+
     cdef Entry* detach(self, const char* key, uint32_t klen, int slot) noexcept:
         """Take an entry out without freeing anything."""
         cdef Entry* e

@@ -37,6 +37,7 @@ cdef class Journal:
 
     def __init__(self):
         self.sinks = []
+        self.feeds = []
 
     def __dealloc__(self):
         buf_free(&self.local)
@@ -121,6 +122,29 @@ cdef class Journal:
         self.deliver()
         self.sinks.remove(sink)
 
+    def feed(self, bytes slots) -> SlotFeed:
+        """Somebody who is told of each local write to these slots from here on (one byte for each of the 16384)."""
+        feed = SlotFeed(slots)
+        self.feeds.append(feed)
+        return feed
+
+    def end_feed(self, SlotFeed feed) -> None:
+        self.feeds.remove(feed)
+
+    def begin_unit(self) -> None:
+        """What the feeds are told of from here on does not belong to what came before."""
+        self.units += 1
+
+    def tell(self, int slot, int db, bytes data) -> None:
+        """Tell the feeds of a write that is, or is going to be, appended."""
+        self.tell_feeds(slot, db, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int tell_feeds(self, int slot, int db, const char* p, size_t n) except -1:
+        cdef SlotFeed feed
+        for feed in self.feeds:
+            feed.take_in(slot, db, self.units, p, n)
+        return 0
+
     cpdef void deliver(self) except *:
         cdef bytes data
         if self.local.len == 0:
@@ -134,18 +158,23 @@ cdef class Journal:
 
     # -- writes
 
-    cdef int write(self, int db, Arg* a, int argc) except -1:
+    cdef int write(self, int db, int slot, Arg* a, int argc) except -1:
         cdef int i
+        cdef size_t begin
         scratch.len = 0
         if db != self.db:
             self.db = db
             w_header(&scratch, 42, 2)
             w_bulk(&scratch, "SELECT", 6)
             w_bulk_int(&scratch, db)
+        begin = scratch.len
         w_header(&scratch, 42, argc)
         for i in range(argc):
             w_bulk(&scratch, a[i].p, a[i].n)
         self.take(scratch.p, scratch.len)
+        if self.feeds:
+            self.units += 1
+            self.tell_feeds(slot, db, scratch.p + begin, scratch.len - begin)
         if scratch.cap > KEEP_SCRATCH:
             buf_shrink(&scratch, KEEP_SCRATCH)
         return 0

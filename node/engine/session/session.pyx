@@ -31,6 +31,7 @@ from node.engine.session.framer cimport (
     parser_init,
     parser_reset,
 )
+from node.engine.session.slotfeed cimport WITHOUT_SLOT, WITH_SEVERAL
 from node.engine.session.wire cimport buf_free, buf_init, buf_put, w_error, w_header, w_value
 
 from node.replies import NO_REPLY, WRONGTYPE, Blocked, CommandError, Redirection
@@ -952,6 +953,20 @@ cdef int run_request(Session s) except -1:
     return 0
 
 
+cdef int slot_of_request(Session s, Command c, Arg* a, int argc, list argv) except -3:
+    """Of its keys, for those who are told of the slots of writes."""
+    cdef int slot = WITHOUT_SLOT, at, own
+    if c.first > 0 and (c.last == c.first or s.engine.states & STATE_CLUSTER):
+        return s.slot                                # all keys are there, or the request would not have come so far
+    if not c.bits & CMD_HAS_KEYS:
+        return WITHOUT_SLOT
+    for at in c.spec.get_keys(arguments(a, argc) if argv is None else argv):
+        if at < argc:
+            own = key_slot(a[at].p, a[at].n)
+            slot = own if slot == WITHOUT_SLOT or slot == own else WITH_SEVERAL
+    return slot
+
+
 cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t started) except -1:
     """Run a command that no gate stops, hand on what it has written, and show it to MONITOR.
 
@@ -970,7 +985,7 @@ cdef int perform(Session s, Command c, Arg* a, int argc, list argv, int64_t star
         if s.flags & F_UNRECORDED:
             s.effects = None
         elif a != NULL and s.effects is None and not e.journal.unit_open and not c.bits & CMD_RUNS_OTHERS:
-            e.journal.write(s.db.index, a, argc)
+            e.journal.write(s.db.index, slot_of_request(s, c, a, argc, argv) if e.journal.feeds else WITHOUT_SLOT, a, argc)
             s.written = e.journal.offset
             if e.min_acks:
                 e.hold(s)

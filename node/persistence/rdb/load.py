@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from node.engine.durable.rdb import Malformed, Reader
 from node.engine.durable.rdbload import MORE, KeyLoader
+from node.engine.keyspace.adoption import Adoption
 from node.engine.keyspace.table import Db, Keyspace
 from node.persistence.rdb import opcodes
 from node.persistence.rdb.modules import skip_aux
@@ -40,6 +41,8 @@ class RdbLoad:
     `check` is rdbchecksum. A primary leaves out what has expired meanwhile; with `keep_dead` that is left to whoever
     decides about expiry. A `preamble` begins at `at` and need not be followed by the end of the data. `into` names
     databases that are in use: their keys stay, and with `merge` a key of the file replaces one that is there.
+    `slots` (16384 bytes, one a slot, 0 for those to leave out) chooses what is loaded, and what it replaces: the keys
+    of all other slots stay as they are, here and in the file.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class RdbLoad:
         preamble: bool = False,
         into: list[Db] | None = None,
         merge: bool = False,
+        slots: bytes | None = None,
     ) -> None:
         self.space = space
         self.facts: dict[bytes, bytes] = {}
@@ -64,13 +68,16 @@ class RdbLoad:
         self.foreign = False
         """It is Valkey's, where one kind of value has another meaning."""
         self.done = False
+        self.replaced = 0
+        """Keys that had to go for those of chosen slots."""
         self.keys_expected = 0
         """As the file announces it."""
         self._check = check
         self._aside = into is None
         self._dbs = space.dbs_aside() if into is None else into
         self._reader = Reader(data, at)
-        self._loader = KeyLoader(self._reader, space, self._read_value, keep_dead, merge)
+        self._loader = KeyLoader(self._reader, space, self._read_value, keep_dead, merge, slots)
+        self._adoption = Adoption(space, self._dbs, slots) if slots is not None else None
         self._loader.db = self._dbs[0]
         self._preamble = preamble
         self._summed_to = at
@@ -94,6 +101,11 @@ class RdbLoad:
     def empty(self) -> int:
         """Keys left out because they have no elements, as old versions of Redis could save them."""
         return self._loader.empty
+
+    @property
+    def elsewhere(self) -> int:
+        """Keys left out because they belong to other slots."""
+        return self._loader.elsewhere
 
     def tell_of_dead(self, tell: Callable[[Db, bytes], None] | None) -> None:
         """Have each key told that is left out because it has expired."""
@@ -128,10 +140,16 @@ class RdbLoad:
             raise Malformed(f"{error} (at byte {self.at})") from error
         return not self.done
 
+    def prepare(self, keys: int) -> bool:
+        """Of chosen slots: do some of what has to be done before `install`; True: there is more."""
+        return self._adoption is not None and self._adoption.prepare(keys)
+
     def install(self) -> None:
-        """What was loaded takes the place of what the node has."""
+        """What was loaded takes the place of what the node has, or has in the chosen slots. `prepare` has ended."""
         assert self.done
-        if self._aside:
+        if self._adoption is not None:
+            self.replaced = self._adoption.finish()
+        elif self._aside:
             self.space.adopt(self._dbs)
         self._reader.release()
 
