@@ -256,12 +256,16 @@ class Clustering:
     def _drop_keys(self, slots: Iterable[int]) -> None:
         if self.core.myself.is_replica:
             return  # the primary decides
-        db = self.node.space.dbs[0]
+        node = self.node
+        db = node.space.dbs[0]
         for slot in slots:
             for key in db.slot_keys(slot, db.slot_len(slot)):
                 db.delete(key, lazy=True)
-                self.node.key_changed(None, db, key, "del", "g")
-                self.node.space.dirty += 1
+                node.key_changed(None, db, key, "del", "g")
+                node.space.dirty += 1
+                if node.engine.propagating:
+                    node.stream.deleted(db, key, lazy=True)
+        node.stream.end_unit(atomic=False)
 
     def _drop_channels(self, slots: set[int]) -> None:
         pubsub = self.node.pubsub
