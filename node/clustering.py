@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from node.engine.keyspace.table import Db
     from node.ports.host import Bus
     from node.replication.following import Following
+    from node.replication.write_stream import WriteStream
     from node.requests.blocking import BlockedClients
     from node.requests.changes import Changes
     from node.requests.pubsub import PubSub
@@ -97,6 +98,7 @@ class Clustering:
         clock: Callable[[], int],
         bus: Bus,
         *,
+        stream: WriteStream,
         changes: Changes,
         pubsub: PubSub,
         blocking: BlockedClients,
@@ -110,6 +112,7 @@ class Clustering:
         self._log = basics.log
         self._space = basics.space
         self._engine = basics.engine
+        self._stream = stream
         self._changes = changes
         self._pubsub = pubsub
         self._blocking = blocking
@@ -286,6 +289,9 @@ class Clustering:
                 db.delete(key, lazy=True)
                 self._changes.key(None, db, key, "del", "g")
                 self._space.dirty += 1
+                if self._engine.propagating:
+                    self._stream.deleted(db, key, lazy=True)
+        self._stream.end_unit(atomic=False)
 
     def _drop_channels(self, slots: set[int]) -> None:
         pubsub = self._pubsub

@@ -323,6 +323,7 @@ class NodeCore:
             nodes_conf,
             clock,
             bus,
+            stream=self.stream,
             changes=self.changes,
             pubsub=self.pubsub,
             blocking=self.blocking,
