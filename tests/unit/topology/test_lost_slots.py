@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from types import SimpleNamespace
 from typing import Any, cast
 
 from cluster.agreement.effects import DropKeys
 from cluster.agreement.slots import key_slot
-from node.clustering import Clustering
 from tests.support.embedded import Embedded
 from tests.support.resp import pack
 
@@ -17,7 +15,7 @@ def test_keys_of_lost_slots_are_deleted_for_all_who_read_the_stream() -> None:
     node = Embedded()
     core, client = node.core, node.client()
     bus = cast(Any, SimpleNamespace(attend=lambda: None, buffer_sizes=lambda link_id: (0, 0)))
-    clustering = Clustering(core, random.Random(1), "", lambda: 1, bus)
+    clustering = core.join_cluster("", lambda: 1, bus)
     read: list[bytes] = []
     core.stream.attach(read.append)
     for key in ("lost", "kept"):
