@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from node.engine.keyspace.table import TYPE_NAMES
+from node.engine.types.record import type_number
 from node.persistence.types.datatype import ZERO, mix, xor
 from node.persistence.types.table import type_of
 
@@ -23,7 +23,7 @@ def of_key(db: Db, key: bytes, digest: bytes = ZERO) -> bytes:
     if value is None:
         return digest
     kind = type_of(value)
-    digest = kind.digest(mix(digest, struct.pack(">I", TYPE_NAMES.index(kind.name))), value)
+    digest = kind.digest(mix(digest, struct.pack(">I", type_number(kind.name))), value)
     return digest if db.expire_at(key) is None else xor(digest, b"!!expire!!")
 
 

@@ -59,3 +59,6 @@ cdef class LargeString(LargeValue):
 # The value of an entry, ready to be written in parts; None: it is so small that it is written at once.
 # It is going to be written to a Writer like this one.
 cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, Writer like)
+# The same of a type's collections. The module that has this says so; a type that has none is written at once whatever its size.
+ctypedef LargeValue (*LargeFn)(object value, Keyspace space, Entry* e, AccessClock clock, Writer like)
+cdef int declare_parts(int code, LargeFn how) except -1

@@ -17,10 +17,13 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 from node.engine.structures.btree cimport Cursor, cursor_prev, is_before, place_of_pair, tree_at, tree_count_before
 from node.engine.structures.dict cimport Field, KIND_FIELD, Member, ZMember, dict_place, dict_scan, hash_bytes, item_key
-from node.engine.keyspace.entry cimport ENC_AWAKE, ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, raw_bytes
+from node.engine.keyspace.entry cimport (
+    ENC_AWAKE, ENC_OBJECT, ENC_RAW, entry_encoding, entry_object, entry_raw, entry_type, raw_bytes,
+)
 from node.engine.keyspace.graves cimport Grave, grave_of_value
 from node.engine.types.hash cimport NEVER, Hash, hash_first_death, hash_has_ttls
 from node.engine.structures.idmap cimport idmap_first, idmap_next
@@ -28,6 +31,7 @@ from node.engine.durable.rdb cimport KIND_HASH, KIND_LIST_NODES, KIND_SET, KIND_
 from node.engine.durable.rdbvalue cimport (
     mortal_kind, open_entry, put_mortal_field, put_mortal_head, put_node, put_stream_facts, put_stream_node, stream_kind,
 )
+from node.engine.types.record cimport TYPES, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_ZSET
 from node.engine.types.set cimport Set
 from node.engine.types.streamnode cimport Node
 from node.engine.types.zset cimport ZSet
@@ -293,15 +297,6 @@ cdef LargeValue large_mortal_hash(Hash h, Keyspace space, Entry* e, AccessClock 
     return kept_still(large, e)
 
 
-cdef LargeValue large_zset(ZIndex* index, Keyspace space, Entry* e, AccessClock clock, Writer like):
-    cdef LargeZSet large = LargeZSet()
-    large.index = index
-    large.touched = set()
-    opened(large, space, e, clock, like, KIND_ZSET, index.tree.count)
-    guard(&index.guard, large)
-    return large
-
-
 cdef LargeValue kept_still(LargeValue large, Entry* e):
     large.entry = e
     return large
@@ -314,30 +309,68 @@ cdef LargeValue large_string(Keyspace space, Entry* e, AccessClock clock, Writer
     return kept_still(large, e)
 
 
+cdef LargeValue large_hash(object value, Keyspace space, Entry* e, AccessClock clock, Writer like):
+    cdef Hash h = <Hash>value
+    if h.index == NULL or h.index.dict.used <= LARGE_ITEMS:
+        return None
+    return large_mortal_hash(h, space, e, clock, like) if hash_has_ttls(h) else large_items(h.index, space, e, clock, like)
+
+
+cdef LargeValue large_set(object value, Keyspace space, Entry* e, AccessClock clock, Writer like):
+    cdef Set s = <Set>value
+    if s.index == NULL or s.index.dict.used <= LARGE_ITEMS:
+        return None
+    return large_items(s.index, space, e, clock, like)
+
+
+cdef LargeValue large_zset(object value, Keyspace space, Entry* e, AccessClock clock, Writer like):
+    cdef ZIndex* index = (<ZSet>value).index
+    cdef LargeZSet large
+    if index == NULL or index.tree.count <= LARGE_ITEMS:
+        return None
+    large = LargeZSet()
+    large.index = index
+    large.touched = set()
+    opened(large, space, e, clock, like, KIND_ZSET, index.tree.count)
+    guard(&index.guard, large)
+    return large
+
+
+cdef LargeValue large_list(object value, Keyspace space, Entry* e, AccessClock clock, Writer like):
+    cdef List l = <List>value
+    if l.node_count <= LARGE_NODES:
+        return None
+    return kept_still(opened(LargeList(), space, e, clock, like, KIND_LIST_NODES, l.node_count), e)
+
+
+cdef LargeValue large_stream(object value, Keyspace space, Entry* e, AccessClock clock, Writer like):
+    cdef Stream s = <Stream>value
+    if s.nodes.count <= LARGE_NODES:
+        return None
+    return kept_still(opened(LargeStream(), space, e, clock, like, stream_kind(like), s.nodes.count), e)
+
+
+cdef LargeFn parts[TYPES]
+memset(parts, 0, sizeof(parts))
+
+
+cdef int declare_parts(int code, LargeFn how) except -1:
+    parts[code] = how
+    return 0
+
+
+declare_parts(TYPE_HASH, large_hash)
+declare_parts(TYPE_SET, large_set)
+declare_parts(TYPE_ZSET, large_zset)
+declare_parts(TYPE_LIST, large_list)
+declare_parts(TYPE_STREAM, large_stream)
+
+
 cdef LargeValue large_value(Keyspace space, Entry* e, AccessClock clock, Writer like):
-    cdef object value
-    cdef type kind
+    cdef LargeFn how
     if entry_encoding(e) == ENC_RAW:
         return large_string(space, e, clock, like) if entry_raw(e).len > LARGE_STRING else None
     if entry_encoding(e) != ENC_OBJECT and entry_encoding(e) != ENC_AWAKE:
         return None
-    value = entry_object(e)
-    kind = type(value)
-    if kind is Hash:
-        if (<Hash>value).index != NULL and (<Hash>value).index.dict.used > LARGE_ITEMS:
-            if hash_has_ttls(<Hash>value):
-                return large_mortal_hash(<Hash>value, space, e, clock, like)
-            return large_items((<Hash>value).index, space, e, clock, like)
-    elif kind is Set:
-        if (<Set>value).index != NULL and (<Set>value).index.dict.used > LARGE_ITEMS:
-            return large_items((<Set>value).index, space, e, clock, like)
-    elif kind is ZSet:
-        if (<ZSet>value).index != NULL and (<ZSet>value).index.tree.count > LARGE_ITEMS:
-            return large_zset((<ZSet>value).index, space, e, clock, like)
-    elif kind is List:
-        if (<List>value).node_count > LARGE_NODES:
-            return kept_still(opened(LargeList(), space, e, clock, like, KIND_LIST_NODES, (<List>value).node_count), e)
-    elif kind is Stream:
-        if (<Stream>value).nodes.count > LARGE_NODES:
-            return kept_still(opened(LargeStream(), space, e, clock, like, stream_kind(like), (<Stream>value).nodes.count), e)
-    return None
+    how = parts[entry_type(e)]
+    return how(entry_object(e), space, e, clock, like) if how != NULL else None

@@ -26,8 +26,9 @@ from node.engine.durable.rdb cimport (
 )
 from node.engine.types.set cimport Set, set_add, set_expect, set_len, set_of_intset, set_of_listpack
 from node.engine.keyspace.table cimport (
-    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET, type_of_value,
+    CLOCK_MASK, NO_EXPIRE, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET,
 )
+from node.engine.types.record cimport code_of
 from node.engine.types.zset cimport ZSET_ADDED, ZSet, zset_of_listpack, zset_set
 
 from node.engine.durable.rdb import Malformed
@@ -318,7 +319,7 @@ cdef class KeyLoader:
             self.put(native, self.complete())
         else:
             value = self.read_value(self.reader, kind)
-            self.put(NO_KEY if value is None else type_of_value(value), value)
+            self.put(NO_KEY if value is None else code_of(value), value)
         self.forget()
         return 0
 

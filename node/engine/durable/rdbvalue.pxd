@@ -24,8 +24,10 @@ cdef int put_stream_facts(Writer w, Stream s) except -1                    # wha
 
 # A key with its expiry, its access clock and its value, as it stands between the other keys of a file.
 cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1
-# A collection: its kind, the key (NULL: none, as in DUMP), and its elements.
-cdef int put_object(Writer w, object value, const char* key, uint32_t klen) except -1
+# A collection of one type: its kind, the key (NULL: none, as in DUMP), and its elements. The module that has this says so.
+ctypedef int (*PutFn)(Writer w, object value, const char* key, uint32_t klen) except -1
+cdef int declare_form(int code, PutFn how) except -1
+cdef int open_value(Writer w, int kind, const char* key, uint32_t klen) except -1      # what comes first
 
 # What of these values depends on the form that is written.
 cdef int stream_kind(Writer w) noexcept

@@ -10,11 +10,12 @@ the nodes it lies in, which the same limits hold together.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 from node.engine.structures.btree cimport Cursor, cursor_prev, tree_at
 from node.engine.structures.dict cimport Field, Member, VOLATILE, ZMember, dict_next, item_key
 from node.engine.keyspace.entry cimport (
-    CLOCK_MASK, ENC_OBJECT, entry_encoding, entry_expire_ms, entry_key, entry_klen, entry_object, entry_string,
+    CLOCK_MASK, ENC_OBJECT, entry_encoding, entry_expire_ms, entry_key, entry_klen, entry_object, entry_string, entry_type,
 )
 from node.engine.types.hash cimport NEVER, Hash, hash_death, hash_first_death, hash_has_ttls
 from node.engine.structures.idmap cimport Id, Spot, idmap_first, idmap_next
@@ -25,6 +26,9 @@ from node.engine.durable.rdb cimport (
     FORM_REDIS_70, FORM_VALKEY_9, KIND_HASH, KIND_HASH_EXPIRING, KIND_HASH_LISTPACK, KIND_HASH_VALKEY, KIND_LIST_NODES,
     KIND_SET, KIND_SET_INTSET, KIND_STREAM_7, KIND_STREAM_72, KIND_STRING, KIND_ZSET, KIND_ZSET_LISTPACK, OPCODE_EXPIRE_MS,
     OPCODE_FREQ, OPCODE_IDLE,
+)
+from node.engine.types.record cimport (
+    TYPES, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_ZSET, code_of,
 )
 from node.engine.types.set cimport Set, set_len
 from node.engine.types.stream cimport Stream
@@ -39,7 +43,7 @@ cdef enum:
     LONG_LIST = 64               # nodes
 
 
-cdef inline int open_value(Writer w, int kind, const char* key, uint32_t klen) except -1:
+cdef int open_value(Writer w, int kind, const char* key, uint32_t klen) except -1:
     w.put_byte(kind)
     if key != NULL:
         w.put_string(key, klen)
@@ -48,7 +52,8 @@ cdef inline int open_value(Writer w, int kind, const char* key, uint32_t klen) e
 
 # -- collections -------------------------------------------------------------------------------------------------------
 
-cdef int put_hash(Writer w, Hash h, const char* key, uint32_t klen) except -1:
+cdef int put_hash(Writer w, object value, const char* key, uint32_t klen) except -1:
+    cdef Hash h = <Hash>value
     cdef uint64_t pos = 0
     cdef Field* field
     cdef const char* name
@@ -104,7 +109,8 @@ cdef int put_mortal_field(Writer w, Hash h, Field* field, int64_t first_ms) exce
     return 0
 
 
-cdef int put_set(Writer w, Set s, const char* key, uint32_t klen) except -1:
+cdef int put_set(Writer w, object value, const char* key, uint32_t klen) except -1:
+    cdef Set s = <Set>value
     cdef uint64_t pos = 0
     cdef Member* member
     cdef lp_t p
@@ -128,7 +134,8 @@ cdef int put_set(Writer w, Set s, const char* key, uint32_t klen) except -1:
     return 0
 
 
-cdef int put_zset(Writer w, ZSet z, const char* key, uint32_t klen) except -1:
+cdef int put_zset(Writer w, object value, const char* key, uint32_t klen) except -1:
+    cdef ZSet z = <ZSet>value
     cdef Cursor cursor
     cdef ZMember* member
     if z.lp != NULL:
@@ -150,7 +157,8 @@ cdef int put_node(Writer w, lp_t lp) except -1:
     return w.put_string(<char*>lp, lp_bytes(lp))
 
 
-cdef int put_list(Writer w, List l, const char* key, uint32_t klen) except -1:
+cdef int put_list(Writer w, object value, const char* key, uint32_t klen) except -1:
+    cdef List l = <List>value
     cdef uint32_t i
     cdef bytes data
     open_value(w, KIND_LIST_NODES, key, klen)
@@ -230,8 +238,9 @@ cdef int stream_kind(Writer w) noexcept:
     return KIND_STREAM_7 if w.form == FORM_REDIS_70 else KIND_STREAM_72
 
 
-cdef int put_stream(Writer w, Stream s, const char* key, uint32_t klen) except -1:
+cdef int put_stream(Writer w, object value, const char* key, uint32_t klen) except -1:
     """Nodes as they are in memory, the stream's counters, its groups."""
+    cdef Stream s = <Stream>value
     cdef Spot spot
     cdef Node* node
     open_value(w, stream_kind(w), key, klen)
@@ -258,19 +267,26 @@ cdef int put_stream_facts(Writer w, Stream s) except -1:
 
 # -- the contract ------------------------------------------------------------------------------------------------------
 
-cdef int put_object(Writer w, object value, const char* key, uint32_t klen) except -1:
-    cdef type kind = type(value)
-    if kind is Hash:
-        return put_hash(w, <Hash>value, key, klen)
-    if kind is ZSet:
-        return put_zset(w, <ZSet>value, key, klen)
-    if kind is Set:
-        return put_set(w, <Set>value, key, klen)
-    if kind is List:
-        return put_list(w, <List>value, key, klen)
-    if kind is Stream:
-        return put_stream(w, <Stream>value, key, klen)
-    raise TypeError(f"no value of the keyspace: {kind.__name__}")
+cdef PutFn put[TYPES]
+memset(put, 0, sizeof(put))
+
+
+cdef int declare_form(int code, PutFn how) except -1:
+    put[code] = how
+    return 0
+
+
+cdef inline int put_object(Writer w, int code, object value, const char* key, uint32_t klen) except -1:
+    if put[code] == NULL:
+        raise TypeError(f"a type without a form in RDB: {type(value).__name__}")
+    return put[code](w, value, key, klen)
+
+
+declare_form(TYPE_HASH, put_hash)
+declare_form(TYPE_SET, put_set)
+declare_form(TYPE_ZSET, put_zset)
+declare_form(TYPE_LIST, put_list)
+declare_form(TYPE_STREAM, put_stream)
 
 
 cdef inline int put_facts(Writer w, Keyspace space, Entry* e, AccessClock clock) except -1:
@@ -300,7 +316,7 @@ cdef int put_entry(Writer w, Keyspace space, Entry* e, AccessClock clock) except
     cdef size_t n
     put_facts(w, space, e, clock)
     if entry_encoding(e) >= ENC_OBJECT:
-        return put_object(w, entry_object(e), entry_key(e), entry_klen(e))
+        return put_object(w, entry_type(e), entry_object(e), entry_key(e), entry_klen(e))
     open_value(w, KIND_STRING, entry_key(e), entry_klen(e))
     entry_string(e, digits, &text, &n)
     return w.put_string(text, n)
@@ -314,4 +330,4 @@ def write_value(Writer w not None, value, bytes key=None):
         open_value(w, KIND_STRING, p, klen)
         w.put_string(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
     else:
-        put_object(w, value, p, klen)
+        put_object(w, code_of(value), value, p, klen)

@@ -9,14 +9,9 @@ from libc.string cimport memcpy
 
 from node.engine.structures.dict cimport Entry, KLEN_MASK, VOLATILE
 from node.engine.keyspace.packed cimport packed_wake
-
-cdef enum ValueType:
-    TYPE_STRING = 0
-    TYPE_LIST = 1
-    TYPE_SET = 2
-    TYPE_ZSET = 3
-    TYPE_HASH = 4
-    TYPE_STREAM = 6
+from node.engine.types.record cimport (
+    TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STREAM, TYPE_STRING, TYPE_ZSET, ValueType,
+)
 
 cdef enum ValueEncoding:
     ENC_INLINE = 0        # string: the bytes stand behind the key

@@ -17,6 +17,9 @@ from node.engine.memory.alloc cimport mem_account, mem_size
 from node.engine.keyspace.entry cimport (
     ENC_AWAKE, ENC_INTS, ENC_OBJECT, ENC_PACKED, TYPE_HASH, TYPE_SET, TYPE_ZSET, entry_encoding, entry_type, entry_value,
 )
+from node.engine.types.record cimport (
+    REST_EMPTY, REST_INTSET, REST_LARGE, REST_LISTPACK, Rested, TYPES, TypeRecord, type_records,
+)
 from node.engine.structures.intset cimport ints_bytes, ints_free, ints_t
 from node.engine.structures.listpack cimport lp_bytes, lp_free, lp_new, lp_t
 
@@ -25,17 +28,13 @@ cdef extern from "Python.h":
 
 cdef enum:
     SPARES = 8                   # objects of each type that wait for their next use
-    TYPES = 5                    # TYPE_HASH is the highest
     LOOKED_AT = 2                # entries that might go to rest when another is woken
 
 cdef Entry** awake = NULL
 cdef uint32_t awake_count = 0, awake_room = 0
 cdef PyObject* spares[TYPES][SPARES]
 cdef int spare_count[TYPES]
-cdef ssize_t object_bytes[TYPES]           # as Python's allocator rounds them
-object_bytes[<int>TYPE_HASH] = (Hash.__basicsize__ + 15) & ~15
-object_bytes[<int>TYPE_SET] = (Set.__basicsize__ + 15) & ~15
-object_bytes[<int>TYPE_ZSET] = (ZSet.__basicsize__ + 15) & ~15
+cdef TypeRecord* types = type_records()
 
 
 cdef inline void* pointer_of(Entry* e) noexcept nogil:
@@ -57,7 +56,7 @@ cdef inline object spare(int type):
     if spare_count[type] == 0:
         return None
     spare_count[type] -= 1
-    mem_account(object_bytes[type])
+    mem_account(types[type].object_bytes)
     value = <object>spares[type][spare_count[type]]
     Py_DECREF(value)
     return value
@@ -68,7 +67,7 @@ cdef inline void lay_by(int type, PyObject* value) noexcept:
     if spare_count[type] < SPARES:
         spares[type][spare_count[type]] = value
         spare_count[type] += 1
-        mem_account(-object_bytes[type])       # it holds no data now
+        mem_account(-types[type].object_bytes)       # it holds no data now
     else:
         Py_DECREF(<object>value)
 
@@ -120,37 +119,11 @@ cdef inline void strike(uint32_t at) noexcept:
 
 
 cdef int packed_wake(Entry* e) except -1:
-    cdef void* block = pointer_of(e)
     cdef int type = entry_type(e)
-    cdef Hash h
-    cdef Set s
-    cdef ZSet z
     cdef object value
     packed_settle(LOOKED_AT)
-    value = spare(type)
-    if type == TYPE_HASH:
-        h = <Hash>value
-        if h is None:
-            h = Hash()
-            lp_free(h.lp)
-        h.lp = <lp_t>block
-        value = h
-    elif type == TYPE_SET:
-        s = <Set>value
-        if s is None:
-            s = Set()
-        if entry_encoding(e) == ENC_INTS:
-            s.ints = <ints_t>block
-        else:
-            s.lp = <lp_t>block
-        value = s
-    else:
-        z = <ZSet>value
-        if z is None:
-            z = ZSet()
-            lp_free(z.lp)
-        z.lp = <lp_t>block
-        value = z
+    value = types[type].wake(spare(type), pointer_of(e),
+                             REST_INTSET if entry_encoding(e) == ENC_INTS else REST_LISTPACK)
     Py_INCREF(value)
     set_value(e, <void*>value, ENC_AWAKE)
     note(e)
@@ -158,8 +131,7 @@ cdef int packed_wake(Entry* e) except -1:
 
 
 cdef void packed_watch(Entry* e) noexcept:
-    cdef int type = entry_type(e)
-    if type == TYPE_HASH or type == TYPE_SET or type == TYPE_ZSET:
+    if types[entry_type(e)].wake != NULL:
         packed_settle(LOOKED_AT)
         set_value(e, pointer_of(e), ENC_AWAKE)
         note(e)
@@ -176,37 +148,14 @@ cdef void packed_moved(Entry* e) noexcept nogil:
 
 cdef bint rest(Entry* e, PyObject* value) noexcept:
     """Put an entry to rest if its value is one block, or leave it its object for good; False: it has no content yet."""
-    cdef int type = entry_type(e)
-    cdef Hash h
-    cdef Set s
-    cdef ZSet z
-    if type == TYPE_HASH:
-        h = <Hash>value
-        if h.lp == NULL:
-            set_value(e, value, ENC_OBJECT)
-            return True
-        set_value(e, h.lp, ENC_PACKED)
-        h.lp = NULL
-    elif type == TYPE_SET:
-        s = <Set>value
-        if s.index != NULL:
-            set_value(e, value, ENC_OBJECT)
-            return True
-        if s.lp != NULL:
-            set_value(e, s.lp, ENC_PACKED)
-            s.lp = NULL
-        elif s.ints != NULL:
-            set_value(e, s.ints, ENC_INTS)
-            s.ints = NULL
-        else:
-            return False
+    cdef void* block = NULL
+    cdef Rested form = types[entry_type(e)].rest(value, &block)
+    if form == REST_EMPTY:
+        return False
+    if form == REST_LARGE:
+        set_value(e, value, ENC_OBJECT)
     else:
-        z = <ZSet>value
-        if z.lp == NULL:
-            set_value(e, value, ENC_OBJECT)
-            return True
-        set_value(e, z.lp, ENC_PACKED)
-        z.lp = NULL
+        set_value(e, block, ENC_INTS if form == REST_INTSET else ENC_PACKED)
     return True
 
 

@@ -113,4 +113,3 @@ cdef class Db:
     cdef bint set_clock(self, bytes key, uint32_t clock) except -1
     cdef int gather(self, int slot, long limit, Glob wanted, list found) except -1
 
-cdef int type_of_value(object value) except -1                                # of a collection: one of ValueType; TypeError

@@ -1,18 +1,9 @@
 from collections.abc import Callable
-from typing import Literal
 
 from node.engine.structures.glob import Glob
-from node.engine.types.hash import Hash
-from node.engine.types.list import List
-from node.engine.types.set import Set
-from node.engine.types.stream import Stream
-from node.engine.types.zset import ZSet
+from node.engine.types.collection import Collection
 
-TYPE_NAMES: tuple[TypeName | None, ...]
-"""By the number that Redis gives the type."""
-
-TypeName = Literal["string", "list", "set", "zset", "hash", "stream"]
-Value = bytes | Hash | List | Set | Stream | ZSet
+Value = bytes | Collection
 
 class Keyspace:
     now_ms: int
@@ -88,7 +79,7 @@ class Db:
     def copy(self, key: bytes, target: Db, to: bytes) -> bool: ...
     def exists(self, key: bytes) -> bool: ...
     def touch(self, key: bytes) -> bool: ...
-    def type_of(self, key: bytes) -> TypeName | None: ...
+    def type_of(self, key: bytes) -> str | None: ...
     def encoding(self, key: bytes) -> str | None: ...
     def strlen(self, key: bytes) -> int | None: ...
     def expire_at(self, key: bytes) -> int | None: ...

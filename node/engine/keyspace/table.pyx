@@ -1,8 +1,7 @@
 """The keyspace of one node (table.pxd is the contract): its databases, their slots, and what happens to a key in time.
 
 Native code (hot commands, snapshots, expiry, eviction) uses the cdef methods with a key's slot in hand; command handlers use the
-Python methods below them. Collections are opaque here: anything with `__len__`, `encoding`, `memory()` and
-`free_some()` whose class is named Hash, Set, List, ZSet or Stream.
+Python methods below them. Collections are opaque here: objects of a class that has a record (types/record.pxd).
 """
 
 cimport cython
@@ -25,6 +24,7 @@ from node.engine.keyspace.entry cimport (
 )
 from node.engine.keyspace.graves cimport LARGE, dispose_value, grave_of_slots
 from node.engine.keyspace.packed cimport packed_bytes, packed_moved, packed_settle, packed_watch
+from node.engine.types.record cimport code_of, type_records
 
 cdef extern from "Python.h":
     object PyMemoryView_FromMemory(char* p, Py_ssize_t n, int flags)
@@ -42,10 +42,6 @@ cdef enum:
     BURIED_AT_ONCE = 500       # dead fields that one look at a hash deletes; the others are hidden until the next
     AWAKE_A_TURN = 1000        # small collections that are looked at whether they can be put to rest
     BURIAL_COST = 2000         # items freed by whoever adds to what waits, so that waiting never outruns freeing
-
-# By ValueType.
-TYPE_NAMES = ("string", "list", "set", "zset", "hash", None, "stream")
-cdef dict type_codes = {"List": TYPE_LIST, "Set": TYPE_SET, "ZSet": TYPE_ZSET, "Hash": TYPE_HASH, "Stream": TYPE_STREAM}
 
 
 cdef class Saver:
@@ -233,13 +229,6 @@ cdef inline bytes key_bytes(Entry* e):
 
 cdef inline int slot_of(bytes key) noexcept:
     return key_slot(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
-
-
-cdef int type_of_value(object value) except -1:
-    code = type_codes.get(type(value).__name__)
-    if code is None:
-        raise TypeError(f"no value of the keyspace: {type(value).__name__}")
-    return code
 
 
 # What a scan gathers: keys that live, and dead ones to be deleted once the table may change again.
@@ -672,7 +661,7 @@ cdef class Db:
             self.put_string(p, PyBytes_GET_SIZE(key), slot_of(key), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value),
                             keep_ttl)
         else:
-            self.put_object(p, PyBytes_GET_SIZE(key), slot_of(key), type_of_value(value), value, keep_ttl)
+            self.put_object(p, PyBytes_GET_SIZE(key), slot_of(key), code_of(value), value, keep_ttl)
             self.deaths_changed(key)
 
     def set_text(self, bytes key, bytes value):
@@ -802,7 +791,7 @@ cdef class Db:
 
     def type_of(self, bytes key) -> str | None:
         cdef Entry* e = self.find(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), slot_of(key))
-        return TYPE_NAMES[entry_type(e)] if e != NULL else None
+        return <str>type_records()[entry_type(e)].name if e != NULL else None
 
     def encoding(self, bytes key) -> str | None:
         """As OBJECT ENCODING calls it."""

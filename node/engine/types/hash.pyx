@@ -11,6 +11,7 @@ is before it hands it out (Db.find), and fields that are dead then are hidden, w
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport INT64_MAX, uint64_t
 from libc.string cimport memcpy
@@ -29,6 +30,7 @@ from node.engine.structures.listpack cimport (
     lp_new, lp_next, lp_replace, lp_seek, lp_valid,
 )
 from node.engine.types.zset cimport zset_count_below, zset_len, zset_range, zset_remove, zset_score, zset_set
+from node.engine.types.record cimport REST_LARGE, REST_LISTPACK, TYPE_HASH, Rested, TypeRecord, declare_type
 
 cdef enum:
     ENTRY_OVERHEAD = 10         # the most that a listpack entry takes beside its string
@@ -589,3 +591,28 @@ cdef class Hash:
 
 cdef ssize_t TTLS_BYTES = (FieldTtls.__basicsize__ + 15) & ~15
 cdef ssize_t OBJECT_BYTES = (Hash.__basicsize__ + 15) & ~15      # as Python's allocator rounds it
+
+
+# -- the record of the type --------------------------------------------------------------------------------------------
+
+cdef object wake(object spare, void* block, Rested form):
+    cdef Hash h = <Hash>spare
+    if h is None:
+        h = Hash()
+        lp_free(h.lp)
+    h.lp = <lp_t>block
+    return h
+
+
+cdef Rested rest(PyObject* value, void** block) noexcept:
+    cdef Hash h = <Hash>value
+    if h.lp == NULL:
+        return REST_LARGE
+    block[0] = h.lp
+    h.lp = NULL
+    return REST_LISTPACK
+
+
+cdef TypeRecord* record = declare_type(TYPE_HASH, "hash", Hash)
+record.wake = wake
+record.rest = rest

@@ -25,6 +25,7 @@ from node.engine.structures.listpack cimport (
     LP_MAX_BYTES, element, lp_append, lp_bytes, lp_copy, lp_count, lp_delete, lp_equals, lp_find, lp_first, lp_free,
     lp_get, lp_insert, lp_join, lp_last, lp_new, lp_next, lp_prepend, lp_prev, lp_replace, lp_seek, lp_split, lp_valid,
 )
+from node.engine.types.record cimport TYPE_LIST, declare_type
 
 cdef enum:
     PLAIN = 1                     # containers of an RDB file's QUICKLIST_2: an element's bytes, or a listpack
@@ -692,3 +693,4 @@ cdef class List:
 
 
 cdef ssize_t OBJECT_BYTES = (List.__basicsize__ + 15) & ~15      # as Python's allocator rounds it
+declare_type(TYPE_LIST, "list", List)

@@ -7,6 +7,7 @@ where most of an index is popped at once, what is left is a new set.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from node.engine.memory.alloc cimport mem_account, mem_size
@@ -25,6 +26,7 @@ from node.engine.structures.listpack cimport (
     LP_MAX_BYTES, element, lp_append, lp_bytes, lp_copy, lp_count, lp_delete, lp_find, lp_first, lp_free, lp_get,
     lp_new, lp_next, lp_seek, lp_valid,
 )
+from node.engine.types.record cimport REST_EMPTY, REST_INTSET, REST_LARGE, REST_LISTPACK, TYPE_SET, Rested, TypeRecord, declare_type
 
 cdef enum:
     INTS_MAX = 1 << 30          # an intset's count is 32 bits wide; Redis stops here too
@@ -469,3 +471,34 @@ cdef class Set:
 
 
 cdef ssize_t OBJECT_BYTES = (Set.__basicsize__ + 15) & ~15      # as Python's allocator rounds it
+
+
+# -- the record of the type --------------------------------------------------------------------------------------------
+
+cdef object wake(object spare, void* block, Rested form):
+    cdef Set s = <Set>spare if spare is not None else Set()
+    if form == REST_INTSET:
+        s.ints = <ints_t>block
+    else:
+        s.lp = <lp_t>block
+    return s
+
+
+cdef Rested rest(PyObject* value, void** block) noexcept:
+    cdef Set s = <Set>value
+    if s.index != NULL:
+        return REST_LARGE
+    if s.lp != NULL:
+        block[0] = s.lp
+        s.lp = NULL
+        return REST_LISTPACK
+    if s.ints != NULL:
+        block[0] = s.ints
+        s.ints = NULL
+        return REST_INTSET
+    return REST_EMPTY
+
+
+cdef TypeRecord* record = declare_type(TYPE_SET, "set", Set)
+record.wake = wake
+record.rest = rest

@@ -21,6 +21,7 @@ from node.engine.types.streamnode cimport (
     Entry, Node, Walk, entry_fields, entry_mark, node_append, node_count_deleted, node_from, node_is_full, node_last_id,
     node_live, node_new, walk_back_from, walk_from, walk_next,
 )
+from node.engine.types.record cimport TYPE_STREAM, declare_type
 
 MAX_ENTRY_BYTES = LP_MAX_BYTES
 
@@ -531,3 +532,4 @@ cdef class Stream:
 
 
 cdef ssize_t OBJECT_BYTES = (Stream.__basicsize__ + 15) & ~15
+declare_type(TYPE_STREAM, "stream", Stream)

@@ -9,6 +9,7 @@ is visited, counted and removed. So LIMIT offsets cost nothing, and one piece of
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.math cimport isnan
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
@@ -31,6 +32,7 @@ from node.engine.structures.zpack cimport (
     Pair, zpack_add, zpack_check, zpack_count_before, zpack_find, zpack_move, zpack_next, zpack_prev, zpack_rank,
     zpack_read, zpack_score,
 )
+from node.engine.types.record cimport REST_LARGE, REST_LISTPACK, TYPE_ZSET, Rested, TypeRecord, declare_type
 
 cdef enum:
     SCAN_STEPS_PER_MEMBER = 10   # a sparse index is left after this many empty buckets for each member asked for
@@ -534,3 +536,28 @@ cdef bint fits_compact(lp_t lp) noexcept:
 
 
 cdef ssize_t OBJECT_BYTES = (ZSet.__basicsize__ + 15) & ~15      # as Python's allocator rounds it
+
+
+# -- the record of the type --------------------------------------------------------------------------------------------
+
+cdef object wake(object spare, void* block, Rested form):
+    cdef ZSet z = <ZSet>spare
+    if z is None:
+        z = ZSet()
+        lp_free(z.lp)
+    z.lp = <lp_t>block
+    return z
+
+
+cdef Rested rest(PyObject* value, void** block) noexcept:
+    cdef ZSet z = <ZSet>value
+    if z.lp == NULL:
+        return REST_LARGE
+    block[0] = z.lp
+    z.lp = NULL
+    return REST_LISTPACK
+
+
+cdef TypeRecord* record = declare_type(TYPE_ZSET, "zset", ZSet)
+record.wake = wake
+record.rest = rest
