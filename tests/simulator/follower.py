@@ -39,7 +39,7 @@ class Follower:
     """Whom a store follows, and how."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         process = store.process
         parameters = process.world.parameters
         self.primary: tuple[str, str] | None = None  # node id and address
@@ -81,8 +81,8 @@ class Follower:
         self._was_connected = False
 
     def _log(self, mark: str, text: str) -> None:
-        world = self._store.process.world
-        world.story(self._store.process.host, text)
+        world = self.store.process.world
+        world.story(self.store.process.host, text)
         if "is the address of node" in text:
             world.count("logged: another node has the primary's address")
         elif mark == "#":
@@ -90,20 +90,16 @@ class Follower:
 
     def _begin_stream(self) -> Executor:
         self.executor = Executor(self)
-        self._store.placed()
+        self.store.placed()
         return self.executor
 
     def _introduction(self) -> Introduction:
         return Introduction(
             port=PORT,
-            timeout_ms=self._store.process.world.parameters.repl_timeout_ms,
+            timeout_ms=self.store.process.world.parameters.repl_timeout_ms,
             to_memory=self.arrival.to_memory,
             primary_id=self.primary[0] if self.primary is not None else "",
         )
-
-    @property
-    def store(self) -> Store:
-        return self._store
 
     @property
     def connected(self) -> bool:
@@ -153,10 +149,10 @@ class Follower:
             self.carrier.tick()
 
     def _look_at_clock(self) -> None:
-        self.time.now_ms = self._store.process.clock.now_ms()
+        self.time.now_ms = self.store.process.clock.now_ms()
 
     def _settled(self) -> None:
-        store = self._store
+        store = self.store
         if self.connected != self._was_connected:
             self._was_connected = self.connected
             store.process.flush()  # the others are told
@@ -172,7 +168,7 @@ class Follower:
             image = Image.decoded(bytes(data))
         except ValueError as error:
             raise CannotLoad(str(error)) from error
-        self._store.replace(image.data)
+        self.store.replace(image.data)
         return SimpleNamespace(facts={})
 
 
