@@ -182,6 +182,11 @@ class Clustering:
             migrate=command.name == b"migrate",
         )
 
+    def slot_is_open(self, key: bytes) -> bool:
+        """Whether the slot of a key is on its way to or from another node."""
+        slot, slotmap = key_slot(key), self.core.slotmap
+        return slot in slotmap.migrating or slot in slotmap.importing
+
     def link_bytes(self) -> int:
         """Bytes that wait to be sent on the bus."""
         links = [link for peer in self.core.members for link in (peer.link, peer.inbound) if link is not None]

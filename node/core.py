@@ -64,12 +64,14 @@ from node.requests.blocking import BlockedClients
 from node.requests.changes import Changes
 from node.requests.clients import Clients
 from node.requests.dispatch import Dispatch
+from node.requests.held_keys import HeldKeys
 from node.requests.notifications import Notifications
 from node.requests.pause import Pause
 from node.requests.pubsub import PubSub
 from node.requests.standstill import Standstill
 from node.requests.transactions import WatchTable
 from node.scripting.scripts import Scripts
+from node.transfer.transfers import Transfers
 
 if TYPE_CHECKING:
     from node.ports.host import Bus
@@ -100,6 +102,7 @@ class NodeCore:
     following: Following
     file_facts: FileFacts
     durable: DurableWrites
+    transfers: Transfers
 
     def __init__(
         self,
@@ -157,7 +160,10 @@ class NodeCore:
             self.pause,
             cluster_links=self.cluster_connections,
         )
-        self.changes = Changes(self.engine, self.space, self.watches, self.blocking, self.notifications)
+        self.held_keys = HeldKeys(basics)
+        self.changes = Changes(
+            self.engine, self.space, self.watches, self.blocking, self.notifications, self.held_keys
+        )
         dispatch = Dispatch(
             self.engine, self.commands, self.clients, self.pause, self.watches, look_for_room=self._look_for_room
         )
@@ -224,6 +230,17 @@ class NodeCore:
             self.saving,
             self.aof,
             cluster=lambda: self.clustering,
+        )
+        self.transfers = Transfers(
+            basics,
+            host.targets,
+            host.wake_ups,
+            self.held_keys,
+            self.blocking,
+            self.pause,
+            may_write=self._may_write_now,
+            slot_is_open=lambda key: self.clustering is not None and self.clustering.slot_is_open(key),
+            ended=self.after_command,
         )
         self.clients.tell_of_gone(self.following.session_gone)
         self.clients.tell_of_gone(self.replicas.gone)
@@ -341,6 +358,7 @@ class NodeCore:
     def _give_up_what_goes_on(self) -> None:
         """The node becomes a replica, or another's."""
         self.scripts.abandon()
+        self.transfers.give_up()
         self.replicas.acks.give_up()
 
     def _tell_the_cluster(self) -> None:
@@ -428,6 +446,10 @@ class NodeCore:
         """A request comes while the data may be over maxmemory. While a script is suspended, nothing may go."""
         if not self.scripts.suspended:
             self.basics.set_state(flags.STATE_MEMORY, bool(self.engine.maxmemory) and not self.eviction.make_room())
+
+    def _may_write_now(self) -> bool:
+        """Whether a client's write would be done, and not wait: for what was asked earlier and is written only now."""
+        return not (self.space.paused or self.scripts.suspended) and self.engine.lease_runs()
 
     # -- hooks of the engine
 
@@ -567,6 +589,7 @@ class NodeCore:
         self.saving.tick(now_ms)
         self.following.tick()
         self.aof.tick()
+        self.transfers.tick(now_ms)
         self.eviction.tick()
         self.leaving.tick(now_ms)
         self.rates.sample(self.engine, self.following.carrier.bytes_in, now_ms)
@@ -577,7 +600,9 @@ class NodeCore:
         """End the waits of clients whose time is up; when the next one's is."""
         self.space.now_ms = now_ms
         self.blocking.tick(now_ms)
-        return self.blocking.timers.next_ms()
+        self.transfers.tick(now_ms)
+        due = (self.blocking.timers.next_ms(), self.transfers.next_ms())
+        return min((at_ms for at_ms in due if at_ms is not None), default=None)
 
     def go_on_with_script(self, now_ms: int) -> None:
         """Give the script that is suspended a slice."""

@@ -49,6 +49,7 @@ HOOK_NOTIFY = 2
 HOOK_BLOCKED = 4
 HOOK_TRACKING = 8
 HOOK_MISS = 16
+HOOK_HELD = 32
 
 # Engine.states, above the bits of Session.flags: what holds for the node. node/requests/gates.py has what follows.
 STATES_OF_NODE = ((1 << 32) - 1) << 32
@@ -78,6 +79,10 @@ STATE_BUSY = 1 << 44
 """... or do so no longer."""
 STATE_PAUSED = 1 << 45
 STATE_PAUSED_WRITES = 1 << 46
+STATE_KEYS_HELD = 1 << 50
+"""Keys stand still while they are on their way to another server ..."""
+STATE_OPEN_KEYS_HELD = 1 << 51
+"""... all of slots about which the engine asks anyway."""
 
 # What holds for the script that runs.
 STATE_READING_SCRIPT = 1 << 47

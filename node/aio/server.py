@@ -30,6 +30,7 @@ from node.aio.replication import ReplicationHost
 from node.aio.sockets import SocketDriver
 from node.aio.stepping import run_in_slices
 from node.aio.supervision import Supervisor
+from node.aio.targets import TargetConnections
 from node.aio.turns import Turns
 from node.config import BadValue, Config
 from node.core import NodeCore
@@ -62,6 +63,7 @@ class Server:
         self.turns = Turns(loop)
         self.aof_files = AofFilesOnDisk(loop, die)
         self.replication = ReplicationHost(loop, config, log)
+        self.targets = TargetConnections(loop)
         host = Host(
             clock=SystemClock(),
             wake_ups=self.turns,
@@ -69,6 +71,7 @@ class Server:
             files=DiskOfNode(WorkingDirectory(loop), self.aof_files),
             process=ThisProcess(self._stop),
             primary=self.replication,
+            targets=self.targets,
             loads_data=True,
         )
         try:
@@ -248,6 +251,7 @@ class Server:
             self.unix_listener.close()
         self.driver.stop()
         self.replication.stop()
+        self.targets.stop()
         self.node.aof.shutdown()
         for path in filter(None, (self._unixsocket, self._pidfile)):
             with suppress(OSError):

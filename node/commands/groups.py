@@ -17,6 +17,7 @@ from node.commands.data import (  # noqa: F401
     hyperloglog,
     keys,
     lists,
+    migrate,
     scan,
     sets,
     sort,

@@ -22,7 +22,6 @@ def figures() -> Table[object]:
         _zero("memory", "active_defrag_running", DEFRAGMENTATION, after="mem_allocator"),
         _zero("stats", "expire_cycle_cpu_milliseconds", "it is not measured", after="expired_time_cap_reached_count"),
         _zero("stats", "latest_fork_usec", FORKS, after="pubsubshard_channels"),
-        _zero("stats", "migrate_cached_sockets", "there is no MIGRATE", after="total_forks"),
         _zero("stats", "active_defrag_hits", DEFRAGMENTATION, after="slave_expires_tracked_keys"),
         _zero("stats", "active_defrag_misses", DEFRAGMENTATION),
         _zero("stats", "active_defrag_key_hits", DEFRAGMENTATION),

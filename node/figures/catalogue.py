@@ -18,6 +18,7 @@ from node.persistence.aof import appendonly
 from node.replication import carrier, following, fullsync, history, local_expiry, replicas, stream_session, write_stream
 from node.requests import blocking, clients, pause, pubsub, transactions
 from node.scripting import functions, scripts
+from node.transfer import transfers
 
 if TYPE_CHECKING:
     from node.core import NodeCore
@@ -58,6 +59,7 @@ def _sources() -> tuple[Source[NodeCore, Any], ...]:
         Source(fullsync.figures(), lambda node: node.replicas.sync),
         Source(replicas.figures(), lambda node: node.replicas),
         Source(history.figures(), lambda node: node.history),
+        Source(transfers.figures(), lambda node: node.transfers),
         Source(clustering.figures(), lambda node: node.clustering),
         Source(absent.figures(), lambda node: node),
     )

@@ -16,6 +16,7 @@ from node.ports.aof_files import AofFiles, NoAofFiles
 from node.ports.disk import Disk, NoDisk
 from node.ports.primary import Host as PrimaryHost
 from node.ports.primary import NoHost as NoPrimary
+from node.ports.targets import NoTargets, Targets
 
 if TYPE_CHECKING:
     from node.engine.session.session import Session
@@ -169,5 +170,7 @@ class Host:
     process: Process = field(default_factory=NoProcess)
     primary: PrimaryHost = field(default_factory=NoPrimary)
     """The connection to our primary, and the file in which its snapshot arrives."""
+    targets: Targets = field(default_factory=NoTargets)
+    """Other servers, to which keys are moved."""
     loads_data: bool = False
     """The data will be loaded, and NodeCore.data_loaded called then."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from node.engine.keyspace.table import Db, Keyspace
     from node.engine.session.session import Engine, Session
     from node.requests.blocking import BlockedClients
+    from node.requests.held_keys import HeldKeys
     from node.requests.notifications import Notifications
     from node.requests.transactions import WatchTable
 
@@ -27,12 +28,14 @@ class Changes:
         watches: WatchTable,
         blocking: BlockedClients,
         notifications: Notifications,
+        held: HeldKeys,
     ) -> None:
         self._engine = engine
         self._space = space
         self._watches = watches
         self._blocking = blocking
         self._notifications = notifications
+        self._held = held
 
     def key(self, session: Session | None, db: Db, key: bytes, event: str, kind: str) -> None:
         """A key has changed, by this client or by none: `event` of this `kind` (a letter of notify-keyspace-events).
@@ -44,6 +47,8 @@ class Changes:
             self._watches.touch(db.index, key)
         if hooks & flags.HOOK_BLOCKED:
             self._blocking.signal(db.index, key)
+        if hooks & flags.HOOK_HELD:
+            self._held.touch(db.index, key, event)
         if hooks & flags.HOOK_NOTIFY and event:
             self._notifications.notify(kind, event, key, db.index)
 
@@ -59,6 +64,7 @@ class Changes:
         """All keys of a database are about to change."""
         if self._engine.hooks & flags.HOOK_WATCH:
             self._watches.touch_all(db)
+        self._held.touch_all(db.index)
         self._wake_those_who_wait(db.index)
 
     def slots(self, slots: bytes) -> None:
@@ -77,6 +83,7 @@ class Changes:
         self._space.swap(first, second)
         self._space.dirty += 1
         for index in (first, second):
+            self._held.touch_all(index)
             self._wake_those_who_wait(index)
 
     def _wake_those_who_wait(self, db_index: int) -> None:

@@ -60,6 +60,7 @@ ALL_SOURCES = frozenset({Source.CLIENT, Source.STREAM, Source.LOG})
 EVERY: frozenset[str] = frozenset()
 NONE: frozenset[bytes] = frozenset()
 WRITES = frozenset({"write"})
+MAY_CHANGE = frozenset({"write", "may_replicate"})
 
 # What a client in MULTI runs at once; everything else is queued.
 NOT_QUEUED = frozenset({b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"})
@@ -159,8 +160,12 @@ def _subscribed(request: Request) -> Refusal | None:
     )
 
 
-def _held(request: Request) -> Refusal | None:
+def _paused(request: Request) -> Refusal | None:
     return None if request.session.flags & flags.REPLICA else Verdict.HOLD
+
+
+def _on_its_way(request: Request) -> Refusal | None:
+    return Verdict.HOLD if request.session.node.held_keys.concern(request) else None
 
 
 GATES: tuple[Gate, ...] = (
@@ -276,8 +281,10 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate("stale for old scripts", flags.STATE_STALE, at_begin=MASTERDOWN, commands=frozenset({"undeclared"})),
     Gate("transaction", flags.MULTI, Verdict.QUEUE, besides=NOT_QUEUED, sources=ALL_SOURCES),
-    Gate("pause", flags.STATE_PAUSED, _held, besides=frozenset({b"client|unpause"})),
-    Gate("pause of writes", flags.STATE_PAUSED_WRITES, _held, commands=frozenset({"write", "may_replicate"})),
+    Gate("pause", flags.STATE_PAUSED, _paused, besides=frozenset({b"client|unpause"})),
+    Gate("pause of writes", flags.STATE_PAUSED_WRITES, _paused, commands=MAY_CHANGE),
+    Gate("keys on their way", flags.STATE_KEYS_HELD, _on_its_way, commands=MAY_CHANGE),
+    Gate("keys of open slots on their way", flags.STATE_OPEN_KEYS_HELD, _on_its_way, commands=MAY_CHANGE, routes=True),
 )
 
 BY_NAME = {gate.name: gate for gate in GATES}

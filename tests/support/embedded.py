@@ -25,6 +25,7 @@ from node.ports.disk import Disk
 from node.ports.host import Host, NoFilesAtAll, NoProcess, NoWakeUps
 from node.ports.primary import Host as PrimaryHost
 from node.ports.primary import NoHost as NoPrimary
+from node.ports.targets import NoTargets, Targets
 from tests.support.resp import Word, pack, parse
 
 
@@ -119,6 +120,7 @@ class Embedded:
         disk: Disk | None = None,
         aof: AofFiles | None = None,
         primary: PrimaryHost | None = None,
+        targets: Targets | None = None,
         suspends: bool = False,
     ) -> None:
         self.clock, self.wake_ups, self.process = EmbeddedClock(self), EmbeddedWakeUps(suspends), EmbeddedProcess()
@@ -128,6 +130,7 @@ class Embedded:
             files=EmbeddedFiles(disk, aof),
             process=self.process,
             primary=primary or NoPrimary(),
+            targets=targets or NoTargets(),
         )
         self.core = NodeCore(config or Config(), now_ms, random.Random(seed), host=host)
         self.replicated: list[list[bytes]] = []

@@ -148,6 +148,10 @@ MAY_KNOW: dict[str, set[str]] = {
         *("node.engine.keyspace", "node.engine.session", "node.engine.structures", "node.basics", "node.flags"),
         *("node.monitoring", "node.ports", "node.replies"),
     },
+    "node.transfer": {
+        *("node.engine.keyspace", "node.engine.session", "node.persistence.rdb", "node.basics", "node.monitoring"),
+        *("node.ports", "node.replication", "node.replies", "node.requests"),
+    },
     "node.commands.table": {"node.engine.structures", "node.engine.session", "node.replies"},
     "node.commands.data": {
         *_BELOW_SESSION,
@@ -157,6 +161,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "node.commands.table",
         "node.flags",
         "node.replies",
+        "node.transfer",
     },
     "cluster.agreement": {"gossip"},
     "cluster": {"gossip", "cluster.agreement", "cluster.failover"},

@@ -67,6 +67,7 @@ cdef enum Hook:
     HOOK_BLOCKED = 4         # some client waits for a key
     HOOK_TRACKING = 8        # some client tracks keys
     HOOK_MISS = 16           # keymiss notifications are on
+    HOOK_HELD = 32           # keys are held while they are on their way to another server
 
 cdef class Command:
     """One command (or subcommand) of this node: what dispatch needs at once, and its statistics."""

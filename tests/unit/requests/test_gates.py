@@ -48,6 +48,7 @@ def request(name: str, queue: tuple[str, ...] = (), **session: Any) -> Request:
         clustering=SimpleNamespace(gate=said, gate_of_scripts=said),
         saving=SimpleNamespace(refusal=said),
         aof=SimpleNamespace(refusal=said),
+        held_keys=SimpleNamespace(concern=said),
         scripts=SimpleNamespace(
             busy_error=ASKED, declared=lambda command, words: command.spec.flags, run=SimpleNamespace(other_slot=said)
         ),
@@ -150,6 +151,10 @@ CASES = {
     "pause": Case(flags.STATE_PAUSED, "get set exec ping", "client|unpause", Verdict.HOLD),
     "pause of writes": Case(
         flags.STATE_PAUSED_WRITES, "set publish eval", "get ping exec client|unpause", Verdict.HOLD
+    ),
+    "keys on their way": Case(flags.STATE_KEYS_HELD, "set del eval migrate", "get ping exec eval_ro", Verdict.HOLD),
+    "keys of open slots on their way": Case(
+        flags.STATE_OPEN_KEYS_HELD, "set del eval migrate", "get ping exec eval_ro", Verdict.HOLD
     ),
 }
 
