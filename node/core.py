@@ -281,7 +281,7 @@ class NodeCore:
     def _make_following(self, host: Host) -> Following:
         """Put together what makes this node a replica."""
         basics = self.basics
-        self.lineage = lineage = Lineage(self.history, self.stream, self.replicas.disconnect_all)
+        lineage = Lineage(self.history, self.stream, self.replicas.disconnect_all)
         local_expiry = LocalExpiry(self.space, lambda: self.following.active)
         sessions = StreamSessions(basics, self.clients, self.panic)
 

@@ -35,7 +35,7 @@ class Time(Protocol):
     now_ms: int
 
 
-class Arrival(Protocol):
+class Incoming(Protocol):
     """Where the primary's data is kept while it comes, and loaded (arrival.py). OSError: the disk refuses."""
 
     @property
@@ -66,7 +66,7 @@ class Carrier:
         host: Host,
         lineage: Lineage,
         applier: Applier,
-        arrival: Arrival,
+        arrival: Incoming,
         introduction: Callable[[], Introduction],
         durable: Callable[[], int | None],
         settled: Callable[[], None],

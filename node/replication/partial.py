@@ -6,18 +6,28 @@ ours parted from it (history.py), and the backlog still holds everything from th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from node.replication.replica import ONLINE
 
 if TYPE_CHECKING:
-    from node.engine.session.journal import Journal
     from node.engine.session.session import Session
     from node.replication.history import History
     from node.replication.replicas import Replicas
 
 
-def refusal(history: History, journal: Journal, name: str, history_id: str, offset: int) -> str | None:
+class Backlog(Protocol):
+    """The last bytes of the stream of writes."""
+
+    @property
+    def offset(self) -> int:
+        """Where it ends."""
+
+    def holds(self, position: int) -> bool:
+        """Whether all is there that follows the first `position` bytes of the stream."""
+
+
+def refusal(history: History, backlog: Backlog, name: str, history_id: str, offset: int) -> str | None:
     """Why the replica needs everything, as the log says it; None: it can go on from the byte `offset`."""
     if not history.covers(history_id, offset):
         if history_id == "?":
@@ -31,10 +41,10 @@ def refusal(history: History, journal: Journal, name: str, history_id: str, offs
             f"Partial resynchronization not accepted: Requested offset for second ID was {offset}, "
             f"but I can reply up to {history.second_offset}"
         )
-    if journal.holds(offset - 1):
+    if backlog.holds(offset - 1):
         return None
     reason = f"Unable to partial resync with replica {name} for lack of backlog (Replica request was: {offset})."
-    if offset > journal.offset:
+    if offset > backlog.offset:
         reason += f" Warning: replica {name} tried to PSYNC with an offset that is greater than the master "
         reason += "replication offset."
     return reason

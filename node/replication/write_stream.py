@@ -70,14 +70,14 @@ class WriteStream:
         self.journal.detach(sink)
         self._look_who_reads()
 
-    def follow_slots(self, slots: bytes) -> SlotFeed:
+    def follow_slots(self, slots: bytes, limit_bytes: int) -> SlotFeed:
         """Tell of each write to these slots from here on: for whoever moves them elsewhere.
 
         `slots` has 16384 bytes, one a slot, 0 for those to leave out. A snapshot of the slots that is begun before
-        anything else happens has all that the feed does not tell of.
+        anything else happens has all that the feed does not tell of. The feed ends when more than `limit_bytes` wait.
         """
         self.end_unit()
-        feed = self.journal.feed(slots)
+        feed = self.journal.feed(slots, limit_bytes)
         self._look_who_reads()
         return feed
 

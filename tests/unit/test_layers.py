@@ -207,7 +207,8 @@ def test_there_is_no_circle_but_those_that_are_named() -> None:
 
 
 # What the simulator hosts, by the name of the module. It runs on PyPy, where nothing is compiled.
-HOSTED = [f"node.replication.{name}" for name in ("acks", "applier", "carrier", "history", "lineage", "link")]
+_PURE = ("acks", "applier", "carrier", "history", "lineage", "link", "partial", "replica")
+HOSTED = [f"node.replication.{name}" for name in _PURE]
 
 
 def file_of(module: str) -> Path | None:

@@ -122,9 +122,9 @@ cdef class Journal:
         self.deliver()
         self.sinks.remove(sink)
 
-    def feed(self, bytes slots) -> SlotFeed:
+    def feed(self, bytes slots, size_t limit_bytes) -> SlotFeed:
         """Somebody who is told of each local write to these slots from here on (one byte for each of the 16384)."""
-        feed = SlotFeed(slots)
+        feed = SlotFeed(slots, limit_bytes)
         self.feeds.append(feed)
         return feed
 

@@ -13,4 +13,6 @@ cdef class SlotFeed:
     cdef char wanted[SLOTS]
     cdef list writes              # of (slot, database, unit, bytes) that nobody has fetched yet
     cdef readonly size_t waiting_bytes
+    cdef size_t limit_bytes       # more than that may not wait
+    cdef readonly bint overrun    # it did: the feed is of no use any more
     cdef int take_in(self, int slot, int db, uint64_t unit, const char* p, size_t n) except -1

@@ -7,7 +7,7 @@ import pytest
 from node import flags
 from node.config import Config
 from node.engine.keyspace.keyslot import slot_of
-from node.engine.session.slotfeed import NO_SLOT, SEVERAL_SLOTS, SlotFeed
+from node.engine.session.slotfeed import NO_SLOT, SEVERAL_SLOTS, Overrun, SlotFeed
 from node.replication.slots import SlotsOfCommands, Write, as_stream
 from tests.support.embedded import Embedded, EmbeddedClient
 from tests.support.resp import Word, pack, parse
@@ -31,10 +31,10 @@ def only(*slots: int) -> bytes:
 class Follower:
     """A node of which the writes to some slots are followed."""
 
-    def __init__(self, slots: bytes = only(HERE)) -> None:
+    def __init__(self, slots: bytes = only(HERE), limit_bytes: int = 1 << 20) -> None:
         self.node = Embedded()
         self.client: EmbeddedClient = self.node.client()
-        self.feed: SlotFeed = self.node.core.stream.follow_slots(slots)
+        self.feed: SlotFeed = self.node.core.stream.follow_slots(slots, limit_bytes)
 
     def took(self) -> list[Write]:
         self.node.core.engine.before_replies()
@@ -88,6 +88,20 @@ def test_what_nobody_follows_costs_no_record() -> None:
     assert follower.feed.waiting_bytes == len(pack(["SET", "b", "1"]))
     follower.took()
     assert follower.feed.waiting_bytes == 0
+
+
+def test_a_reader_that_is_too_slow_is_told() -> None:
+    follower = Follower(limit_bytes=3 * len(pack(["SET", "a", "1"])))
+    for _ in range(2):
+        for _ in range(3):
+            follower.client("SET", "a", "1")
+        assert len(follower.took()) == 3
+    for _ in range(4):
+        assert follower.client("SET", "a", "1") == b"OK"
+    assert (follower.feed.overrun, follower.feed.waiting_bytes) == (True, 0)
+    follower.client("SET", "a", "2")
+    with pytest.raises(Overrun):
+        follower.took()
 
 
 def test_the_end_of_a_feed_is_the_end_of_its_cost() -> None:
@@ -192,7 +206,7 @@ def test_on_a_replica_what_the_primary_wrote_is_told() -> None:
     node = Replica()
     assert node.client()("REPLICAOF", "there", "6379") == b"OK"
     node.primary.accept()
-    feed = node.core.stream.follow_slots(only(HERE))
+    feed = node.core.stream.follow_slots(only(HERE), 1 << 20)
     for request in (["SET", "a", "1"], ["MULTI"], ["SET", "b", "1"], ["INCR", "a"], ["EXEC"]):
         node.primary.write(*request)
     assert [words(data) for _, _, _, data in feed.take()] == [["SET", "a", "1"], ["INCR", "a"]]
