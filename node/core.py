@@ -68,6 +68,7 @@ from node.requests.held_keys import HeldKeys
 from node.requests.notifications import Notifications
 from node.requests.pause import Pause
 from node.requests.pubsub import PubSub
+from node.requests.secrets import without_secrets
 from node.requests.standstill import Standstill
 from node.requests.transactions import WatchTable
 from node.scripting.scripts import Scripts
@@ -498,7 +499,7 @@ class NodeCore:
 
     def slow_command(self, session: Session, command: Command, argv: list[bytes], duration_ns: int) -> None:
         if "skip_slowlog" not in command.spec.flags:
-            self.slowlog.add(session, argv, duration_ns // 1000, self.space.now_ms // 1000)
+            self.slowlog.add(session, without_secrets(argv), duration_ns // 1000, self.space.now_ms // 1000)
 
     def protocol_error(self, session: Session, error: CommandError) -> None:
         self.log.verbose(f"{error.text.decode('utf-8', 'replace')} from client {session.id}")

@@ -10,6 +10,7 @@ from node.engine.session.session import Session
 from node.engine.session.wire import used_by_buffers
 from node.monitoring.figure import Table, by, counted, measured, shown
 from node.replies import CommandError
+from node.requests.secrets import without_secrets
 from node.requests.transactions import discard
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ class Clients:
         now_us = self._basics.clock.now_us()
         source = b"lua" if session.flags & flags.SCRIPT else session.peer or b"?"
         line = b"+%d.%06d [%d %s]" % (now_us // 1_000_000, now_us % 1_000_000, session.db.index, source)
-        line += b"".join(b" " + quoted(arg) for arg in argv) + b"\r\n"
+        line += b"".join(b" " + quoted(arg) for arg in without_secrets(argv)) + b"\r\n"
         for monitor in self.monitors:
             if not monitor.flags & (flags.REPLY_OFF | flags.REPLY_SKIP):
                 monitor.raw(line)
