@@ -21,7 +21,7 @@ class Trial:
 
     def __init__(self, seed, min_acks=None, **parameters):
         drawn = derive(seed, **{"node_timeout_ms": TIMEOUT_MS, "shards": 3, "replicas": 2, **parameters})
-        drawn = replace(drawn, cut_chance=0)  # times are measured: what is sent is not to wait in its sender
+        drawn = replace(drawn, cut_chance=0)  # times are measured: nothing that is sent shall wait in its sender
         self.parameters = drawn if min_acks is None else replace(drawn, min_acks=min_acks)
         self.world = World(self.parameters, [*checkers.ALL, checkers.Availability])
         self.availability = self.world.checkers[-1]

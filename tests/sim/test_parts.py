@@ -59,7 +59,8 @@ class Wire:
 
     def __init__(self, seed: int = 1, jitter_us: int = 20_000, cut_chance: float = 0) -> None:
         self.timeline = Timeline()
-        self.network = Network(self.timeline, random.Random(seed), 100, jitter_us, cut_chance)
+        self.network = Network(self.timeline, random.Random(seed), 100, jitter_us)
+        self.network.cut_chance = cut_chance
         self.a, self.b = Box(1, "a"), Box(2, "b")
         self.network.hosts = {"a": self.a, "b": self.b}
 

@@ -236,11 +236,15 @@ class ReplicationHost:
             self._lost("Connection timed out")
 
     def arrived(self, what: What, payload: Any) -> None:
-        """Something came in on our connection."""
-        assert self._events is not None
-        if not self._reading:
+        """Something came in on our connection. What waits to be read comes first."""
+        if not self._reading or self._unread:
             self._unread.append((what, payload))
-        elif what is What.OPENED:
+        else:
+            self._handle(what, payload)
+
+    def _handle(self, what: What, payload: Any) -> None:
+        assert self._events is not None
+        if what is What.OPENED:
             self._events.connected_to(self._now_ms())
         elif what is What.CLOSED:
             self._lost(payload.value)
@@ -288,7 +292,7 @@ class ReplicationHost:
 
     def _read_on(self) -> None:
         while self._reading and self._unread:
-            self.arrived(*self._unread.popleft())
+            self._handle(*self._unread.popleft())
 
     # -- the file
 

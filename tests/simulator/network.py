@@ -105,12 +105,10 @@ def _joined(held: Iterable[tuple[End, Arrival, Any]]) -> list[tuple[End, Arrival
 class Network:
     """All hosts by address, and the state of the paths between them."""
 
-    def __init__(
-        self, timeline: Timeline, rng: random.Random, base_us: int, jitter_us: int, cut_chance: float = 0
-    ) -> None:
-        """`cut_chance`: how often a part of what is sent as bytes comes later than the rest."""
+    def __init__(self, timeline: Timeline, rng: random.Random, base_us: int, jitter_us: int) -> None:
         self.timeline = timeline
-        self._cut_chance = cut_chance
+        self.cut_chance = 0.0
+        """How often a part of what is sent as bytes comes later than the rest."""
         self._rng = rng
         self._base_us = base_us
         self._jitter_us = jitter_us
@@ -213,7 +211,7 @@ class Network:
             return
         if end.unsent:
             end.unsent += data
-        elif self._rng.random() < self._cut_chance:
+        elif self._rng.random() < self.cut_chance:
             self._send_part(end, data)
         else:
             self._transmit(end, Arrival.DATA, data)

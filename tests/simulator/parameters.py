@@ -57,7 +57,7 @@ class Parameters:
     diskless_load: str  # where a replica keeps it meanwhile: disabled, on-empty-db or swapdb
     load_us: int  # how long it takes to load, at most
     transactions: float  # how many of the writes are transactions
-    cut_chance: float  # how often a part of what is sent comes later than the rest
+    cut_chance: float  # how often a part of what is sent comes later than the rest, while there are faults
     ambushes: int  # faults that wait for a moment on a replication link
 
     @property

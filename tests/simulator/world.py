@@ -56,13 +56,7 @@ class World:
         seed = parameters.seed
         self.timeline = Timeline()
         self.trace = Trace(tell)
-        self.network = Network(
-            self.timeline,
-            source(seed, "network"),
-            parameters.latency_us,
-            parameters.jitter_us,
-            parameters.cut_chance,
-        )
+        self.network = Network(self.timeline, source(seed, "network"), parameters.latency_us, parameters.jitter_us)
         self.rng = source(seed, "world")
         self._stutters = source(seed, "stutters")
         self.ledger = Ledger()
@@ -131,11 +125,13 @@ class World:
     def strike(self, plan: Iterable[Fault]) -> None:
         """Let these faults happen, each in its time, and wait until the last is over."""
         last_us = self.timeline.now_us
+        self.network.cut_chance = self.parameters.cut_chance
         for fault in plan:
             self.timeline.at(fault.at_us, self._begin, fault)
             self.timeline.at(fault.at_us + fault.lasts_us, self._end, fault)
             last_us = max(last_us, fault.at_us + fault.lasts_us)
         self.timeline.run_until(last_us + 1)
+        self.network.cut_chance = 0
 
     def _begin(self, fault: Fault) -> None:
         self.trace.story(self.timeline.now_us, "!", f"{fault}")
