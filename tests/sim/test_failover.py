@@ -6,11 +6,11 @@ import pytest
 
 from tests.simulator import checkers
 from tests.simulator.clock import MS, SECOND
-from tests.simulator.dataset import EMPTY
 from tests.simulator.faults import BusCut, Freeze, Kill, Partition
 from tests.simulator.network import BUS
 from tests.simulator.packets import AUTH_ACK, peek
 from tests.simulator.parameters import derive
+from tests.simulator.replication import EMPTY
 from tests.simulator.world import World
 
 TIMEOUT_MS = 5000
@@ -21,7 +21,6 @@ class Trial:
 
     def __init__(self, seed, min_acks=None, **parameters):
         drawn = derive(seed, **{"node_timeout_ms": TIMEOUT_MS, "shards": 3, "replicas": 2, **parameters})
-        drawn = replace(drawn, cut_chance=0)  # times are measured: nothing that is sent shall wait in its sender
         self.parameters = drawn if min_acks is None else replace(drawn, min_acks=min_acks)
         self.world = World(self.parameters, [*checkers.ALL, checkers.Availability])
         self.availability = self.world.checkers[-1]
@@ -242,11 +241,11 @@ def test_a_vote_that_was_lost_with_its_connection_is_sent_again():
     epoch = before.process.core.state.current_epoch
     send, lost = world.network.send, []
 
-    def lossy(end, payload):
+    def lossy(end, payload, extra_us=0):
         if end.channel == BUS and end.holder.host in voters and peek(payload)[0] == AUTH_ACK and len(lost) < 2:
             lost.append(end)
         else:
-            send(end, payload)
+            send(end, payload, extra_us)
 
     world.network.send = lossy
     world.kill(before)

@@ -8,8 +8,8 @@ import pytest
 from cluster.agreement.errors import ClusterError
 from cluster.views import ClusterViews
 from tests.sim.test_failover import TIMEOUT_MS, Trial
-from tests.simulator.dataset import EMPTY
 from tests.simulator.faults import Partition
+from tests.simulator.replication import EMPTY
 
 
 def cut(trial, hosts):

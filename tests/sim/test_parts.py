@@ -12,15 +12,12 @@ import pytest
 from gossip.effects import Closed
 from gossip.messages import AuthAck
 from gossip.wire import encode
-from tests.simulator.checkers import ALL, Durability, Epochs, Histories, OneWriter, Transactions, Violation, Votes
+from tests.simulator.checkers import ALL, Durability, Epochs, OneWriter, Violation, Votes
 from tests.simulator.clock import MS, SECOND, START_WALL_MS, NodeClock, Timeline
-from tests.simulator.dataset import Dataset, Image, Write
 from tests.simulator.disk import Disk
 from tests.simulator.faults import Kill
-from tests.simulator.journal import Journal
 from tests.simulator.network import BUS, DATA, Arrival, End, Network
 from tests.simulator.parameters import derive
-from tests.simulator.resp import EXEC, MULTI, PING, Malformed, Requests, request, set_request
 from tests.simulator.world import World, run
 
 
@@ -57,18 +54,17 @@ class Box:
 class Wire:
     """Two boxes on a network."""
 
-    def __init__(self, seed: int = 1, jitter_us: int = 20_000, cut_chance: float = 0) -> None:
+    def __init__(self, seed: int = 1, jitter_us: int = 20_000) -> None:
         self.timeline = Timeline()
         self.network = Network(self.timeline, random.Random(seed), 100, jitter_us)
-        self.network.cut_chance = cut_chance
         self.a, self.b = Box(1, "a"), Box(2, "b")
         self.network.hosts = {"a": self.a, "b": self.b}
 
     def run(self, us: int) -> None:
         self.timeline.run_until(self.timeline.now_us + us)
 
-    def connected(self, channel: str = BUS) -> End:
-        end = self.network.connect(self.a, "b", channel)
+    def connected(self) -> End:
+        end = self.network.connect(self.a, "b", BUS)
         self.run(SECOND)
         assert [what for what, _ in self.a.heard + self.b.heard] == [Arrival.OPENED, Arrival.ACCEPTED]
         return end
@@ -166,59 +162,6 @@ def test_slow_paths_are_slow() -> None:
     assert wire.b.data() == [1]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_bytes_come_in_pieces_and_in_order(seed: int) -> None:
-    wire = Wire(seed, cut_chance=0.5)
-    end = wire.connected(DATA)
-    rng, sent = random.Random(seed), b""
-    for number in range(100):
-        piece = b"%d " % number
-        sent += piece
-        wire.network.send_bytes(end, piece)
-        wire.run(rng.randrange(20_000))
-    wire.run(60 * SECOND)
-    assert b"".join(wire.b.data()) == sent
-    assert not set(wire.b.data()) <= {b"%d " % number for number in range(100)}
-
-
-def test_what_a_process_has_not_sent_yet_is_gone_with_it() -> None:
-    for seed in range(50):
-        wire = Wire(seed, cut_chance=1)
-        end = wire.connected(DATA)
-        wire.network.send_bytes(end, b"some bytes")
-        wire.network.process_ended(wire.a)
-        wire.run(10 * SECOND)
-        assert b"some bytes".startswith(b"".join(wire.b.data()))
-        assert b"".join(wire.b.data()) != b"some bytes" or not end.unsent
-        assert len(wire.b.closed()) == 1
-
-
-def test_a_reset_takes_what_is_on_its_way_with_it() -> None:
-    wire = Wire(jitter_us=0)
-    end = wire.connected(DATA)
-    wire.network.slow_down([(DATA, 1, 2)], SECOND)
-    wire.network.send_bytes(end, b"late")
-    wire.network.reset(end)
-    wire.run(10 * SECOND)
-    assert wire.b.data() == []
-    assert (wire.a.closed(), wire.b.closed()) == ([Closed.RESET], [Closed.RESET])
-
-
-@pytest.mark.parametrize("path", [(DATA, 1, 2), (DATA, 2, 1)])
-def test_a_connection_knows_for_how_long_nothing_was_acknowledged(path: Any) -> None:
-    wire = Wire()
-    end = wire.connected(DATA)
-    wire.network.send_bytes(end, b"1")
-    wire.network.block([path])
-    assert wire.network.silent_us(end) == 0
-    wire.network.send_bytes(end, b"2")
-    wire.run(3 * SECOND)
-    assert wire.network.silent_us(end) == 3 * SECOND
-    wire.network.unblock([path])
-    wire.run(SECOND)
-    assert wire.network.silent_us(end) == 0
-
-
 @pytest.mark.parametrize("drift_ppm", [-200, 0, 137])
 def test_a_clock_shows_a_time_when_it_says_so(drift_ppm: int) -> None:
     timeline = Timeline()
@@ -252,89 +195,6 @@ def test_what_was_being_synced_at_a_kill_is_there_or_not() -> None:
         disk.killed("new")
         left.add(disk.nodes_conf)
     assert left == {"old", "new"}
-
-
-# What is replicated.
-
-
-REQUESTS = [
-    MULTI,
-    set_request(1, 0),
-    set_request(20, 16383),
-    EXEC,
-    PING,
-    request(b"DEL", b"1", b"20"),
-    b"\n",
-    b"SYNC\r\n",
-]
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_requests_are_taken_out_of_pieces(size: int) -> None:
-    stream, requests, taken = b"".join(REQUESTS), Requests(), []
-    for at in range(0, len(stream), size):
-        requests.add(stream[at : at + size])
-        while (one := requests.take()) is not None:
-            taken.append(one)
-    assert [length for _, length in taken] == [len(each) for each in REQUESTS]
-    assert [words for words, _ in taken] == [
-        [b"MULTI"],
-        [b"SET", b"1", b"0"],
-        [b"SET", b"20", b"16383"],
-        [b"EXEC"],
-        [b"PING"],
-        [b"DEL", b"1", b"20"],
-        [],
-        [b"SYNC"],
-    ]
-
-
-def test_what_is_no_request_is_refused() -> None:
-    requests = Requests()
-    requests.add(b"*1\r\nPING\r\n")
-    with pytest.raises(Malformed):
-        requests.take()
-
-
-def test_a_journal_keeps_what_is_worth_it_and_what_somebody_reads() -> None:
-    journal = Journal(10)
-    journal.append(b"before")
-    assert not journal.holds(6)
-    journal.keep()
-    journal.append(b"12345")
-    journal.append(b"67890")
-    assert journal.holds(6)
-    assert journal.since(8) == b"34567890"
-    assert journal.since(journal.offset) == b""
-    journal.readers["slow"] = 11
-    journal.append(b"abcde")
-    journal.append(b"fghij")
-    assert [journal.holds(at) for at in (10, 11, 26, 27)] == [False, True, True, False]
-    assert journal.since(11) == b"67890abcdefghij"
-    journal.restart(100)
-    assert journal.holds(100)
-    assert not journal.holds(26)
-
-
-def test_an_image_is_read_as_it_was_written_and_a_part_of_it_is_refused() -> None:
-    image = Image("a" * 40, 17, {1: 0, 5: 16383})
-    file = image.encoded()
-    assert Image.decoded(file) == image
-    for length in range(len(file)):
-        with pytest.raises(ValueError):
-            Image.decoded(file[:length])
-
-
-def test_the_sum_of_data_does_not_depend_on_its_past() -> None:
-    one, other = Dataset({}), Dataset({3: 1, 9: 1})
-    assert one.add(9, 1)
-    assert one.add(4, 2)
-    assert one.add(3, 1)
-    assert not one.add(3, 1)
-    one.delete([4])
-    assert one.sum == other.sum
-    assert one.per_slot[2] == 0
-    assert Dataset({3: 1}).sum != other.sum
 
 
 # The checkers: each must be able to fail.
@@ -390,36 +250,8 @@ def test_a_lost_write_is_noticed() -> None:
         world.finish()
 
 
-def test_other_data_at_the_same_place_is_noticed() -> None:
-    world = formed()
-    world.start_clients()
-    world.timeline.run_until(world.timeline.now_us + 5 * SECOND)
-    replica = next(process for process in world.running() if process.store.in_sync and process.store.data)
-    replica.store.dataset.add(10**9, 0)
-    with pytest.raises(Violation, match=r"Histories: n\d has other data than another at"):
-        world.timeline.run_until(world.timeline.now_us + 5 * SECOND)
-
-
-def test_a_stream_that_makes_no_sense_is_noticed() -> None:
-    world = formed()
-    replica = next(process for process in world.running() if process.core.myself.is_replica)
-    replica.store.follower.applier.apply(set_request(7, 0))
-    with pytest.raises(Violation, match=r"Histories: n\d: write 7 comes a second time"):
-        replica.store.follower.applier.apply(set_request(7, 0))
-
-
-def test_a_part_of_a_transaction_is_noticed() -> None:
-    world = formed()
-    process = world.hosts[0].process
-    assert process is not None
-    process.store.write(Write(1, 0), lambda acked: None)
-    world.ledger.transactions.append(Write(1, 0, 2))
-    with pytest.raises(Violation, match=re.escape("Transactions: n1 has a part of the transaction 1+2")):
-        world.serving_changed(process)
-
-
 def test_each_checker_is_used() -> None:
-    assert set(ALL) == {OneWriter, Epochs, Votes, Durability, Histories, Transactions}
+    assert set(ALL) == {OneWriter, Epochs, Votes, Durability}
 
 
 def test_a_crash_of_a_core_is_a_problem_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -22,12 +21,10 @@ def main() -> int:
     began = time.monotonic()
     failures: list[Outcome] = []
     acked = steps = done = 0
-    seen: Counter[str] = Counter()
     for outcome in outcomes(seeds, options):
         done += 1
         acked += outcome.acked
         steps += outcome.steps
-        seen += outcome.seen
         if outcome.problem:
             failures.append(outcome)
             print(f"seed {outcome.seed}: {outcome.problem}", flush=True)
@@ -35,9 +32,6 @@ def main() -> int:
             print(f"seed {outcome.seed} digest {outcome.digest}")
     took_s = time.monotonic() - began
     print(f"{done} seeds in {took_s:.1f} s, {acked} acknowledged writes, {steps} events, {len(failures)} failed")
-    if options.seen:
-        for what, times in sorted(seen.items()):
-            print(f"{times:8} {what}")
     if failures and options.explain:
         explain(failures[0].seed, options)
     return 1 if failures else 0
@@ -54,7 +48,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--overlapping", type=int, help="1: partitions overlap, 0: not; instead of what the seed says")
     parser.add_argument("--jobs", type=int, default=2, help="processes to use (default: 2)")
     parser.add_argument("--digests", action="store_true", help="print the hash of each run's trace")
-    parser.add_argument("--seen", action="store_true", help="count what happened on the links of replication")
     parser.add_argument("--explain", action="store_true", help="tell the story of the first seed that fails")
     parser.add_argument("--story", action="store_true", help="tell the story of every seed")
     return parser.parse_args(arguments)

@@ -18,9 +18,9 @@ from tests.simulator.packets import AUTH_ACK, PINGS, SLOTS, peek
 
 if TYPE_CHECKING:
     from gossip.peer import Peer
-    from tests.simulator.dataset import Write
     from tests.simulator.network import End
     from tests.simulator.process import Process, SimHost
+    from tests.simulator.replication import Write
     from tests.simulator.world import World
 
 
@@ -52,12 +52,6 @@ class Checker:
 
     def accepted(self, process: Process, write: Write) -> None:
         """A process has accepted a client's write."""
-
-    def placed(self, process: Process, history: str, offset: int) -> None:
-        """A process says that its data is what belongs to this place of this history."""
-
-    def stream_failed(self, process: Process, text: str) -> None:
-        """What a process was sent over a replication link cannot be."""
 
     def at_end(self) -> None:
         """All faults are over, and the cluster had its time to recover."""
@@ -189,40 +183,6 @@ class Durability(Checker):
         return any(process.accepts(slot) and number in process.store.data for process in self.world.running())
 
 
-class Histories(Checker):
-    """Who is at the same place of the same history has the same data; and a stream makes sense to those who read it."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self._sums: dict[tuple[str, int], int] = {}
-
-    def placed(self, process: Process, history: str, offset: int) -> None:
-        here = process.store.dataset.sum
-        if self._sums.setdefault((history, offset), here) != here:
-            self.fail(f"{process.host.name} has other data than another at {offset} of {history}")
-
-    def stream_failed(self, process: Process, text: str) -> None:
-        self.fail(f"{process.host.name}: {text}")
-
-
-class Transactions(Checker):
-    """Nobody who serves has a part of a transaction."""
-
-    def serving_changed(self, process: Process) -> None:
-        if process.accepted_slots():
-            self._look_at(process)
-
-    def at_end(self) -> None:
-        for process in self.world.running():
-            self._look_at(process)
-
-    def _look_at(self, process: Process) -> None:
-        data = process.store.data
-        for write in self.world.ledger.transactions:
-            if 0 < sum(number in data for number in write.numbers) < write.size:
-                self.fail(f"{process.host.name} has a part of the transaction {write.number}+{write.size}")
-
-
 class Convergence(Checker):
     """In the end everybody agrees on who is there, who owns what, and that the cluster is well."""
 
@@ -300,4 +260,4 @@ class Availability(Checker):
         return max(self.longest_us.values(), default=0) // MS
 
 
-ALL: tuple[type[Checker], ...] = (OneWriter, Epochs, Votes, Durability, Histories, Transactions)
+ALL: tuple[type[Checker], ...] = (OneWriter, Epochs, Votes, Durability)

@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from node.replication.link import State
 from tests.simulator.clock import MS, SECOND
 from tests.simulator.network import BUS, DATA, Path
 from tests.simulator.parameters import source
 
 if TYPE_CHECKING:
-    from tests.simulator.follower import Follower
     from tests.simulator.parameters import Parameters
-    from tests.simulator.process import Process
     from tests.simulator.world import World
 
 
@@ -196,141 +193,6 @@ class Stop(Kill):
         super().end(world)
 
 
-class Ambush(Fault):
-    """Waits for a moment on the link of a replica to its primary, and strikes then, once: by chance few faults meet it.
-
-    At the beginning it breaks the link, so that there is a handshake; where a snapshot is wanted, the replica comes
-    back from a restart without its data.
-    """
-
-    needs_handshake = True
-    needs_snapshot = False
-
-    def begin(self, world: World) -> None:
-        host = world.host(self.hosts[0])
-        process = host.running()
-        if process is None or process.store.follower.primary is None:
-            return
-        world.ambushes.append(self)
-        if self.needs_snapshot:
-            world.kill(host, keeps_data=False)
-            world.boot(host)
-        elif self.needs_handshake:
-            process.store.follower.host.reset()
-
-    def end(self, world: World) -> None:
-        if self in world.ambushes:
-            world.ambushes.remove(self)
-
-    def look(self, world: World, process: Process) -> None:
-        """Something has happened on the link of this process."""
-        if process.host.number == self.hosts[0] and self.is_due(process.store.follower):
-            world.ambushes.remove(self)
-            world.count(f"struck: {type(self).__name__}")
-            world.timeline.after(self.at_us % (5 * MS), self._strike_if_alive, world, process)
-
-    def _strike_if_alive(self, world: World, process: Process) -> None:
-        if process.alive:
-            world.trace.story(world.timeline.now_us, "!", f"{self} strikes")
-            self.strike(world, process)
-
-    def is_due(self, follower: Follower) -> bool:
-        """Whether this is the moment."""
-        raise NotImplementedError
-
-    def strike(self, world: World, process: Process) -> None:
-        """By default the connection breaks."""
-        process.store.follower.host.reset()
-
-
-class CutInHandshake(Ambush):
-    """The link breaks while the replica introduces itself."""
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.state is State.HANDSHAKE
-
-
-class CutInSnapshot(Ambush):
-    """The link breaks in the middle of a snapshot."""
-
-    needs_snapshot = True
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.state is State.SYNC and follower.carrier.link.snapshot_read > 0
-
-
-class CutInTransaction(Ambush):
-    """The link breaks when the beginning of a transaction has come."""
-
-    needs_handshake = False
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.in_transaction
-
-
-class CutBehindWrite(CutInTransaction):
-    """The same, when what came last held something before it, which has been carried out."""
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.in_transaction_behind_write
-
-
-class Silence(CutInSnapshot):
-    """In the middle of a snapshot nothing more comes, for longer than a replica waits."""
-
-    def strike(self, world: World, process: Process) -> None:
-        end = process.store.follower.host.end
-        if end is None or end.remote is None:
-            return
-        paths = [(DATA, end.remote.holder.host.number, process.host.number)]
-        world.network.block(paths)
-        world.timeline.after(int(1.3 * world.parameters.repl_timeout_ms) * MS, world.network.unblock, paths)
-
-
-class DeathWhileLoading(Ambush):
-    """A replica dies while the data of its primary takes the place of its own."""
-
-    needs_snapshot = True
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.state is State.LOADING
-
-    def strike(self, world: World, process: Process) -> None:
-        world.kill(process.host, power=self.at_us % 2 == 0)
-
-    def end(self, world: World) -> None:
-        super().end(world)
-        world.boot(world.host(self.hosts[0]))
-
-
-class FailoverInHandshake(Ambush):
-    """While a replica synchronises, the roles change: an operator has a sibling take over, or whom it asks."""
-
-    def is_due(self, follower: Follower) -> bool:
-        return follower.state in (State.HANDSHAKE, State.SYNC)
-
-    def strike(self, world: World, process: Process) -> None:
-        primary = process.store.follower.primary
-        for host in world.hosts:
-            other = host.running()
-            if other is None or other is process or primary is None:
-                continue
-            followed = other.store.follower.primary
-            if followed is not None and (followed[0] == primary[0] or other.id == primary[0]):
-                world.ask_for_failover(host)
-                return
-
-
-AMBUSHES: tuple[type[Ambush], ...] = (
-    CutInHandshake,
-    CutInSnapshot,
-    CutInTransaction,
-    CutBehindWrite,
-    Silence,
-    DeathWhileLoading,
-    FailoverInHandshake,
-)
-
 KINDS: list[tuple[type[Fault], int]] = [
     (Kill, 6),
     (Blink, 3),
@@ -359,18 +221,7 @@ def draw_plan(parameters: Parameters, rng: random.Random, begins_us: int) -> lis
         plan.append(Stutter(begins_us, parameters.storm_us, everybody))
     if parameters.overlapping:
         plan += draw_overlaps(parameters, source(parameters.seed, "overlaps"), begins_us)
-    plan += draw_ambushes(parameters, source(parameters.seed, "ambushes"), begins_us)
     return sorted(plan, key=lambda fault: fault.at_us)
-
-
-def draw_ambushes(parameters: Parameters, rng: random.Random, begins_us: int) -> Iterator[Fault]:
-    """Faults that wait for a moment on a replication link, mostly of a host that is a replica from the beginning."""
-    for _ in range(parameters.ambushes):
-        numbers = range(1, parameters.nodes + 1)
-        replicas = numbers[parameters.shards :]
-        number = rng.choice(replicas if replicas and rng.random() < 0.8 else numbers)
-        at_us = begins_us + int(rng.random() * parameters.storm_us)
-        yield rng.choice(AMBUSHES)(at_us, int((1 + 4 * rng.random()) * SECOND), (number,))
 
 
 def draw_overlaps(parameters: Parameters, rng: random.Random, begins_us: int) -> Iterator[Fault]:

@@ -8,9 +8,6 @@ directions must be free.
 The end of a process is told to the others by its host (reset or end of file), and its ports refuse from then on. A host
 without power says nothing and answers nothing; whoever writes to one of its old connections after it is back is reset.
 A frozen process is not the network's affair: its host goes on accepting and receiving for it.
-
-Packets of the bus arrive whole. A stream of bytes (`send_bytes`) is cut anywhere: what cannot be sent at once waits in
-the process, and is gone with it. A reset takes what is on its way with it.
 """
 
 from __future__ import annotations
@@ -27,8 +24,6 @@ from tests.simulator.clock import MS, SECOND, Timeline
 SYN_RETRY_US = SECOND
 SYN_TRIES = 5
 RESEND_MAX_US = 5 * SECOND
-
-REST_MAX_US = 2 * SECOND
 
 BUS, DATA = "bus", "data"
 """The two kinds of connections between nodes; a fault may strike one of them alone."""
@@ -81,25 +76,9 @@ class End:
     remote: End | None = None
     open: bool = True
     free_us: int = 0  # nothing arrives here before this moment: that keeps the order
-    unsent: bytes = b""  # what the process could not give to its host yet
-    stalled_us: int = 0  # when something was sent for which no acknowledgement can come; 0: nothing
 
 
 Path = tuple[str, int, int]  # channel, from host, to host
-
-
-def _joined(held: Iterable[tuple[End, Arrival, Any]]) -> list[tuple[End, Arrival, Any]]:
-    """Bytes that have waited on a connection arrive together."""
-    joined: list[tuple[End, Arrival, Any]] = []
-    last: dict[End, int] = {}
-    for end, what, payload in held:
-        at = last.get(end)
-        if at is not None and end.channel == DATA and what is joined[at][1] is Arrival.DATA:
-            joined[at] = end, what, joined[at][2] + payload
-        else:
-            last[end] = len(joined)
-            joined.append((end, what, payload))
-    return joined
 
 
 class Network:
@@ -107,8 +86,6 @@ class Network:
 
     def __init__(self, timeline: Timeline, rng: random.Random, base_us: int, jitter_us: int) -> None:
         self.timeline = timeline
-        self.cut_chance = 0.0
-        """How often a part of what is sent as bytes comes later than the rest."""
         self._rng = rng
         self._base_us = base_us
         self._jitter_us = jitter_us
@@ -145,7 +122,7 @@ class Network:
                 self._freed_us[number] = self.timeline.now_us
             lasted_us = self.timeline.now_us - self._blocked_since_us.pop(path)
             resend_us = int(self._rng.random() * min(lasted_us, RESEND_MAX_US))
-            for end, what, payload in _joined(self._held.pop(path, ())):
+            for end, what, payload in self._held.pop(path, ()):
                 self._deliver(end, what, payload, self.delay_us(path) + resend_us)
 
     def slow_down(self, paths: Iterable[Path], extra_us: int) -> None:
@@ -194,55 +171,13 @@ class Network:
         self._deliver(end, Arrival.OPENED, None, back_us)
 
     def _swallows(self, end: End, target: Host) -> bool:
-        return self._cuts(end.channel, end.holder.host.number, target.number)
+        here, there = end.holder.host.number, target.number
+        return (end.channel, here, there) in self._blocked or (end.channel, there, here) in self._blocked
 
-    def _cuts(self, channel: str, here: int, there: int) -> bool:
-        """Whether a direction between two hosts is blocked."""
-        return (channel, here, there) in self._blocked or (channel, there, here) in self._blocked
-
-    def send(self, end: End, payload: Any) -> None:
-        """Put something on a connection. One that is gone swallows it."""
+    def send(self, end: End, payload: Any, extra_us: int = 0) -> None:
+        """Put something on a connection. One that is gone swallows it. `extra_us`: it is long, and takes this time."""
         if end.open and end.remote is not None:
-            self._transmit(end, Arrival.DATA, payload)
-
-    def send_bytes(self, end: End, data: bytes) -> None:
-        """Put bytes on a connection, of which a part may follow later."""
-        if not end.open or end.remote is None:
-            return
-        if end.unsent:
-            end.unsent += data
-        elif self._rng.random() < self.cut_chance:
-            self._send_part(end, data)
-        else:
-            self._transmit(end, Arrival.DATA, data)
-
-    def _send_part(self, end: End, data: bytes) -> None:
-        at = self._rng.randrange(len(data) + 1)
-        end.unsent = data[at:]
-        if end.unsent:
-            self.timeline.after(int(self._rng.random() ** 3 * REST_MAX_US), self._send_rest, end)
-        if at:
-            self._transmit(end, Arrival.DATA, data[:at])
-
-    def _send_rest(self, end: End) -> None:
-        """What has gathered meanwhile is sent together, or again in two parts."""
-        if not end.open:
-            return
-        data, end.unsent = end.unsent, b""
-        if self._rng.random() < 0.5:
-            self._send_part(end, data)
-        else:
-            self._transmit(end, Arrival.DATA, data)
-
-    def silent_us(self, end: End) -> int:
-        """For how long what was sent on this connection has been on its way in vain; 0: it is not."""
-        if not end.stalled_us or end.remote is None:
-            return 0
-        here, there = end.holder.host.number, end.remote.holder.host.number
-        if not self._cuts(end.channel, here, there) or self._freed_us.get(here, 0) > end.stalled_us:
-            end.stalled_us = 0
-            return 0
-        return self.timeline.now_us - end.stalled_us
+            self._transmit(end, Arrival.DATA, payload, extra_us)
 
     def close(self, end: End, reason: Closed = Closed.EOF) -> None:
         """Close from this side; the other side hears `reason`."""
@@ -267,29 +202,17 @@ class Network:
         """Something on the way resets all connections of a process with another host."""
         for end in list(holder.ends):
             if end.remote is not None and end.remote.holder.host is other:
-                self.reset(end)
+                for side in (end, end.remote):
+                    self._deliver(side, Arrival.CLOSED, Closed.RESET, int(self._rng.random() * MS))
 
-    def reset(self, end: End) -> None:
-        """Something on the way resets a connection."""
-        if end.remote is None:
-            return
-        for side in (end, end.remote):
-            after_us = int(self._rng.random() * MS)
-            if end.channel == DATA:
-                self.timeline.after(after_us, self._arrive, side, Arrival.CLOSED, Closed.RESET)
-            else:
-                self._deliver(side, Arrival.CLOSED, Closed.RESET, after_us)
-
-    def _transmit(self, end: End, what: Arrival, payload: Any) -> None:
+    def _transmit(self, end: End, what: Arrival, payload: Any, extra_us: int = 0) -> None:
         other = end.remote
         assert other is not None
         path = (end.channel, end.holder.host.number, other.holder.host.number)
-        if self._blocked and self._cuts(*path):
-            end.stalled_us = end.stalled_us or self.timeline.now_us
         if path in self._blocked:
             self._held.setdefault(path, []).append((other, what, payload))
         else:
-            self._deliver(other, what, payload, self.delay_us(path))
+            self._deliver(other, what, payload, self.delay_us(path) + extra_us)
 
     def _deliver(self, end: End, what: Arrival, payload: Any, delay_us: int) -> None:
         end.free_us = max(self.timeline.now_us + delay_us, end.free_us)
@@ -306,5 +229,4 @@ class Network:
     @staticmethod
     def _forget(end: End) -> None:
         end.open = False
-        end.unsent = b""
         end.holder.ends.pop(end, None)

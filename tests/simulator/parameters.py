@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from tests.simulator.clock import MS, SECOND
 
 PERSISTENCE = ["always", "always", "none"]
-"""How the data is kept on disk: always or none.
+"""How the data is kept on disk: always, everysec, or none.
 
-There is nothing between: a primary that comes back after a loss of power with older data than its replicas makes them
+Not drawn is everysec: a primary that comes back after a loss of power with older data than its replicas makes them
 throw theirs away, since nobody can tell whether it is the newer data that is right.
 """
 
@@ -42,23 +42,14 @@ class Parameters:
     jitter_us: int
     sync_us: int
     min_acks: int
-    backlog_bytes: int
-    persistence: str  # of the data: always or none
+    backlog_size: int
+    persistence: str  # of the data: always, everysec or none
     clients: int
     client_pause_us: int
     faults: int
     storm_us: int  # how long faults go on
     overloaded: bool  # whether all processes stutter meanwhile
     overlapping: bool  # whether partitions overlap, with restarts and freezes inside them
-    repl_timeout_ms: int
-    repl_ping_ms: int
-    diskless_sync: bool  # a primary sends its snapshot at once, and marks the end of it
-    sync_delay_ms: int  # for how long it then waits for others who need one, too
-    diskless_load: str  # where a replica keeps it meanwhile: disabled, on-empty-db or swapdb
-    load_us: int  # how long it takes to load, at most
-    transactions: float  # how many of the writes are transactions
-    cut_chance: float  # how often a part of what is sent comes later than the rest, while there are faults
-    ambushes: int  # faults that wait for a moment on a replication link
 
     @property
     def nodes(self) -> int:
@@ -88,8 +79,6 @@ def derive(
     drawn_replicas = rng.choice([0, 1, 1, 1, 2, 2, 3])
     drawn_timeout_ms = rng.choice([500, 1000, 2000, 2000, 5000])
     drawn_faults = rng.randrange(1, 9)
-    links = source(seed, "links")
-    repl_timeout_ms = links.choice([2000, 5000, 10_000])
     chosen_replicas = drawn_replicas if replicas is None else replicas
     chosen_timeout_ms = drawn_timeout_ms if node_timeout_ms is None else node_timeout_ms
     return Parameters(
@@ -101,7 +90,7 @@ def derive(
         jitter_us=rng.choice([0, 500, 5000, 40_000]),
         sync_us=rng.choice([100, 2000, 20_000]),
         min_acks=min(chosen_replicas, rng.choice([0, 1, 1, 1])),
-        backlog_bytes=rng.choice([400, 4000, 80_000]),
+        backlog_size=rng.choice([5, 50, 1000]),
         persistence=rng.choice(PERSISTENCE),
         clients=rng.choice([1, 2, 3]),
         client_pause_us=rng.choice([50, 200, 500]) * MS,
@@ -109,13 +98,4 @@ def derive(
         storm_us=8 * chosen_timeout_ms * MS + 5 * SECOND,
         overloaded=source(seed, "overload").random() < OVERLOADED if overloaded is None else bool(overloaded),
         overlapping=source(seed, "overlap").random() < OVERLAPPING if overlapping is None else bool(overlapping),
-        repl_timeout_ms=repl_timeout_ms,
-        repl_ping_ms=repl_timeout_ms // 5,
-        diskless_sync=links.random() < 0.5,
-        sync_delay_ms=links.choice([0, 1000]),
-        diskless_load=links.choice(["disabled", "disabled", "on-empty-db", "swapdb"]),
-        load_us=links.choice([20, 500, 3000]) * MS,
-        transactions=links.choice([0, 0.2, 0.5]),
-        cut_chance=links.choice([0, 0.1, 0.5]),
-        ambushes=links.choice([0, 0, 1, 2, 4]) if drawn_faults and faults is None else 0,
     )

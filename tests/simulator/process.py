@@ -34,10 +34,9 @@ from gossip.effects import (
     Send,
 )
 from tests.simulator.clock import MS, NodeClock
-from tests.simulator.dataset import EMPTY, Image, Write
 from tests.simulator.disk import Disk
 from tests.simulator.network import BUS, Arrival, End
-from tests.simulator.store import Store
+from tests.simulator.replication import EMPTY, Image, Store, Write
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -120,7 +119,7 @@ class Process:
             node_timeout_ms=parameters.node_timeout_ms, seeds=(SEEDS_NAME,), min_acks=parameters.min_acks
         )
         rng = random.Random(host.rng.getrandbits(64))
-        self.store = Store(self, parameters.min_acks, parameters.backlog_bytes)
+        self.store = Store(self, host.saved, parameters.min_acks, parameters.backlog_size)
         self.core = ClusterCore(
             self.settings,
             rng,
@@ -129,15 +128,18 @@ class Process:
             self.store,
             self.store,
         )
-        self.store.restore(host.saved, self.core.myself.is_replica)
         self.core.data_loaded(self.clock.now_ms())
         self.orders = ClusterOrders(self.core)
-        self._follow()
-        self.store.wake()
+        primary = self.core.myself.primary
+        if primary is not None:
+            self.store.follow(primary.id, primary.ip)
 
     @property
     def id(self) -> str:
         return self.core.myself.id
+
+    def new_history(self) -> str:
+        return f"{self.host.rng.getrandbits(160):040x}"
 
     # What a client sees.
 
@@ -146,25 +148,19 @@ class Process:
         return bool(self.accepted_slots() >> slot & 1)
 
     def accepted_slots(self) -> SlotSet:
-        """All slots for which that holds. Who still follows a primary refuses writes (READONLY)."""
-        store = self.store
-        if not self.serves or store.writes_paused or store.lineage.follows:
-            return 0
-        if not self.core.may_serve(self.clock.now_ms()):
+        """All slots for which that holds."""
+        if not self.serves or self.store.writes_paused or not self.core.may_serve(self.clock.now_ms()):
             return 0
         return self.serves
 
     def request(self, write: Write, reply: Reply) -> None:
         """A client's write has reached the host."""
-        self.when_running(lambda: self._serve(write, reply))
+        self._when_running(lambda: self._serve(write, reply))
 
     def _serve(self, write: Write, reply: Reply) -> None:
         if self.store.writes_paused:
             self._held.append(lambda: self._serve(write, reply))
         elif self.accepts(write.slot):
-            if self.store.replicas.too_few():
-                reply("few", "")
-                return
             self.world.accepted(self, write)
             self.store.write(write, lambda acked: reply("ok" if acked else "error", ""))
         else:
@@ -194,9 +190,9 @@ class Process:
     # Events.
 
     def arrived(self, end: End, what: Arrival, payload: Any) -> None:
-        self.when_running(lambda: self._handle(end, what, payload))
+        self._when_running(lambda: self._handle(end, what, payload))
 
-    def when_running(self, action: Callable[[], None]) -> None:
+    def _when_running(self, action: Callable[[], None]) -> None:
         if not self.alive:
             return
         if self.frozen:
@@ -206,8 +202,6 @@ class Process:
 
     def _handle(self, end: End, what: Arrival, payload: Any) -> None:
         if end.channel != BUS:
-            if what is Arrival.DATA:
-                self.world.trace.count(self.world.timeline.now_us, self.host.number, payload)
             self.store.arrived(end, what, payload)
             return
         event = self._bus_event(end, what, payload)
@@ -276,7 +270,7 @@ class Process:
                 self._link_of[end] = link_id
             case Resolve(name):
                 answer = Resolved(name, tuple(host.ip for host in self.world.hosts))
-                self.world.timeline.after(LOOK_UP_US, self.when_running, lambda: self._tell(answer))
+                self.world.timeline.after(LOOK_UP_US, self._when_running, lambda: self._tell(answer))
             case Close(link_id):
                 end = self._unlink(link_id)
                 if end is not None:
@@ -284,12 +278,10 @@ class Process:
             case Note(level, text):
                 if level != "debug":
                     self.world.story(self.host, text)
-            case FollowPrimary():
-                self._follow()
+            case FollowPrimary(node_id, host, _):
+                self.store.follow(node_id, host)
             case StopFollowing(empty):
                 self.store.stop_following(empty)
-                self._refresh()
-                self.world.serving_changed(self)
             case PauseWrites():
                 self.store.writes_paused = True
             case ResumeWrites():
@@ -303,13 +295,7 @@ class Process:
         self.world.serving_changed(self)
         held, self._held = self._held, []
         for action in held:
-            self.when_running(action)
-
-    def _follow(self) -> None:
-        """Be the replica that this node is in the cluster, as in node/clustering.py."""
-        primary = self.core.myself.primary
-        if primary is not None and primary.ip and self.core.myself.is_replica:
-            self.store.follow(primary.id, primary.ip)
+            self._when_running(action)
 
     def _persist(self, text: str, durable: bool) -> None:
         if not durable:
@@ -324,7 +310,7 @@ class Process:
         assert self._being_synced is not None
         self.host.disk.synced(self._being_synced)
         self._being_synced = None
-        self.when_running(self.flush)
+        self._when_running(self.flush)
 
     def _refresh(self) -> None:
         """What the engine's table of served slots says now."""
@@ -373,7 +359,7 @@ class Process:
         for index, action in enumerate(inbox):
             if index == timer_after:
                 self._run_timer()
-            self.when_running(action)
+            self._when_running(action)
         if timer_after == len(inbox):
             self._run_timer()
 
@@ -381,7 +367,6 @@ class Process:
         self._timer_us = 0
         self.core.tick(self.clock.now_ms())
         self.flush()
-        self.store.tick()
 
     def end(self, power: bool) -> None:
         """The process is gone; with `power`, its host too."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.simulator.clock import MS
-from tests.simulator.dataset import Write
+from tests.simulator.replication import Write
 
 if TYPE_CHECKING:
     from tests.simulator.process import SimHost
@@ -28,24 +28,17 @@ class Ledger:
     acked: dict[int, int] = field(default_factory=dict)  # number of a write that was acknowledged -> its slot
     refused: set[int] = field(default_factory=set)
     unknown: set[int] = field(default_factory=set)
-    transactions: list[Write] = field(default_factory=list)
     last_number: int = 0
 
-    def next_write(self, slot: int, size: int) -> Write:
-        """One that nobody has sent before; more than one: a transaction."""
-        write = Write(self.last_number + 1, slot, size)
-        self.last_number += size
-        if size > 1:
-            self.transactions.append(write)
-        return write
+    def next_number(self) -> int:
+        self.last_number += 1
+        return self.last_number
 
 
 class Client:
     """Writes, waits for the reply, pauses, and writes again."""
 
-    def __init__(self, world: World, rng: random.Random, slots: list[int], pause_us: int, transactions: float) -> None:
-        """`transactions`: how many of the writes are some."""
-        self._transactions = transactions
+    def __init__(self, world: World, rng: random.Random, slots: list[int], pause_us: int) -> None:
         self._world = world
         self._rng = rng
         self._slots = slots
@@ -59,9 +52,7 @@ class Client:
         if self.stopped:
             return
         world = self._world
-        slot = self._rng.choice(self._slots)
-        size = self._rng.randrange(2, 6) if self._rng.random() < self._transactions else 1
-        write = world.ledger.next_write(slot, size)
+        write = Write(world.ledger.next_number(), self._rng.choice(self._slots))
         self._waits_for = write.number
         host = self._owner.get(write.slot) or self._rng.choice(world.hosts)
         world.timeline.after(self._way_us(), self._reach, host, write)
@@ -84,10 +75,10 @@ class Client:
             return  # given up
         ledger = self._world.ledger
         if outcome == "ok":
-            ledger.acked.update(dict.fromkeys(write.numbers, write.slot))
+            ledger.acked[write.number] = write.slot
             self._next(self._pause_us)
             return
-        (ledger.unknown if outcome == "error" else ledger.refused).update(write.numbers)
+        (ledger.unknown if outcome == "error" else ledger.refused).add(write.number)
         self._owner.pop(write.slot, None)
         if outcome == "moved":
             host = self._world.host_at(where)
@@ -99,7 +90,7 @@ class Client:
 
     def _time_out(self, write: Write) -> None:
         if self._waits_for == write.number:
-            self._world.ledger.unknown.update(write.numbers)
+            self._world.ledger.unknown.add(write.number)
             self._owner.pop(write.slot, None)
             self._next(0)
 

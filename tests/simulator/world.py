@@ -7,18 +7,17 @@ A run has three phases. The cluster starts and must come to agreement; then faul
 from __future__ import annotations
 
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cluster.agreement.errors import ClusterError
 from tests.simulator import checkers, formation
 from tests.simulator.clock import MS, SECOND, Timeline
-from tests.simulator.dataset import EMPTY, Image, Write
-from tests.simulator.faults import Ambush, Fault, draw_plan
+from tests.simulator.faults import Fault, draw_plan
 from tests.simulator.network import End, Network
 from tests.simulator.parameters import Parameters, source
 from tests.simulator.process import Process, SimHost
+from tests.simulator.replication import EMPTY, Image, Write
 from tests.simulator.trace import Trace
 from tests.simulator.workload import Client, Ledger
 
@@ -40,7 +39,6 @@ class Outcome:
     acked: int = 0
     steps: int = 0
     plan: list[str] = field(default_factory=list)
-    seen: Counter[str] = field(default_factory=Counter)  # what has happened on replication links
 
 
 class World:
@@ -68,9 +66,6 @@ class World:
         self.checkers = [watcher(self) for watcher in watchers]
         self.convergence = checkers.Convergence(self)
         self.clients: list[Client] = []
-        self.ambushes: list[Ambush] = []
-        self.seen: Counter[str] = Counter()
-        """What has happened on the links of replication, and how often."""
 
     # Hosts.
 
@@ -79,11 +74,6 @@ class World:
 
     def host_at(self, ip: str) -> SimHost | None:
         return next((host for host in self.hosts if host.ip == ip), None)
-
-    def process_at(self, end: End) -> Process | None:
-        """Who is at the other end of a connection."""
-        host = self.hosts[end.remote.holder.host.number - 1] if end.remote is not None else None
-        return host.process if host is not None else None
 
     def running(self) -> Iterator[Process]:
         """Processes that live and are not frozen."""
@@ -118,20 +108,18 @@ class World:
     def start_clients(self) -> None:
         for number in range(self.parameters.clients):
             rng = source(self.parameters.seed, f"client {number}")
-            client = Client(self, rng, self.slots, self.parameters.client_pause_us, self.parameters.transactions)
+            client = Client(self, rng, self.slots, self.parameters.client_pause_us)
             self.clients.append(client)
             client.write()
 
     def strike(self, plan: Iterable[Fault]) -> None:
         """Let these faults happen, each in its time, and wait until the last is over."""
         last_us = self.timeline.now_us
-        self.network.cut_chance = self.parameters.cut_chance
         for fault in plan:
             self.timeline.at(fault.at_us, self._begin, fault)
             self.timeline.at(fault.at_us + fault.lasts_us, self._end, fault)
             last_us = max(last_us, fault.at_us + fault.lasts_us)
         self.timeline.run_until(last_us + 1)
-        self.network.cut_chance = 0
 
     def _begin(self, fault: Fault) -> None:
         self.trace.story(self.timeline.now_us, "!", f"{fault}")
@@ -172,13 +160,12 @@ class World:
         for checker in self.checkers:
             checker.booted(process)
 
-    def kill(self, host: SimHost, power: bool = False, keeps_data: bool = True) -> None:
+    def kill(self, host: SimHost, power: bool = False) -> None:
         process = host.process
         if process is None:
             return
-        kept = self._kept_data(process) if keeps_data else EMPTY
+        kept = self._kept_data(process, power)
         host.saved = kept
-        self.count_end(process)
         lost = process.store.data.keys() - kept.data.keys()
         if lost:
             for checker in self.checkers:
@@ -186,17 +173,14 @@ class World:
         process.end(power)
         self.story(host, "lost its power" if power else "was killed")
 
-    def count_end(self, process: Process) -> None:
-        if process.store.follower.primary is not None:
-            follower = process.store.follower
-            self.count(f"process ended with its link in {follower.state.value}{follower.within()}")
-
-    def _kept_data(self, process: Process) -> Image:
+    def _kept_data(self, process: Process, power: bool) -> Image:
         match self.parameters.persistence:
             case "none":
                 return EMPTY
+            case "everysec" if power:
+                return process.store.image_of_last_sync()
             case _:
-                return process.store.image_after_a_kill()
+                return process.store.image()
 
     def move(self, hosts: list[SimHost]) -> None:
         """Give hosts on which nothing runs other addresses: half of the time new ones, else each that of another."""
@@ -264,10 +248,6 @@ class World:
         """How long a full synchronisation takes."""
         return int((0.02 + self.rng.random()) * 500) * MS
 
-    def load_us(self) -> int:
-        """How long it takes until the data of a snapshot has taken the place of what there was."""
-        return int((0.01 + self.rng.random() ** 3) * self.parameters.load_us)
-
     # What processes tell.
 
     def story(self, host: SimHost, text: str) -> None:
@@ -283,22 +263,6 @@ class World:
     def sending(self, process: Process, end: End, packet: bytes) -> None:
         for checker in self.checkers:
             checker.sending(process, end, packet)
-
-    def placed(self, process: Process, history: str, offset: int) -> None:
-        for checker in self.checkers:
-            checker.placed(process, history, offset)
-
-    def stream_failed(self, process: Process, text: str) -> None:
-        for checker in self.checkers:
-            checker.stream_failed(process, text)
-
-    def linked(self, process: Process) -> None:
-        """Something has changed on the link of a process to its primary, or come over it."""
-        for ambush in list(self.ambushes):
-            ambush.look(self, process)
-
-    def count(self, what: str) -> None:
-        self.seen[what] += 1
 
     def accepted(self, process: Process, write: Write) -> None:
         for checker in self.checkers:
@@ -334,7 +298,6 @@ def run(parameters: Parameters, tell: Callable[[str], None] | None = None, plan:
         len(world.ledger.acked),
         world.timeline.steps,
         [f"{fault.at_us / SECOND:.3f} {fault}" for fault in plan or ()],
-        world.seen,
     )
 
 

@@ -71,7 +71,7 @@ def same_anyhow_but_for_doubles(ours: Frame, theirs: Frame) -> bool:
 
 def with_17_digits(frame: Frame) -> bytes:
     """A double as Redis 7.0 writes it; anything else as it is."""
-    if frame.kind in (b"$", b",") and b"." in frame.body:
+    if frame.kind in (b"$", b",") and (b"." in frame.body or b"e" in frame.body):
         try:
             return b"%.17g" % float(frame.body)
         except ValueError:

@@ -49,7 +49,7 @@ def filled(tag: str, count: int = 50) -> Embedded:
 
 def contents(node: Embedded, name: str, db: str = "0") -> dict[bytes, object]:
     """The keys of one tag with what they hold."""
-    node.core.set_state(flags.STATE_PROTECTED, False)  # DEBUG is for us
+    node.core.basics.set_state(flags.STATE_PROTECTED, False)  # DEBUG is for us
     client = node.client()
     client("SELECT", db)
     keys = sorted(client("KEYS", f"{{{name}}}*"))

@@ -192,7 +192,7 @@ def test_in_a_cluster_the_slot_of_a_request_is_known() -> None:
     follower = Follower(ALL)
     engine = follower.node.core.engine
     follower.client("SELECT", "3")
-    follower.node.core.set_state(flags.STATE_CLUSTER, True)
+    follower.node.core.basics.set_state(flags.STATE_CLUSTER, True)
     engine.set_served(ALL)
     follower.client("MSET", "{a}1", "x", "{a}2", "y")
     follower.client("SORT", "{b}l", "STORE", "{b}m")
@@ -261,7 +261,7 @@ def test_what_was_followed_can_be_carried_out_elsewhere() -> None:
     copy.client().session.feed(data)
     digests = []
     for node in (follower.node, copy):
-        node.core.set_state(flags.STATE_PROTECTED, False)  # DEBUG is for us
+        node.core.basics.set_state(flags.STATE_PROTECTED, False)  # DEBUG is for us
         digests.append(node.client()("DEBUG", "DIGEST-VALUE", "{a}l", "{a}m", "a", "{a}f", "{a}t"))
     assert digests[0] == digests[1]
     assert len(set(digests[0])) == 5
